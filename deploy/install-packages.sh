@@ -28,4 +28,5 @@ export DEBIAN_FRONTEND=noninteractive
 # they are told not to start by the variable that invoke-rc.d reads.
 "${as_root[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+
 echo "packages: done"
