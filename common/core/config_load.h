@@ -1,0 +1,39 @@
+#pragma once
+
+// Reads configuration from text. YAML 1.2 as people write it; JSON is a part of it and goes the
+// same way. Text is mapped onto the messages of proto/pointsman/v1 field by field:
+//  - names in snake_case or lowerCamelCase; an unknown one is an error that names the nearest;
+//  - durations "2s", "150ms", "1m30s"; times as RFC 3339;
+//  - enums by name, with or without prefix, in any case: `signal: in_flight`;
+//  - bytes as text (an escape for what is not); maps as maps; a oneof by naming its field;
+//  - null and an empty value mean absent (for messages: present with every default).
+// Anything else is a problem with line, path and code; all of them are listed.
+//
+// Bad input is never more than an error: size, depth and aliases are bounded.
+// Thread-safe (no state).
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/core/config_problem.h"
+#include "pointsman/v1/config.pb.h"
+
+namespace pointsman::common {
+
+// Bytes of text, levels of nesting, and values (aliases counted each time they are used).
+inline constexpr size_t kConfigTextBytesMax = 8 << 20;
+inline constexpr int kConfigDepthMax = 32;
+inline constexpr int kConfigValuesMax = 2'000'000;
+
+// Parses, normalises and validates: what Apply and files at start use. InvalidArgument with every
+// problem (at most kConfigProblemsMax), each with its line. `source` is shown as the file's name.
+absl::StatusOr<v1::Config> LoadConfig(absl::string_view text, absl::string_view source);
+
+// Only parses: names stay as written, rules are not checked. InvalidArgument as above.
+absl::StatusOr<v1::Config> ParseConfig(absl::string_view text, absl::string_view source);
+
+// The same for any message (tools, tests, other files). `message` is cleared first. Returns every
+// problem; empty: it is filled in.
+ConfigProblems ParseYaml(absl::string_view text, google::protobuf::Message* message);
+
+}  // namespace pointsman::common
