@@ -1,0 +1,176 @@
+#pragma once
+
+// Live counters of endpoints (and services) that outlive table changes. A slot of this gateway,
+// named by a CellRef, belongs to one endpoint at one address for as long as any table or request
+// refers to it; then it is given to another with a higher generation. Slots are never keyed by a
+// slice's handle.
+//
+// Every worker has a cell of its own for each slot and is the only one to write it (relaxed
+// atomics, blocks of its own cache lines), so counting costs no shared line. What other workers
+// have in flight is summed by PublishSums every few milliseconds and written beside each worker's
+// own cells.
+//
+// Limits on requests in flight are checked with in_flight() = own (exact) + others (as of the last
+// PublishSums). Between two sums W workers may together exceed a limit by what the other W-1 began
+// in that time; with one worker the limit is exact.
+//
+// Threads: WorkerCells belongs to its worker. EndpointCells::Allocate, Retire, Recycle and
+// PublishSums: one thread at a time (the control side locks). Totals: any thread.
+// std::atomic is used as in-memory cells only: there is no waiting here.
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace pointsman::gateway {
+
+// Names a slot. Generation 0: none.
+struct CellRef {
+  uint32_t index = 0;
+  uint32_t generation = 0;
+
+  bool valid() const { return generation != 0; }
+  friend bool operator==(CellRef, CellRef) = default;
+  friend auto operator<=>(CellRef, CellRef) = default;
+};
+
+// How one try at an endpoint ended.
+enum class TryOutcome : uint8_t {
+  kResponse,        // A response head with a status below 500.
+  kServerError,     // A response head with a status of 500 to 599.
+  kConnectFailure,  // No connection: refused, reset while connecting, unreachable, timed out.
+  kReset,           // Connection lost before the response head.
+  kTimeout,         // Ended by a timeout before the response head.
+  kAbandoned,       // The client went away or another limit ended it: says nothing of the endpoint.
+};
+
+inline constexpr size_t kCellBlock = 256;
+inline constexpr size_t kCellBlocksMax = 512;
+inline constexpr size_t kCellsMax = kCellBlock * kCellBlocksMax;
+inline constexpr size_t kCellLatencyBuckets = 20;  // As common::LatencyHistogram.
+
+// Plain sums over all workers of one slot, cumulative since the slot was given out.
+struct CellTotals {
+  uint64_t requests = 0;
+  uint64_t connect_failures = 0;
+  uint64_t resets = 0;
+  uint64_t timeouts = 0;
+  uint64_t server_errors = 0;
+  int64_t latency_sum_micros = 0;
+  uint64_t latency_count = 0;
+  int64_t avoided_micros = 0;  // Averaged over the workers: at most the wall time.
+  uint32_t in_flight = 0;
+  uint64_t in_flight_micros = 0;  // Integral of in_flight over time, as sampled by PublishSums.
+  std::array<uint64_t, kCellLatencyBuckets> latency_buckets = {};
+};
+
+// One worker's cells.
+class WorkerCells {
+ public:
+  WorkerCells() = default;
+  ~WorkerCells();
+  WorkerCells(const WorkerCells&) = delete;
+  WorkerCells& operator=(const WorkerCells&) = delete;
+
+  // Requests in flight at the slot, of this worker exactly and of the others a few milliseconds
+  // ago. REQUIRES (here and below): `ref` is of a table the worker runs, or of a try not ended.
+  uint32_t InFlight(CellRef ref) const {
+    const Hot& hot = HotOf(ref);
+    const size_t i = ref.index % kCellBlock;
+    return hot.own[i].load(std::memory_order_relaxed) +
+           hot.others[i].load(std::memory_order_relaxed);
+  }
+
+  // A try begins: in the same loop turn as the pick that chose it.
+  void StartTry(CellRef ref);
+  // The try's response is complete or it failed; exactly once for each StartTry.
+  void EndTry(CellRef ref);
+  // What became of the try, at most once for each StartTry: at the response head or at its failure.
+  // `latency` is from the request's write to the first response byte; negative: not measured.
+  void CountOutcome(CellRef ref, TryOutcome outcome, absl::Duration latency);
+  // The endpoint is avoided by this worker for `duration` more.
+  void AddAvoided(CellRef ref, absl::Duration duration);
+
+ private:
+  friend class EndpointCells;
+
+  // What picks read: dense.
+  struct Hot {
+    alignas(64) std::array<std::atomic<uint32_t>, kCellBlock> own = {};
+    alignas(64) std::array<std::atomic<uint32_t>, kCellBlock> others = {};
+  };
+  struct Counters {
+    std::atomic<uint64_t> requests{0};
+    std::atomic<uint64_t> connect_failures{0};
+    std::atomic<uint64_t> resets{0};
+    std::atomic<uint64_t> timeouts{0};
+    std::atomic<uint64_t> server_errors{0};
+    std::atomic<int64_t> latency_sum_micros{0};
+    std::atomic<int64_t> avoided_micros{0};
+    std::array<std::atomic<uint64_t>, kCellLatencyBuckets> latency_buckets = {};
+  };
+  struct Block {
+    Hot hot;
+    alignas(64) std::array<Counters, kCellBlock> counters = {};
+  };
+
+  Block* BlockOf(CellRef ref) const {
+    return blocks_[ref.index / kCellBlock].load(std::memory_order_acquire);
+  }
+  Hot& HotOf(CellRef ref) const { return BlockOf(ref)->hot; }
+  Counters& CountersOf(CellRef ref) const { return BlockOf(ref)->counters[ref.index % kCellBlock]; }
+  void AddBlock(size_t block);
+  void ClearSlot(CellRef ref);
+
+  std::array<std::atomic<Block*>, kCellBlocksMax> blocks_ = {};
+  std::atomic<uint64_t> hard_failures_{0};
+};
+
+// All slots of one gateway. Owns the workers' cells; must outlive the workers and tables.
+class EndpointCells {
+ public:
+  // REQUIRES: workers >= 1.
+  explicit EndpointCells(size_t workers);
+
+  size_t workers() const { return workers_.size(); }
+  WorkerCells& worker(size_t index) { return *workers_[index]; }
+
+  // A free slot with zeroed counters. ResourceExhausted: kCellsMax slots are in use.
+  absl::StatusOr<CellRef> Allocate();
+  // No table that any worker runs or will run refers to the slot. It becomes free in a Recycle()
+  // once nothing is in flight there.
+  void Retire(CellRef ref);
+  // Frees retired slots that have nothing in flight; returns how many. O(retired slots).
+  size_t Recycle();
+
+  // Sums what is in flight and tells each worker what the others have. `elapsed`: since the last
+  // call. O(slots * workers), about 1 ns each.
+  void PublishSums(absl::Duration elapsed);
+
+  // Sums of a slot. The slot may be in use or retired. O(workers).
+  CellTotals Totals(CellRef ref) const;
+  // Grows with each connect failure of any worker: a change asks for observations at once.
+  uint64_t HardFailures() const;
+  // Slots given out and not yet free again.
+  size_t in_use() const { return in_use_.load(std::memory_order_relaxed); }
+
+ private:
+  uint32_t SlotInFlight(uint32_t index) const;
+
+  std::vector<std::unique_ptr<WorkerCells>> workers_;
+  std::vector<uint32_t> generations_;  // By slot.
+  std::vector<uint32_t> free_;
+  std::vector<CellRef> retired_;
+  // Written by PublishSums, read by Totals.
+  std::array<std::atomic<std::atomic<uint64_t>*>, kCellBlocksMax> in_flight_micros_ = {};
+  std::vector<std::unique_ptr<std::atomic<uint64_t>[]>> integral_blocks_;
+  std::atomic<size_t> in_use_{0};
+};
+
+}  // namespace pointsman::gateway

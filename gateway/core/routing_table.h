@@ -1,0 +1,112 @@
+#pragma once
+
+// The routing table as workers read it: immutable plain structs, no messages. A new table shares
+// every part that did not change with the one before it: whole services, and inside a service the
+// blocks of 256 endpoints and of their alias tables. Built by table_build; thread-compatible, and
+// a const table may be read by any thread.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/core/address.h"
+#include "common/core/alias_table.h"
+#include "gateway/core/cells.h"
+
+namespace pointsman::gateway {
+
+class Router;
+
+// Orders the versions of a slice or a configuration: compared by epoch first. Zeros: nothing.
+struct VersionPair {
+  uint64_t epoch = 0;
+  uint64_t revision = 0;
+  friend auto operator<=>(VersionPair, VersionPair) = default;
+};
+
+// One instance of a service.
+struct Endpoint {
+  uint32_t handle = 0;  // Of the slice; 0: the position is empty.
+  // Live counters; another address is another cell, so pools keyed by it never mix addresses.
+  CellRef cell;
+  std::string id;
+  // Where to connect: resolved, never kName. An endpoint whose name is not resolved is not
+  // routable.
+  common::Address address;
+  uint32_t weight = 0;  // 65,536 is nominal.
+  uint8_t priority = 0;
+  bool routable = false;
+};
+
+// Endpoints by position, in shared blocks. Positions are stable while an endpoint stays.
+class EndpointList {
+ public:
+  static constexpr size_t kBlock = common::AliasTable::kBlock;
+  using Block = std::array<Endpoint, kBlock>;
+
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  // REQUIRES: position < size().
+  const Endpoint& operator[](size_t position) const {
+    return (*blocks_[position / kBlock])[position % kBlock];
+  }
+
+ private:
+  friend class EndpointListEditor;
+  std::vector<std::shared_ptr<const Block>> blocks_;
+  size_t size_ = 0;
+};
+
+// The routable endpoints of one priority.
+struct PriorityGroup {
+  uint8_t priority = 0;
+  // Of all requests, parts of 65,536; 0: used only when the others have nothing left to try.
+  uint32_t share = 0;
+  // Over positions of ServiceTable::endpoints; others have weight 0. Its total is not 0.
+  common::AliasTable table;
+};
+
+// Every default filled in.
+struct ServicePolicy {
+  absl::Duration connect_timeout = absl::Seconds(1);
+  absl::Duration first_byte_timeout = absl::Seconds(30);
+  absl::Duration idle_timeout = absl::Seconds(60);
+  absl::Duration request_timeout = absl::Minutes(5);
+  // InfiniteDuration: only first_byte_timeout ends a try.
+  absl::Duration per_try_timeout = absl::InfiniteDuration();
+  uint32_t max_retries = 2;
+  double retry_budget_ratio = 0.2;
+  uint32_t retry_budget_min_per_second = 10;
+  uint32_t max_in_flight_per_endpoint = 1024;
+  uint32_t max_in_flight = 16384;
+  uint64_t max_request_body_bytes = uint64_t{64} << 20;
+  friend bool operator==(const ServicePolicy&, const ServicePolicy&) = default;
+};
+
+struct ServiceTable {
+  std::string name;  // Bare ID.
+  VersionPair version;
+  ServicePolicy policy;
+  // Requests in flight to the service as a whole (StartTry/EndTry for each request, no outcomes).
+  CellRef cell;
+  EndpointList endpoints;
+  // By priority. Empty: nothing is routable.
+  std::vector<PriorityGroup> groups;
+  bool fail_open = false;
+  // Why every request is answered 503: "no-slice", "no-endpoints", ...; empty: it is not.
+  std::string unavailable;
+};
+
+struct RoutingTable {
+  uint64_t serial = 0;  // Ascending within the process.
+  VersionPair config;
+  std::shared_ptr<const Router> router;
+  // RouteEntry::service is an index into this.
+  std::vector<std::shared_ptr<const ServiceTable>> services;
+};
+
+}  // namespace pointsman::gateway
