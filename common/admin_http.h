@@ -23,13 +23,13 @@ namespace pointsman::common {
 struct AdminRequest {
   std::string path;
   // Decoded query parameters; of several of one name, the first.
-  std::map<std::string, std::string> query;
+  std::map<std::string, std::string> query = {};
 };
 
 struct AdminResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
-  std::string body;
+  std::string body = {};
 };
 
 using AdminHandler = std::function<AdminResponse(const AdminRequest&)>;

@@ -19,7 +19,7 @@ struct Address {
   // Network order; IPv4 uses the first four.
   std::array<uint8_t, 16> bytes = {};
   // kUnix: the path; kName: the host name, lower case. Empty otherwise.
-  std::string name;
+  std::string name = {};
   // 0 for kUnix, and "any" where an address is bound.
   uint16_t port = 0;
 
