@@ -1,0 +1,117 @@
+#include "controller/shard/mailbox.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace pointsman::controller {
+namespace {
+
+absl::string_view ReporterOf(const AgentReportInput& input) { return input.agent; }
+absl::string_view ReporterOf(const ObservationsInput& input) { return input.gateway; }
+
+void Conflate(AgentReportInput& held, AgentReportInput newer) {
+  if (newer.session < held.session) return;
+  held = std::move(newer);
+}
+
+// Endpoints that only the held input names keep their (cumulative) counters.
+void Conflate(ObservationsInput& held, ObservationsInput newer) {
+  if (newer.session < held.session) return;
+  if (newer.session == held.session && newer.version == held.version) {
+    newer.window += held.window;
+    const size_t named = newer.endpoints.size();
+    for (EndpointObservation& old : held.endpoints) {
+      const bool again =
+          std::any_of(newer.endpoints.begin(), newer.endpoints.begin() + named,
+                      [&](const EndpointObservation& e) { return e.handle == old.handle; });
+      if (!again) newer.endpoints.push_back(std::move(old));
+    }
+  }
+  held = std::move(newer);
+}
+
+}  // namespace
+
+absl::Status Mailbox::Post(Letter letter) {
+  common::MutexLock lock(mutex_);
+  absl::Status status;
+  Input* input = std::get_if<Input>(&letter);
+  if (input != nullptr && std::holds_alternative<AgentReportInput>(*input)) {
+    status = PostToSlot(std::get<AgentReportInput>(*input), reports_);
+  } else if (input != nullptr && std::holds_alternative<ObservationsInput>(*input)) {
+    status = PostToSlot(std::get<ObservationsInput>(*input), observations_);
+  } else {
+    status = PostToLane(std::move(letter));
+  }
+  if (status.ok()) {
+    ++counters_.posted;
+    changed_.NotifyOne();
+  } else {
+    ++counters_.refused;
+  }
+  return status;
+}
+
+absl::Status Mailbox::PostToLane(Letter letter) {
+  if (lane_.size() >= limits_.lane_max) {
+    return absl::ResourceExhaustedError("the shard's mailbox is full");
+  }
+  lane_.push_back(std::move(letter));
+  return absl::OkStatus();
+}
+
+template <typename T>
+absl::Status Mailbox::PostToSlot(T& input, absl::flat_hash_map<SlotKey, Letter*>& index) {
+  if (auto it = index.find(SlotKey{ReporterOf(input), input.service}); it != index.end()) {
+    ++counters_.conflated;
+    Letter* slot = it->second;
+    index.erase(it);  // The key's views go with the held strings.
+    T& held = std::get<T>(std::get<Input>(*slot));
+    Conflate(held, std::move(input));
+    index.emplace(SlotKey{ReporterOf(held), held.service}, slot);
+    return absl::OkStatus();
+  }
+  if (slots_.size() >= limits_.slots_max) {
+    return absl::ResourceExhaustedError("the shard's report slots are full");
+  }
+  Letter& slot = slots_.emplace_back(Input(std::move(input)));
+  const T& kept = std::get<T>(std::get<Input>(slot));
+  index.emplace(SlotKey{ReporterOf(kept), kept.service}, &slot);
+  return absl::OkStatus();
+}
+
+std::vector<Letter> Mailbox::Take(absl::Duration timeout) {
+  std::deque<Letter> lane, slots;
+  {
+    common::MutexLock lock(mutex_);
+    if (lane_.empty() && slots_.empty() && !woken_ && timeout > absl::ZeroDuration()) {
+      changed_.WaitFor(mutex_, timeout);
+    }
+    woken_ = false;
+    lane.swap(lane_);
+    slots.swap(slots_);
+    reports_.clear();
+    observations_.clear();
+  }
+  std::vector<Letter> letters;
+  letters.reserve(lane.size() + slots.size());
+  std::move(lane.begin(), lane.end(), std::back_inserter(letters));
+  std::move(slots.begin(), slots.end(), std::back_inserter(letters));
+  return letters;
+}
+
+void Mailbox::Wake() {
+  common::MutexLock lock(mutex_);
+  woken_ = true;
+  changed_.NotifyAll();
+}
+
+MailboxCounters Mailbox::counters() const {
+  common::MutexLock lock(mutex_);
+  MailboxCounters counters = counters_;
+  counters.lane = lane_.size();
+  counters.slots = slots_.size();
+  return counters;
+}
+
+}  // namespace pointsman::controller

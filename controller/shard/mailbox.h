@@ -1,0 +1,84 @@
+#pragma once
+
+// A shard's mailbox: what RPC threads say, until the shard's thread takes it. Reports and
+// observations conflate: one slot for each (agent, service) and each (gateway, service), the
+// newest wins, so a flood costs memory once. Everything else keeps its order in a bounded lane.
+//
+// Thread-safe; Take() is for the one owner thread. Owns what waits in it.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/core/time.h"
+#include "common/mutex.h"
+#include "controller/core/inputs.h"
+
+namespace pointsman::controller {
+
+class ShardCore;
+
+// Run on the shard's thread, in the lane's order; must not block.
+using ShardCall = std::function<void(ShardCore&, common::MonotonicTime now)>;
+using Letter = std::variant<Input, ShardCall>;
+
+struct MailboxLimits {
+  // Letters waiting in order. Reached: ResourceExhausted, counted; the sender ends its stream.
+  size_t lane_max = 200'000;
+  // Slots. Reached: a report of a new (agent, service) is dropped and counted; the next one comes.
+  size_t slots_max = 400'000;
+};
+
+struct MailboxCounters {
+  uint64_t posted = 0;
+  uint64_t conflated = 0;
+  uint64_t refused = 0;
+  size_t lane = 0;
+  size_t slots = 0;
+};
+
+class Mailbox {
+ public:
+  explicit Mailbox(const MailboxLimits& limits = {}) : limits_(limits) {}
+
+  // ResourceExhausted: a limit is reached. O(1).
+  absl::Status Post(Letter letter);
+
+  // All that waits, ordered letters first, then slots by their age. Waits for the first until
+  // `timeout` has passed or Wake() was called; may return nothing.
+  std::vector<Letter> Take(absl::Duration timeout);
+  // Makes a waiting or the next Take() return.
+  void Wake();
+
+  MailboxCounters counters() const;
+
+ private:
+  // Reporter and service, views into the slot's own input.
+  using SlotKey = std::pair<absl::string_view, absl::string_view>;
+
+  absl::Status PostToLane(Letter letter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  template <typename T>
+  absl::Status PostToSlot(T& input, absl::flat_hash_map<SlotKey, Letter*>& index)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const MailboxLimits limits_;
+  mutable common::Mutex mutex_;
+  common::CondVar changed_;
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
+  std::deque<Letter> lane_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Letter> slots_ ABSL_GUARDED_BY(mutex_);  // Addresses are stable while it grows.
+  absl::flat_hash_map<SlotKey, Letter*> reports_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<SlotKey, Letter*> observations_ ABSL_GUARDED_BY(mutex_);
+  MailboxCounters counters_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace pointsman::controller

@@ -1,0 +1,68 @@
+#include "controller/shard/shard.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace pointsman::controller {
+namespace {
+
+// The core is ticked at least this often.
+constexpr absl::Duration kTickPeriod = absl::Seconds(1);
+
+}  // namespace
+
+Shard::Shard(const ShardOptions& options, const common::Clock& clock, EffectSink& sink)
+    : clock_(clock), sink_(sink), core_(options) {}
+
+Shard::~Shard() { Stop(); }
+
+void Shard::Start() {
+  wake_at_ = clock_.Now();
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Shard::Stop() {
+  if (!thread_.joinable()) return;
+  stopping_ = true;
+  mailbox_.Wake();
+  thread_.join();
+}
+
+void Shard::Run() {
+  for (;;) {
+    const common::MonotonicTime before = clock_.Now();
+    std::vector<Letter> letters = mailbox_.Take(std::max(wake_at_ - before, absl::ZeroDuration()));
+    const common::MonotonicTime start = clock_.Now();
+    for (Letter& letter : letters) Open(std::move(letter));
+    if (const common::MonotonicTime now = clock_.Now(); now >= wake_at_) {
+      lag_micros_ = absl::ToInt64Microseconds(now - wake_at_);
+      wake_at_ = now + kTickPeriod;
+      Open(Input(TickInput{}));
+    }
+    busy_micros_ += absl::ToInt64Microseconds(clock_.Now() - start);
+    if (stopping_ && letters.empty()) return;
+  }
+}
+
+void Shard::Open(Letter letter) {
+  const common::MonotonicTime now = clock_.Now();
+  if (auto* call = std::get_if<ShardCall>(&letter)) {
+    (*call)(core_, now);
+    return;
+  }
+  Effects effects = core_.Step(std::get<Input>(letter), now);
+  ++steps_;
+  wake_at_ = std::min(wake_at_, effects.wake_at);
+  sink_.OnEffects(std::move(effects), core_, now);
+}
+
+ShardLoad Shard::load() const {
+  ShardLoad load;
+  load.mailbox = mailbox_.counters();
+  load.steps = steps_;
+  load.busy = absl::Microseconds(busy_micros_.load());
+  load.lag = absl::Microseconds(lag_micros_.load());
+  return load;
+}
+
+}  // namespace pointsman::controller

@@ -1,0 +1,81 @@
+#include "controller/shard/shard_set.h"
+
+#include <atomic>
+#include <utility>
+
+#include "common/core/check.h"
+
+namespace pointsman::controller {
+namespace {
+
+// Counts down the shards of one CallAll; the last one reports.
+struct Gathering {
+  std::atomic<size_t> left;
+  std::atomic<bool> refused{false};
+  std::function<void(const ShardCore&, size_t, common::MonotonicTime)> collect;
+  std::function<void(absl::Status)> done;
+
+  void Finish() {
+    if (left.fetch_sub(1) != 1) return;
+    done(refused ? absl::ResourceExhaustedError("a shard's mailbox is full") : absl::OkStatus());
+  }
+};
+
+}  // namespace
+
+ShardSet::ShardSet(const ShardOptions& options, const common::Clock& clock, EffectSink& sink) {
+  PM_CHECK(options.shards >= 1);
+  for (uint32_t i = 0; i < options.shards; ++i) {
+    ShardOptions own = options;
+    own.shard = i;
+    shards_.push_back(std::make_unique<Shard>(own, clock, sink));
+  }
+}
+
+void ShardSet::Start() {
+  for (auto& shard : shards_) shard->Start();
+}
+
+void ShardSet::Stop() {
+  for (auto& shard : shards_) shard->Stop();
+}
+
+Shard& ShardSet::OwnerOf(absl::string_view service) {
+  return *shards_[ShardOf(service, static_cast<uint32_t>(shards_.size()))];
+}
+
+absl::Status ShardSet::Post(absl::string_view service, Input input) {
+  return OwnerOf(service).Post(std::move(input));
+}
+
+absl::Status ShardSet::PostToAll(const Input& input) {
+  absl::Status first;
+  for (auto& shard : shards_) first.Update(shard->Post(input));
+  return first;
+}
+
+void ShardSet::CallAll(std::function<void(const ShardCore&, size_t, common::MonotonicTime)> collect,
+                       std::function<void(absl::Status)> done) {
+  auto gathering = std::make_shared<Gathering>();
+  gathering->left = shards_.size();
+  gathering->collect = std::move(collect);
+  gathering->done = std::move(done);
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    const absl::Status posted =
+        shards_[i]->Call([gathering, i](ShardCore& core, common::MonotonicTime now) {
+          gathering->collect(core, i, now);
+          gathering->Finish();
+        });
+    if (posted.ok()) continue;
+    gathering->refused = true;
+    gathering->Finish();
+  }
+}
+
+std::vector<ShardLoad> ShardSet::Loads() const {
+  std::vector<ShardLoad> loads;
+  for (const auto& shard : shards_) loads.push_back(shard->load());
+  return loads;
+}
+
+}  // namespace pointsman::controller
