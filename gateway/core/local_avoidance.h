@@ -51,6 +51,7 @@ class LocalAvoidance {
   struct Entry {
     uint32_t generation = 0;
     uint32_t failures = 0;        // In a row.
+    uint32_t periods = 0;         // Times avoided, one after another.
     common::MonotonicTime until;  // Avoided until then, if `avoided`.
     common::MonotonicTime last_failure;
     bool avoided = false;

@@ -2,12 +2,13 @@
 
 // How many requests may be tried again: each request earns a share of a token, each second a fixed
 // number, each retry costs one. So that a failing service gets at most `ratio` more requests than
-// it was sent, while a quiet one can still retry. Unused tokens are kept for ten seconds' worth at
-// most. One for each worker and service; a worker gets its part of the tokens per second.
-// Thread-compatible.
+// it was sent, while a quiet one can still retry. Tokens are not hoarded: those of time stop at ten
+// seconds' worth, those of requests lose half in five seconds. One for each worker and service; a
+// worker gets its part of the tokens per second. Thread-compatible.
 
 #include <cstdint>
 
+#include "absl/time/time.h"
 #include "common/core/time.h"
 
 namespace pointsman::gateway {
@@ -20,21 +21,20 @@ struct RetryBudgetOptions {
 class RetryBudget {
  public:
   static constexpr double kKeptSeconds = 10;
-  // Tokens kept at most, however many requests earned them.
-  static constexpr double kTokensMax = 10'000;
+  static constexpr absl::Duration kHalfLife = absl::Seconds(5);
 
   // A request (not a retry) begins.
   void OnRequest(const RetryBudgetOptions& options, common::MonotonicTime now);
   // Takes a token; false: the budget is used up and the failure goes to the client.
   bool TryTake(const RetryBudgetOptions& options, common::MonotonicTime now);
 
-  double tokens() const { return tokens_; }
+  double tokens() const { return time_tokens_ + request_tokens_; }
 
  private:
   void Accrue(const RetryBudgetOptions& options, common::MonotonicTime now);
 
-  double tokens_ = 0;
-  double request_tokens_ = 0;  // Requests seen in the decaying window times ratio: the cap.
+  double time_tokens_ = 0;
+  double request_tokens_ = 0;
   common::MonotonicTime last_;
 };
 

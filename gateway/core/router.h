@@ -98,8 +98,8 @@ class Router {
   void AddRoute(uint32_t index);
   void FinishTable(PathTable* table);
   uint32_t TableOf(const std::string& host);
-  // The longest prefix of `table` that covers `path` at a segment's border, -1: none; only those
-  // shorter than `limit`.
+  // The longest prefix of `table`, at most `limit` bytes, that covers `path` at a segment's border;
+  // -1: none.
   static int32_t LongestPrefix(const PathTable& table, absl::string_view path, size_t limit);
   const RouteEntry* MatchIn(const PathTable& table, const RouteRequest& request) const;
   const RouteEntry* FirstThatHolds(const std::vector<uint32_t>& candidates,

@@ -1,0 +1,198 @@
+#include "gateway/core/cells.h"
+
+#include <algorithm>
+
+#include "common/core/check.h"
+#include "common/core/latency_histogram.h"
+
+namespace pointsman::gateway {
+namespace {
+
+static_assert(kCellLatencyBuckets == common::LatencyHistogram::kBuckets);
+
+// One writer: a load and a store, no locked instruction.
+template <typename T>
+void Bump(std::atomic<T>& cell, T by) {
+  cell.store(cell.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+WorkerCells::~WorkerCells() {
+  for (auto& block : blocks_) delete block.load(std::memory_order_relaxed);
+}
+
+void WorkerCells::AddBlock(size_t block) {
+  blocks_[block].store(new Block, std::memory_order_release);
+}
+
+void WorkerCells::StartTry(CellRef ref) {
+  Bump(HotOf(ref).own[ref.index % kCellBlock], uint32_t{1});
+}
+
+void WorkerCells::EndTry(CellRef ref) {
+  std::atomic<uint32_t>& own = HotOf(ref).own[ref.index % kCellBlock];
+  const uint32_t value = own.load(std::memory_order_relaxed);
+  PM_CHECK(value > 0);
+  own.store(value - 1, std::memory_order_relaxed);
+}
+
+void WorkerCells::CountOutcome(CellRef ref, TryOutcome outcome, absl::Duration latency) {
+  if (outcome == TryOutcome::kAbandoned) return;
+  Counters& counters = CountersOf(ref);
+  Bump(counters.requests, uint64_t{1});
+  switch (outcome) {
+    case TryOutcome::kServerError:
+      Bump(counters.server_errors, uint64_t{1});
+      break;
+    case TryOutcome::kConnectFailure:
+      Bump(counters.connect_failures, uint64_t{1});
+      Bump(hard_failures_, uint64_t{1});
+      break;
+    case TryOutcome::kReset:
+      Bump(counters.resets, uint64_t{1});
+      break;
+    case TryOutcome::kTimeout:
+      Bump(counters.timeouts, uint64_t{1});
+      break;
+    case TryOutcome::kResponse:
+    case TryOutcome::kAbandoned:
+      break;
+  }
+  if (latency < absl::ZeroDuration()) return;
+  Bump(counters.latency_sum_micros, absl::ToInt64Microseconds(latency));
+  Bump(counters.latency_buckets[common::LatencyHistogram::BucketOf(latency)], uint64_t{1});
+}
+
+void WorkerCells::AddAvoided(CellRef ref, absl::Duration duration) {
+  Bump(CountersOf(ref).avoided_micros, absl::ToInt64Microseconds(duration));
+}
+
+void WorkerCells::ClearSlot(CellRef ref) {
+  Hot& hot = HotOf(ref);
+  PM_CHECK(hot.own[ref.index % kCellBlock].load(std::memory_order_relaxed) == 0);
+  hot.others[ref.index % kCellBlock].store(0, std::memory_order_relaxed);
+  Counters& counters = CountersOf(ref);
+  for (auto* cell : {&counters.requests, &counters.connect_failures, &counters.resets,
+                     &counters.timeouts, &counters.server_errors}) {
+    cell->store(0, std::memory_order_relaxed);
+  }
+  counters.latency_sum_micros.store(0, std::memory_order_relaxed);
+  counters.avoided_micros.store(0, std::memory_order_relaxed);
+  for (auto& bucket : counters.latency_buckets) bucket.store(0, std::memory_order_relaxed);
+}
+
+EndpointCells::EndpointCells(size_t workers) {
+  PM_CHECK(workers >= 1);
+  for (size_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<WorkerCells>());
+}
+
+absl::StatusOr<CellRef> EndpointCells::Allocate() {
+  if (free_.empty()) {
+    const size_t block = integral_blocks_.size();
+    if (block == kCellBlocksMax) {
+      return absl::ResourceExhaustedError("all 131072 endpoint cells are in use");
+    }
+    for (auto& worker : workers_) worker->AddBlock(block);
+    integral_blocks_.push_back(std::make_unique<std::atomic<uint64_t>[]>(kCellBlock));
+    in_flight_micros_[block].store(integral_blocks_.back().get(), std::memory_order_release);
+    generations_.resize(generations_.size() + kCellBlock);
+    for (size_t i = kCellBlock; i > 0; --i) {
+      free_.push_back(static_cast<uint32_t>(block * kCellBlock + i - 1));
+    }
+  }
+  const uint32_t index = free_.back();
+  free_.pop_back();
+  const CellRef ref{index, ++generations_[index]};
+  for (auto& worker : workers_) worker->ClearSlot(ref);
+  in_flight_micros_[index / kCellBlock].load(std::memory_order_relaxed)[index % kCellBlock].store(
+      0, std::memory_order_relaxed);
+  in_use_.fetch_add(1, std::memory_order_relaxed);
+  return ref;
+}
+
+void EndpointCells::Retire(CellRef ref) {
+  PM_CHECK(ref.valid() && generations_[ref.index] == ref.generation);
+  retired_.push_back(ref);
+}
+
+size_t EndpointCells::Recycle() {
+  const auto idle = [this](CellRef ref) {
+    if (SlotInFlight(ref.index) != 0) return false;
+    free_.push_back(ref.index);
+    return true;
+  };
+  const auto end = std::remove_if(retired_.begin(), retired_.end(), idle);
+  const size_t freed = static_cast<size_t>(retired_.end() - end);
+  retired_.erase(end, retired_.end());
+  in_use_.fetch_sub(freed, std::memory_order_relaxed);
+  return freed;
+}
+
+uint32_t EndpointCells::SlotInFlight(uint32_t index) const {
+  uint32_t sum = 0;
+  for (const auto& worker : workers_) {
+    sum += worker->HotOf({index, 1}).own[index % kCellBlock].load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
+void EndpointCells::PublishSums(absl::Duration elapsed) {
+  const uint64_t micros = std::max<int64_t>(0, absl::ToInt64Microseconds(elapsed));
+  std::array<uint32_t, kCellBlock> sums;
+  for (size_t block = 0; block < integral_blocks_.size(); ++block) {
+    sums.fill(0);
+    const CellRef first{static_cast<uint32_t>(block * kCellBlock), 1};
+    for (const auto& worker : workers_) {
+      const auto& own = worker->HotOf(first).own;
+      for (size_t i = 0; i < kCellBlock; ++i) sums[i] += own[i].load(std::memory_order_relaxed);
+    }
+    for (size_t i = 0; i < kCellBlock; ++i) {
+      if (sums[i] != 0) Bump(integral_blocks_[block][i], sums[i] * micros);
+    }
+    if (workers_.size() == 1) continue;
+    for (const auto& worker : workers_) {
+      WorkerCells::Hot& hot = worker->HotOf(first);
+      for (size_t i = 0; i < kCellBlock; ++i) {
+        const uint32_t own = hot.own[i].load(std::memory_order_relaxed);
+        const uint32_t others = sums[i] > own ? sums[i] - own : 0;
+        // A line that did not change stays with the worker that reads it.
+        if (hot.others[i].load(std::memory_order_relaxed) != others) {
+          hot.others[i].store(others, std::memory_order_relaxed);
+        }
+      }
+    }
+  }
+}
+
+CellTotals EndpointCells::Totals(CellRef ref) const {
+  CellTotals totals;
+  for (const auto& worker : workers_) {
+    const WorkerCells::Counters& counters = worker->CountersOf(ref);
+    totals.requests += counters.requests.load(std::memory_order_relaxed);
+    totals.connect_failures += counters.connect_failures.load(std::memory_order_relaxed);
+    totals.resets += counters.resets.load(std::memory_order_relaxed);
+    totals.timeouts += counters.timeouts.load(std::memory_order_relaxed);
+    totals.server_errors += counters.server_errors.load(std::memory_order_relaxed);
+    totals.latency_sum_micros += counters.latency_sum_micros.load(std::memory_order_relaxed);
+    totals.avoided_micros += counters.avoided_micros.load(std::memory_order_relaxed);
+    for (size_t i = 0; i < kCellLatencyBuckets; ++i) {
+      const uint64_t count = counters.latency_buckets[i].load(std::memory_order_relaxed);
+      totals.latency_buckets[i] += count;
+      totals.latency_count += count;
+    }
+  }
+  totals.avoided_micros /= static_cast<int64_t>(workers_.size());
+  totals.in_flight = SlotInFlight(ref.index);
+  const auto* integral = in_flight_micros_[ref.index / kCellBlock].load(std::memory_order_acquire);
+  totals.in_flight_micros = integral[ref.index % kCellBlock].load(std::memory_order_relaxed);
+  return totals;
+}
+
+uint64_t EndpointCells::HardFailures() const {
+  uint64_t sum = 0;
+  for (const auto& worker : workers_) sum += worker->hard_failures_.load(std::memory_order_relaxed);
+  return sum;
+}
+
+}  // namespace pointsman::gateway

@@ -1,0 +1,163 @@
+#include "gateway/core/picker.h"
+
+#include <cmath>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "tests/gateway/core/table_fixture.h"
+
+namespace pointsman::gateway {
+namespace {
+
+class PickerTest : public ::testing::Test {
+ protected:
+  PickResult PickOne(const ServiceTable& service, std::span<const CellRef> tried = {}) {
+    return Pick(service, {cells_.worker(0), avoidance_, now_}, tried, random_);
+  }
+  std::map<std::string, int> Count(const ServiceTable& service, int picks,
+                                   std::span<const CellRef> tried = {}) {
+    std::map<std::string, int> counts;
+    for (int i = 0; i < picks; ++i) {
+      const PickResult result = PickOne(service, tried);
+      ++counts[result.endpoint == nullptr ? "none" : result.endpoint->id];
+    }
+    return counts;
+  }
+
+  EndpointCells cells_{1};
+  LocalAvoidance avoidance_{cells_.worker(0)};
+  common::MonotonicTime now_ = common::MonotonicTime::FromMicros(1'000'000);
+  std::mt19937_64 random_{7};
+};
+
+TEST_F(PickerTest, EmptyServiceHasNoEndpoints) {
+  EXPECT_EQ(PickOne(ServiceTable()).status, PickResult::Status::kNoEndpoints);
+}
+
+TEST_F(PickerTest, SingleEndpointIsPicked) {
+  const ServiceTable service = MakeService(cells_, {{"a"}});
+  EXPECT_EQ(PickOne(service).endpoint->id, "a");
+}
+
+TEST_F(PickerTest, EqualWeightsGetEqualShares) {
+  const ServiceTable service = MakeService(cells_, {{"a"}, {"b"}, {"c"}, {"d"}});
+  for (const auto& [id, count] : Count(service, 40'000)) EXPECT_NEAR(count, 10'000, 500) << id;
+}
+
+TEST_F(PickerTest, HoldsWeightsWhenLoadIsSpreadByThem) {
+  const ServiceTable service = MakeService(cells_, {{"a", 65'536}, {"b", 32'768}, {"c", 16'384}});
+  // Requests stay in flight a while: the pick's feedback must keep in-flight near the weights.
+  std::vector<CellRef> running;
+  std::map<std::string, int> counts;
+  for (int i = 0; i < 70'000; ++i) {
+    const PickResult result = PickOne(service);
+    ++counts[result.endpoint->id];
+    cells_.worker(0).StartTry(result.endpoint->cell);
+    running.push_back(result.endpoint->cell);
+    if (running.size() > 70) {
+      const size_t victim = random_() % running.size();
+      cells_.worker(0).EndTry(running[victim]);
+      running[victim] = running.back();
+      running.pop_back();
+    }
+  }
+  EXPECT_NEAR(counts["a"], 40'000, 2500);
+  EXPECT_NEAR(counts["b"], 20'000, 1500);
+  EXPECT_NEAR(counts["c"], 10'000, 1000);
+}
+
+TEST_F(PickerTest, SlowEndpointGetsLessBecauseOfItsQueue) {
+  const ServiceTable service = MakeService(cells_, {{"slow"}, {"b"}, {"c"}, {"d"}, {"e"}});
+  for (int i = 0; i < 20; ++i) cells_.worker(0).StartTry(service.endpoints[0].cell);
+  const auto counts = Count(service, 10'000);
+  // Left only to draws that meet nobody else.
+  EXPECT_LT(counts.contains("slow") ? counts.at("slow") : 0, 50);
+}
+
+TEST_F(PickerTest, TriedEndpointsAreLeftOut) {
+  const ServiceTable service = MakeService(cells_, {{"a"}, {"b"}, {"c"}});
+  const std::vector<CellRef> tried = {service.endpoints[0].cell, service.endpoints[2].cell};
+  EXPECT_EQ(Count(service, 1000, tried).at("b"), 1000);
+  const std::vector<CellRef> all = {service.endpoints[0].cell, service.endpoints[1].cell,
+                                    service.endpoints[2].cell};
+  EXPECT_EQ(PickOne(service, all).status, PickResult::Status::kAllTried);
+}
+
+TEST_F(PickerTest, FindsTheOnlyOneLeftWhateverItsWeight) {
+  std::vector<TestEndpoint> endpoints;
+  for (int i = 0; i < 600; ++i) endpoints.push_back({absl::StrCat("e", i)});
+  endpoints[321].weight = 1;
+  const ServiceTable service = MakeService(cells_, endpoints);
+  for (size_t i = 0; i < 600; ++i) {
+    if (i != 321) {
+      avoidance_.OnOutcome(service.endpoints[i].cell, TryOutcome::kConnectFailure, now_);
+    }
+  }
+  EXPECT_EQ(PickOne(service).endpoint->id, "e321");
+}
+
+TEST_F(PickerTest, AvoidedEndpointsAreUsedWhenNothingElseIsLeft) {
+  const ServiceTable service = MakeService(cells_, {{"a"}, {"b"}});
+  avoidance_.OnOutcome(service.endpoints[0].cell, TryOutcome::kConnectFailure, now_);
+  EXPECT_EQ(Count(service, 500).at("b"), 500);
+  avoidance_.OnOutcome(service.endpoints[1].cell, TryOutcome::kConnectFailure, now_);
+  const PickResult result = PickOne(service);
+  EXPECT_EQ(result.status, PickResult::Status::kPicked);
+  EXPECT_FALSE(result.probe);
+}
+
+TEST_F(PickerTest, EndpointWhoseTimeIsOverIsProbedByOneRequest) {
+  const ServiceTable service = MakeService(cells_, {{"a"}, {"b"}});
+  avoidance_.OnOutcome(service.endpoints[0].cell, TryOutcome::kConnectFailure, now_);
+  now_ = now_ + LocalAvoidance::kFirst;
+  PickResult result;
+  for (int i = 0; i < 100 && !result.probe; ++i) result = PickOne(service);
+  ASSERT_TRUE(result.probe);
+  EXPECT_EQ(result.endpoint->id, "a");
+  avoidance_.OnProbeStarted(result.endpoint->cell, now_);
+  EXPECT_EQ(Count(service, 500).at("b"), 500);
+}
+
+TEST_F(PickerTest, EndpointsAtTheirLimitAreLeftOut) {
+  ServiceTable service = MakeService(cells_, {{"a"}, {"b"}});
+  service.policy.max_in_flight_per_endpoint = 2;
+  for (int i = 0; i < 2; ++i) cells_.worker(0).StartTry(service.endpoints[0].cell);
+  EXPECT_EQ(Count(service, 500).at("b"), 500);
+  for (int i = 0; i < 2; ++i) cells_.worker(0).StartTry(service.endpoints[1].cell);
+  EXPECT_EQ(PickOne(service).status, PickResult::Status::kAtLimit);
+}
+
+TEST_F(PickerTest, PrioritiesGetTheirShares) {
+  const ServiceTable service =
+      MakeService(cells_, {{"a", 65'536, 0}, {"b", 65'536, 1}}, {49'152, 16'384});
+  const auto counts = Count(service, 40'000);
+  EXPECT_NEAR(counts.at("a"), 30'000, 600);
+  EXPECT_NEAR(counts.at("b"), 10'000, 600);
+}
+
+TEST_F(PickerTest, NextPriorityIsUsedWhenTheFirstHasNothingToTry) {
+  const ServiceTable service = MakeService(cells_, {{"a", 65'536, 0}, {"b", 65'536, 1}});
+  EXPECT_EQ(Count(service, 100).at("a"), 100);
+  const std::vector<CellRef> tried = {service.endpoints[0].cell};
+  EXPECT_EQ(PickOne(service, tried).endpoint->id, "b");
+}
+
+// The published law of p2c: the number in flight stays close to the average on every endpoint.
+TEST_F(PickerTest, SpreadsManyRequestsEvenly) {
+  std::vector<TestEndpoint> endpoints;
+  for (int i = 0; i < 1000; ++i) endpoints.push_back({absl::StrCat("e", i)});
+  const ServiceTable service = MakeService(cells_, endpoints);
+  for (int i = 0; i < 10'000; ++i) cells_.worker(0).StartTry(PickOne(service).endpoint->cell);
+  uint32_t most = 0;
+  for (size_t i = 0; i < service.endpoints.size(); ++i) {
+    most = std::max(most, cells_.worker(0).InFlight(service.endpoints[i].cell));
+  }
+  EXPECT_LE(most, 14u) << "10 each on average; a single random choice reaches about 22";
+}
+
+}  // namespace
+}  // namespace pointsman::gateway
