@@ -1,0 +1,94 @@
+#pragma once
+
+// Everything the controller holds of one endpoint, and the records its last decisions left for
+// Explain: numbers, no text. Thread-compatible values.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/core/time.h"
+#include "controller/core/health.h"
+#include "controller/core/load_window.h"
+#include "controller/core/policy.h"
+#include "controller/core/slice_frame.h"
+#include "controller/core/traffic.h"
+#include "controller/core/weights.h"
+
+namespace pointsman::controller {
+
+// How a verdict came about.
+struct HealthRecord {
+  common::MonotonicTime at;
+  HealthEvidence evidence;
+  HealthDecision decision;                     // What the evidence asked for.
+  v1::Verdict verdict = v1::VERDICT_STARTING;  // What was held after the guards.
+  v1::Reason reason = v1::REASON_AWAITING_CHECKS;
+  std::vector<CheckEvidence> checks;
+  absl::Duration silence;  // Of the agent.
+  absl::Duration silence_limit;
+  absl::Duration flap_hold;
+  uint32_t removals_used = 0;  // Within the window; when a removal was asked for.
+  uint32_t removals_allowed = 0;
+};
+
+// How a weight came about.
+struct WeightRecord {
+  common::MonotonicTime at;  // Of the last step that looked at it; zero: none yet.
+  absl::Duration window;
+  WeightRow row;
+  double before = 1;
+  double mean_utilisation = 0;
+  double mean_factor = 1;
+};
+
+struct EndpointState {
+  EndpointInfoPtr info;
+  uint32_t handle = 0;  // 0: not in the table (yet).
+  bool is_static = false;
+  bool inherited = false;      // Taken over, nothing fresh yet.
+  bool late_counters = false;  // Gateways may have counted it before this owner knew it.
+  bool draining = false;       // The agent's word.
+  bool restartable = false;
+  bool leaving = false;      // Deregistered during a freeze.
+  bool limit_moves = false;  // After inheritance the sent weight moves by bounded steps only.
+  std::string agent;         // Empty: none.
+
+  // Reports.
+  bool reported = false;
+  bool checks_current = false;
+  v1::ProcessState process{};
+  uint64_t boot = 0;
+  uint64_t sequence = 0;
+  uint64_t restarts = 0;
+  common::MonotonicTime heard;  // Last hello, report, or inheritance.
+  common::MonotonicTime last_report;
+  common::MonotonicTime grace_until;
+  absl::Duration report_interval = absl::Seconds(1);
+  std::vector<CheckEvidence> checks;
+  std::string check_detail;  // Of the first check that does not pass.
+  LoadSample load;           // Newest.
+
+  HealthMemory health;
+  HealthRecord health_record;
+  EndpointTraffic traffic;
+  std::shared_ptr<const EndpointOverride> override;  // Null: none.
+
+  LoadWindow window;
+  double weight = 1;  // Computed; 1 is nominal for capacity 1.
+  double gain = kGainMax;
+  int8_t sign = 0;
+  bool clamped = false;
+  bool weighed = false;  // `weight` was set by inheritance, measurement or the others' median.
+  common::MonotonicTime measured_at;
+  SentParts sent_parts;
+  uint32_t sent = 0;
+  WeightRecord weight_record;
+
+  OverrideKind override_kind() const {
+    return override == nullptr ? OverrideKind::kNone : override->kind;
+  }
+};
+
+}  // namespace pointsman::controller

@@ -1,0 +1,361 @@
+#include "controller/core/explain.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "controller/core/frame_proto.h"
+#include "pointsman/v1/agent.pb.h"
+#include "pointsman/v1/state.pb.h"
+
+namespace pointsman::controller {
+namespace {
+
+using common::MonotonicTime;
+
+void SetDuration(absl::Duration duration, google::protobuf::Duration* out) {
+  duration = std::max(duration, absl::ZeroDuration());
+  const int64_t micros = absl::ToInt64Microseconds(duration);
+  out->set_seconds(micros / 1'000'000);
+  out->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1000);
+}
+
+std::string Short(absl::Duration duration) {
+  return absl::FormatDuration(absl::Trunc(duration, absl::Milliseconds(1)));
+}
+
+// "CHECK_FAILURE_REFUSED" -> "refused".
+std::string Word(const std::string& name, size_t prefix) {
+  return absl::AsciiStrToLower(name.substr(prefix));
+}
+std::string FailureWord(v1::CheckFailure failure) {
+  return Word(v1::CheckFailure_Name(failure), 14);
+}
+std::string StatusWord(v1::CheckStatus status) { return Word(v1::CheckStatus_Name(status), 13); }
+
+std::string CheckName(const ServicePolicy& policy, size_t index) {
+  return index < policy.checks.size() ? policy.checks[index] : absl::StrCat("#", index);
+}
+
+v1::DecisionInput& AddInput(v1::Decision& decision, const std::string& name, std::string value,
+                            std::string threshold, std::string source) {
+  v1::DecisionInput& input = *decision.add_inputs();
+  input.set_name(name);
+  input.set_value(std::move(value));
+  input.set_threshold(std::move(threshold));
+  input.set_source(std::move(source));
+  return input;
+}
+
+std::string AgentSource(const EndpointState& endpoint) {
+  return endpoint.agent.empty() ? std::string("configuration")
+                                : absl::StrCat("agent:", endpoint.agent);
+}
+
+void AddCheckInputs(const ServiceState& service, const EndpointState& endpoint, v1::Decision& out) {
+  const HealthRecord& record = endpoint.health_record;
+  for (size_t i = 0; i < record.checks.size(); ++i) {
+    const CheckEvidence& check = record.checks[i];
+    std::string value = absl::StrFormat("%s, last %u runs alike, %.1f ms", StatusWord(check.status),
+                                        check.consecutive, check.latency_us / 1000.0);
+    if (check.failure != v1::CHECK_FAILURE_UNSPECIFIED) {
+      absl::StrAppend(&value, ", ", FailureWord(check.failure));
+    }
+    if (check.last_status != 0) absl::StrAppend(&value, ", status ", check.last_status);
+    v1::DecisionInput& input = AddInput(out, absl::StrCat("check.", CheckName(service.policy(), i)),
+                                        std::move(value), "passing", AgentSource(endpoint));
+    SetDuration(absl::Milliseconds(check.age_ms), input.mutable_age());
+  }
+}
+
+void AddTrafficInputs(const TrafficOpinion& traffic, v1::Decision& out) {
+  if (traffic.gateways == 0 && traffic.own.requests == 0) return;
+  const std::string source = absl::StrCat("gateways:", traffic.gateways);
+  AddInput(out, "traffic.failures",
+           absl::StrCat(traffic.own.failures, " of ", traffic.own.requests, " tries, the others ",
+                        traffic.others.failures, " of ", traffic.others.requests),
+           "20 points above the others with odds e^13.8", source);
+  AddInput(out, "traffic.unreachable",
+           absl::StrCat(traffic.gateways_unreachable, " of ", traffic.gateways_service,
+                        " gateways with traffic"),
+           traffic.gateways_service <= 1 ? "1" : "2 observers", source);
+  out.add_arithmetic(
+      absl::StrFormat("evidence against chance = %.1f nats (needs 13.8), agreed by %u gateways",
+                      traffic.nats, traffic.gateways_failing));
+}
+
+void AddWouldChange(const ServiceState& service, const EndpointState& endpoint, v1::Decision& out) {
+  const HealthMemory& health = endpoint.health;
+  const HealthRules& rules = service.policy().health;
+  switch (health.reason) {
+    case v1::REASON_CHECKS_FAILED:
+      out.add_would_change("every check passing `rise` times in a row makes it HEALTHY");
+      break;
+    case v1::REASON_UNREACHABLE:
+    case v1::REASON_TRAFFIC_FAILURES:
+      out.add_would_change("checks that pass again after the removal, or a restart");
+      out.add_would_change(absl::StrCat(
+          "without either, a trial after ",
+          Short(health.traffic_hold > health.removed_at ? health.traffic_hold - health.removed_at
+                                                        : absl::ZeroDuration()),
+          " from the removal"));
+      break;
+    case v1::REASON_AGENT_SILENT:
+      out.add_would_change("a report of its agent, or a request that succeeds");
+      out.add_would_change(absl::StrCat("silence of ", Short(rules.deregister_after),
+                                        " takes it out of the service"));
+      break;
+    case v1::REASON_OPERATOR:
+      out.add_would_change("deleting the override");
+      break;
+    case v1::REASON_REMOVAL_CAPPED:
+      out.add_would_change(absl::StrCat("a removal leaving the window of ",
+                                        Short(rules.removal_window), " lets this one happen"));
+      break;
+    case v1::REASON_AWAITING_CHECKS:
+      out.add_would_change("its agent's first report with every check passing");
+      break;
+    case v1::REASON_INHERITED:
+      out.add_would_change("a fresh report of its agent confirms or changes it");
+      break;
+    default:
+      out.add_would_change("a check failing `fall` times in a row makes it UNHEALTHY");
+      break;
+  }
+}
+
+void ExplainVerdict(const ServiceState& service, const EndpointState& endpoint, MonotonicTime now,
+                    v1::Decision& out) {
+  const HealthRecord& record = endpoint.health_record;
+  const HealthMemory& health = endpoint.health;
+  out.set_result(v1::Verdict_Name(health.verdict).substr(8));
+  out.set_reason(health.reason);
+  SetDuration(now - record.at, out.mutable_age());
+  if (endpoint.override != nullptr) {
+    AddInput(out, "override",
+             record.evidence.override_kind == OverrideKind::kDrain   ? "drain"
+             : record.evidence.override_kind == OverrideKind::kEject ? "eject"
+                                                                     : "weight",
+             "", endpoint.override->author);
+  }
+  AddCheckInputs(service, endpoint, out);
+  if (!endpoint.is_static) {
+    AddInput(out, "agent.liveness", absl::StrCat("silent for ", Short(record.silence)),
+             Short(record.silence_limit), AgentSource(endpoint));
+  }
+  if (record.evidence.process_gone) {
+    AddInput(out, "process", "gone", "running", AgentSource(endpoint));
+  }
+  AddTrafficInputs(record.evidence.traffic, out);
+  if (record.removals_allowed > 0) {
+    out.add_arithmetic(absl::StrFormat("removals within %s: %u of %u allowed (share %.2f)",
+                                       Short(service.policy().health.removal_window),
+                                       record.removals_used, record.removals_allowed,
+                                       service.policy().health.removal_cap));
+  }
+  if (record.flap_hold > absl::ZeroDuration()) {
+    out.add_arithmetic(absl::StrFormat("removed %.1f times lately (halving each %s): stays away %s",
+                                       health.flaps, Short(kFlapHalfLife),
+                                       Short(record.flap_hold)));
+  }
+  if (record.decision.verdict != record.verdict) {
+    out.add_arithmetic(absl::StrCat("the evidence asked for ",
+                                    v1::Verdict_Name(record.decision.verdict).substr(8), " (",
+                                    v1::Reason_Name(record.decision.reason), ")"));
+  }
+  AddWouldChange(service, endpoint, out);
+}
+
+void AddLoadInputs(const EndpointState& endpoint, const WeightRecord& record, v1::Decision& out) {
+  const LoadWindow::Result& load = record.row.load;
+  const std::string source = AgentSource(endpoint);
+  if (load.has_cpu) AddInput(out, "load.cpu", absl::StrFormat("%.3f", load.cpu), "", source);
+  if (load.has_in_flight) {
+    AddInput(out, "load.in_flight", absl::StrFormat("%.2f", load.in_flight), "", "");
+  }
+  if (load.has_queue) {
+    AddInput(out, "load.queue_delay", absl::StrFormat("%.1f ms", load.queue_seconds * 1000), "",
+             source);
+  }
+  if (load.has_utilisation) {
+    AddInput(out, "load.utilisation", absl::StrFormat("%.3f", load.utilisation), "", source);
+  }
+  if (load.has_requests) {
+    AddInput(out, "load.requests", absl::StrFormat("%.1f rps", load.requests_per_second), "", "");
+    AddInput(out, "load.errors", absl::StrFormat("%.4f", load.error_share), "", "");
+  }
+}
+
+void AddStepArithmetic(const WeightRecord& record, v1::Decision& out) {
+  const WeightRow& row = record.row;
+  out.add_arithmetic(absl::StrFormat("window %s, signal %s: utilisation %.3f, mean %.3f",
+                                     Short(record.window), SignalName(row.signal), row.utilisation,
+                                     record.mean_utilisation));
+  if (row.usable) {
+    const double good = 1 - row.load.error_share;
+    out.add_arithmetic(
+        absl::StrFormat("capacity = %.2f x %.3f^2 / %.3f, in units of weight %.4f",
+                        row.load.has_requests ? row.load.requests_per_second : record.before, good,
+                        std::max(row.utilisation, 1e-4), row.measured_capacity));
+  } else {
+    out.add_arithmetic(
+        absl::StrFormat("not measured: target is the others' median %.4f", row.target));
+  }
+  if (row.error_ceiling) out.add_arithmetic("its errors are above the others': it may not gain");
+  if (row.hold) {
+    out.add_arithmetic(absl::StrFormat("held at %.4f", record.before));
+  } else {
+    out.add_arithmetic(absl::StrFormat(
+        "step: %.4f x (%.4f / %.4f)^%.2f, within x%.2f and x%.2f = %.4f", record.before, row.target,
+        record.before, row.gain, kStepDown, kStepUp, row.weight));
+  }
+}
+
+void ExplainWeight(const ServiceState& service, const EndpointState& endpoint, MonotonicTime now,
+                   v1::Decision& out) {
+  const WeightRecord& record = endpoint.weight_record;
+  const WeightRules& rules = service.policy().weights;
+  out.set_result(absl::StrCat(endpoint.sent));
+  out.set_reason(endpoint.override_kind() == OverrideKind::kWeight ? v1::REASON_OPERATOR
+                                                                   : v1::REASON_UNSPECIFIED);
+  const bool stepped = record.at != MonotonicTime();
+  SetDuration(now - (stepped ? record.at : endpoint.health_record.at), out.mutable_age());
+  AddInput(out, "capacity", absl::StrCat(endpoint.info->capacity), "", "configuration");
+  if (stepped) {
+    AddLoadInputs(endpoint, record, out);
+    AddStepArithmetic(record, out);
+  }
+  if (endpoint.override_kind() == OverrideKind::kWeight) {
+    AddInput(out, "override", absl::StrCat("weight ", endpoint.override->weight), "",
+             endpoint.override->author);
+  }
+  if (endpoint.clamped) {
+    AddInput(out, "range", "at its end",
+             absl::StrCat(rules.min_factor, " to ", rules.max_factor, " of nominal"),
+             "configuration");
+  }
+  if (rules.shadow) out.add_arithmetic("shadow: the nominal weight is sent");
+  out.add_arithmetic(absl::StrFormat("sent = %.4f x slow start %.2f x 65536 = %u (dead-band 1%%)",
+                                     endpoint.sent_parts.blended, endpoint.sent_parts.ramp,
+                                     endpoint.sent));
+  out.add_would_change(absl::StrFormat(
+      "the next window's measurement, at most x%.2f up or x%.2f down a step", kStepUp, kStepDown));
+}
+
+void FillEndpoint(const ServiceState& service, const EndpointState& endpoint, MonotonicTime now,
+                  v1::EndpointState& state) {
+  EndpointToProto(*endpoint.info, *state.mutable_endpoint());
+  state.set_agent(endpoint.agent);
+  state.set_handle(endpoint.handle);
+  state.set_verdict(endpoint.health.verdict);
+  state.set_reason(endpoint.health.reason);
+  state.set_cause(CauseOf(service, endpoint));
+  SetDuration(now - endpoint.health.since, state.mutable_since());
+  state.set_weight(endpoint.sent);
+  const std::optional<size_t> index = service.table().Find(endpoint.handle);
+  if (index) state.set_routable(service.table().entries()[*index].state.routable);
+  state.set_restarts(endpoint.restarts);
+  if (endpoint.load.cpu_utilisation) state.set_cpu_utilisation(*endpoint.load.cpu_utilisation);
+  if (endpoint.load.utilisation) state.set_utilisation(*endpoint.load.utilisation);
+  if (endpoint.load.queue_delay) {
+    SetDuration(*endpoint.load.queue_delay, state.mutable_queue_delay());
+  }
+  if (endpoint.load.in_flight) {
+    state.set_in_flight(*endpoint.load.in_flight);
+  } else if (endpoint.traffic.seen()) {
+    state.set_in_flight(endpoint.traffic.InFlight(now));
+  }
+  state.set_requests_per_second(endpoint.traffic.RequestsPerSecond(now));
+  state.set_failures_per_second(endpoint.traffic.FailuresPerSecond(now));
+  const common::LatencyHistogram latencies = endpoint.traffic.Latencies(now);
+  if (latencies.total() > 0) {
+    SetDuration(latencies.Quantile(0.5), state.mutable_latency_p50());
+    SetDuration(latencies.Quantile(0.99), state.mutable_latency_p99());
+  }
+  if (endpoint.last_report != MonotonicTime()) {
+    SetDuration(now - endpoint.last_report, state.mutable_report_age());
+  }
+}
+
+}  // namespace
+
+std::string CauseOf(const ServiceState& service, const EndpointState& endpoint) {
+  const HealthRecord& record = endpoint.health_record;
+  const TrafficOpinion& traffic = record.evidence.traffic;
+  switch (endpoint.health.reason) {
+    case v1::REASON_CHECKS_FAILED:
+    case v1::REASON_CHECK_SLOW:
+      for (size_t i = 0; i < record.checks.size(); ++i) {
+        const CheckEvidence& check = record.checks[i];
+        if (check.status == v1::CHECK_STATUS_FAILING) {
+          return absl::StrCat(CheckName(service.policy(), i), " failed ", check.consecutive,
+                              " times: ", FailureWord(check.failure));
+        }
+        if (check.status == v1::CHECK_STATUS_DEGRADED) {
+          return absl::StrFormat("%s passes slowly: %.1f ms", CheckName(service.policy(), i),
+                                 check.latency_us / 1000.0);
+        }
+      }
+      return "checks failed";
+    case v1::REASON_CHECKS_PASSED:
+      return absl::StrCat(record.checks.size(), " checks pass");
+    case v1::REASON_UNREACHABLE:
+      if (record.evidence.process_gone) return "its process is gone";
+      return absl::StrCat(traffic.gateways_unreachable, " gateways cannot reach it");
+    case v1::REASON_TRAFFIC_FAILURES:
+      return absl::StrCat(traffic.own.failures, " of ", traffic.own.requests,
+                          " tries failed, of the others' ", traffic.others.failures, " of ",
+                          traffic.others.requests);
+    case v1::REASON_AGENT_SILENT:
+      return absl::StrCat("its agent is silent for ", Short(record.silence));
+    case v1::REASON_REMOVAL_CAPPED:
+      return absl::StrCat("kept by the cap on removals: ", record.removals_used, " of ",
+                          record.removals_allowed, " used");
+    case v1::REASON_OPERATOR:
+      return endpoint.override == nullptr ? std::string("an override")
+                                          : absl::StrCat("override by ", endpoint.override->author);
+    case v1::REASON_AWAITING_CHECKS:
+      return "waits for its first passed checks";
+    case v1::REASON_DEREGISTERING:
+      return "its agent takes it away";
+    case v1::REASON_STATIC:
+      return "configured, without checks";
+    case v1::REASON_INHERITED:
+      return "taken over from an earlier controller, not confirmed yet";
+    case v1::REASON_FROZEN:
+      return "kept by a freeze";
+    default:
+      return "";
+  }
+}
+
+std::vector<v1::EndpointState> DescribeEndpoints(const ServiceState& service, MonotonicTime now) {
+  std::vector<v1::EndpointState> out;
+  double weights = 0;
+  for (const FrameEntry& entry : service.table().entries()) {
+    if (entry.state.routable) weights += entry.state.weight;
+  }
+  for (const auto& [id, endpoint] : service.endpoints()) {
+    v1::EndpointState& state = out.emplace_back();
+    state.set_name(absl::StrCat("services/", service.id(), "/endpoints/", id));
+    FillEndpoint(service, endpoint, now, state);
+    if (state.routable() && weights > 0) state.set_share(state.weight() / weights);
+  }
+  return out;
+}
+
+v1::Explanation ExplainEndpoint(const ServiceState& service, const EndpointState& endpoint,
+                                MonotonicTime now) {
+  v1::Explanation out;
+  out.set_name(absl::StrCat("services/", service.id(), "/endpoints/", endpoint.info->id));
+  out.mutable_version()->set_epoch(service.table().epoch());
+  out.mutable_version()->set_revision(service.table().revision());
+  ExplainVerdict(service, endpoint, now, *out.mutable_verdict());
+  ExplainWeight(service, endpoint, now, *out.mutable_weight());
+  return out;
+}
+
+}  // namespace pointsman::controller

@@ -1,0 +1,200 @@
+#include "controller/core/health.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/core/ewma.h"
+
+namespace pointsman::controller {
+namespace {
+
+using common::MonotonicTime;
+
+constexpr absl::Duration kFlapHold = absl::Seconds(5);
+constexpr absl::Duration kFlapHoldMax = absl::Seconds(60);
+constexpr float kFlapsFree = 2.5;
+
+HealthDecision Keep(const HealthMemory& memory) {
+  HealthDecision kept{memory.verdict, memory.reason, memory.confirmed, false};
+  if (memory.verdict == v1::VERDICT_DRAINING ||
+      (memory.verdict == v1::VERDICT_UNHEALTHY && memory.reason == v1::REASON_OPERATOR)) {
+    // The one who took it away gave it back: what it was before holds until evidence comes.
+    kept.verdict = memory.proven ? v1::VERDICT_HEALTHY : v1::VERDICT_STARTING;
+    kept.reason = memory.proven ? v1::REASON_CHECKS_PASSED : v1::REASON_AWAITING_CHECKS;
+    kept.confirmed = false;
+  }
+  return kept;
+}
+
+// Traffic took the endpoint away and nothing that happened since speaks for an early return.
+bool HeldByTraffic(const HealthEvidence& e, const HealthMemory& memory, MonotonicTime now) {
+  if (memory.verdict != v1::VERDICT_UNHEALTHY || now >= memory.traffic_hold) return false;
+  if (!e.fresh) return true;
+  if (e.restarts > memory.restarts_at_removal) return false;
+  const bool checks_pass =
+      e.checks == CheckSummary::kPassing || e.checks == CheckSummary::kDegraded;
+  return !(checks_pass && e.checks_passing_for < now - memory.removed_at);
+}
+
+HealthDecision JudgeChecks(const HealthEvidence& e, const HealthMemory& memory, MonotonicTime now) {
+  switch (e.checks) {
+    case CheckSummary::kUnknown:
+      return Keep(memory);
+    case CheckSummary::kFailing:
+      return {v1::VERDICT_UNHEALTHY, v1::REASON_CHECKS_FAILED,
+              e.check_refused && e.traffic.gateways_unreachable > 0, true};
+    case CheckSummary::kNone:
+    case CheckSummary::kPassing:
+    case CheckSummary::kDegraded:
+      break;
+  }
+  if (memory.verdict == v1::VERDICT_UNHEALTHY && memory.reason != v1::REASON_OPERATOR) {
+    // A check that still passes because it has not run since (a process that died and came back
+    // faster than `fall` runs) proves nothing.
+    const bool proven_since = e.checks == CheckSummary::kNone ||
+                              (e.last_runs_passed && e.last_run_age < now - memory.removed_at);
+    if (!proven_since || now < memory.removed_at + FlapHold(memory, now)) {
+      return {memory.verdict, memory.reason, memory.confirmed, true};
+    }
+  }
+  if (e.checks == CheckSummary::kDegraded) {
+    return {v1::VERDICT_DEGRADED, v1::REASON_CHECK_SLOW, false, true};
+  }
+  return {v1::VERDICT_HEALTHY, v1::REASON_CHECKS_PASSED, false, true};
+}
+
+HealthDecision JudgeSilent(const HealthEvidence& e, const HealthMemory& memory) {
+  if (e.traffic.alive && memory.verdict == v1::VERDICT_UNHEALTHY &&
+      memory.reason == v1::REASON_AGENT_SILENT) {
+    return {v1::VERDICT_HEALTHY, v1::REASON_CHECKS_PASSED, false, true};
+  }
+  if (e.in_grace || e.traffic.alive || !memory.proven) return Keep(memory);
+  if (memory.verdict == v1::VERDICT_UNHEALTHY && memory.reason != v1::REASON_OPERATOR) {
+    return Keep(memory);
+  }
+  return {v1::VERDICT_UNHEALTHY, v1::REASON_AGENT_SILENT, false, true};
+}
+
+}  // namespace
+
+HealthDecision Judge(const HealthEvidence& e, const HealthMemory& memory, MonotonicTime now) {
+  if (e.override_kind == OverrideKind::kEject) {
+    return {v1::VERDICT_UNHEALTHY, v1::REASON_OPERATOR, false, true};
+  }
+  if (e.override_kind == OverrideKind::kDrain) {
+    return {v1::VERDICT_DRAINING, v1::REASON_OPERATOR, false, true};
+  }
+  if (e.agent_draining) return {v1::VERDICT_DRAINING, v1::REASON_DEREGISTERING, false, true};
+  if (e.fresh && e.reported && e.process_gone) {
+    return {v1::VERDICT_UNHEALTHY, v1::REASON_UNREACHABLE, true, true};
+  }
+  if (HeldByTraffic(e, memory, now)) {
+    return {memory.verdict, memory.reason, memory.confirmed, true};
+  }
+  // An endpoint that is out gets no traffic: what gateways saw before is no evidence any more.
+  const bool in_use = Serves(memory.verdict) || memory.verdict == v1::VERDICT_STARTING;
+  if (in_use && e.traffic.unreachable) {
+    return {v1::VERDICT_UNHEALTHY, v1::REASON_UNREACHABLE, true, true};
+  }
+  if (e.has_agent && e.fresh && e.reported && e.checks == CheckSummary::kFailing) {
+    return JudgeChecks(e, memory, now);
+  }
+  if (in_use && e.traffic.failing) {
+    return {v1::VERDICT_UNHEALTHY, v1::REASON_TRAFFIC_FAILURES, false, true};
+  }
+  if (e.is_static) return {v1::VERDICT_HEALTHY, v1::REASON_STATIC, false, true};
+  if (!e.has_agent || !e.fresh) return JudgeSilent(e, memory);
+  if (!e.reported) return Keep(memory);
+  return JudgeChecks(e, memory, now);
+}
+
+absl::Duration FlapHold(const HealthMemory& memory, MonotonicTime now) {
+  const double flaps = memory.flaps * common::HalfLifeDecay(now - memory.flaps_at, kFlapHalfLife);
+  if (flaps <= kFlapsFree) return absl::ZeroDuration();
+  const int doublings = static_cast<int>(std::min(std::floor(flaps - kFlapsFree), 10.0));
+  return std::min(kFlapHold * (1 << doublings), kFlapHoldMax);
+}
+
+bool ApplyDecision(const HealthDecision& decision, const HealthEvidence& evidence,
+                   MonotonicTime now, HealthMemory& memory) {
+  const bool changed = decision.verdict != memory.verdict;
+  const v1::Verdict before = memory.verdict;
+  memory.reason = decision.reason;
+  memory.confirmed = decision.confirmed;
+  memory.capped = false;
+  if (!changed) return false;
+  memory.verdict = decision.verdict;
+  memory.since = now;
+  if (Serves(decision.verdict)) {
+    memory.proven = true;
+    if (!Serves(before)) memory.serving_since = now;
+  }
+  if (decision.verdict != v1::VERDICT_UNHEALTHY) return true;
+  memory.removed_at = now;
+  memory.restarts_at_removal = evidence.restarts;
+  if (decision.reason == v1::REASON_OPERATOR) return true;
+  memory.flaps = static_cast<float>(
+      memory.flaps * common::HalfLifeDecay(now - memory.flaps_at, kFlapHalfLife) + 1);
+  memory.flaps_at = now;
+  const bool by_traffic = decision.reason == v1::REASON_TRAFFIC_FAILURES ||
+                          (decision.reason == v1::REASON_UNREACHABLE && !evidence.process_gone);
+  if (by_traffic) {
+    // An hour without such a removal forgives all.
+    if (now - memory.traffic_hold > absl::Hours(1)) memory.traffic_removals = 0;
+    const int doublings = std::min<int>(memory.traffic_removals++, 5);
+    memory.traffic_hold = now + std::min(kTrafficHold * (1 << doublings), kTrafficHoldMax);
+  }
+  return true;
+}
+
+uint32_t RemovalBudget::Allowed(const HealthRules& rules, uint32_t endpoints) {
+  // The small addition keeps 0.2 * 5 at 1 whatever the rounding.
+  return std::max(1u, static_cast<uint32_t>(std::floor(rules.removal_cap * endpoints + 1e-9)));
+}
+
+uint32_t RemovalBudget::Used(const HealthRules& rules, MonotonicTime now) {
+  while (!removals_.empty() && now - removals_.front() >= rules.removal_window) {
+    removals_.pop_front();
+  }
+  return static_cast<uint32_t>(removals_.size());
+}
+
+bool RemovalBudget::Take(const HealthRules& rules, uint32_t endpoints, MonotonicTime now) {
+  if (Used(rules, now) >= Allowed(rules, endpoints)) return false;
+  removals_.push_back(now);
+  return true;
+}
+
+MonotonicTime RemovalBudget::NextFree(const HealthRules& rules) const {
+  if (removals_.empty()) return MonotonicTime::Infinite();
+  return removals_.front() + rules.removal_window;
+}
+
+bool ChooseRoutable(const HealthRules& rules, std::vector<RoutableRow>& rows) {
+  uint32_t counted = 0;
+  uint32_t serving = 0;
+  uint32_t spare = 0;
+  for (RoutableRow& row : rows) {
+    row.routable = Serves(row.verdict);
+    if (!row.proven || row.by_operator || row.verdict == v1::VERDICT_DRAINING) continue;
+    ++counted;
+    if (row.routable) ++serving;
+    if (!row.routable && !row.confirmed) ++spare;
+  }
+  if (counted == 0 || serving == counted) return false;
+  const bool too_few = serving == 0 || serving < rules.fail_open_below * counted;
+  if (!too_few) return false;
+  const bool use_confirmed = serving + spare == 0;
+  bool used = false;
+  for (RoutableRow& row : rows) {
+    if (row.routable || !row.proven || row.by_operator || row.verdict == v1::VERDICT_DRAINING) {
+      continue;
+    }
+    if (row.confirmed && !use_confirmed) continue;
+    row.routable = true;
+    used = true;
+  }
+  return used;
+}
+
+}  // namespace pointsman::controller

@@ -1,0 +1,123 @@
+// ServiceState: slices of earlier owners, and holding publication back until they are here.
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "controller/core/codes.h"
+#include "controller/core/service_state.h"
+
+namespace pointsman::controller {
+
+using common::MonotonicTime;
+
+void ServiceState::GatewayHolds(const std::string& gateway, SliceVersion version,
+                                StepContext& context) {
+  if (version.revision == 0 || table_.Knows(version)) return;
+  if (version.epoch >= table_.epoch()) {
+    context.effects.epoch_seen = std::max(context.effects.epoch_seen, version.epoch);
+    return;
+  }
+  if (context.now - context.started > context.options.inherit_window) return;
+  if (version <= best_inherited_ || version <= best_asked_) return;
+  best_asked_ = version;
+  asked_.insert(gateway);
+  held_ = true;
+  hold_until_ = context.now + context.options.inherit_wait;
+  next_due_ = std::min(next_due_, hold_until_);
+  context.effects.uploads.push_back({gateway, id_});
+}
+
+void ServiceState::GatewayLeft(const std::string& gateway, uint32_t ordinal) {
+  asked_.erase(gateway);
+  gateways_.erase(ordinal);
+}
+
+void ServiceState::ForgetGateway(uint32_t ordinal) {
+  for (auto& [id, endpoint] : endpoints_) endpoint.traffic.ForgetGateway(ordinal);
+}
+
+void ServiceState::ReleaseHold(StepContext& context) {
+  if (!held_) return;
+  held_ = false;
+  dirty_ = true;
+  if (configured_) context.effects.released_services.push_back(id_);
+}
+
+void ServiceState::AdoptEntry(const FrameEntry& entry, bool rebase, StepContext& context) {
+  const auto it = endpoints_.find(entry.info->id);
+  const bool added = it == endpoints_.end();
+  EndpointState& endpoint = added ? AddEndpoint(entry.info, context) : it->second;
+  if (rebase) endpoint.handle = entry.handle;
+  endpoint.late_counters = true;
+  endpoint.grace_until = context.now + context.options.inherit_grace;
+  const HealthMemory& memory = endpoint.health;
+  // What this owner has seen with its own eyes stands: taken away, or proven by checks long since.
+  const bool judged = memory.proven && !endpoint.inherited && !endpoint.is_static &&
+                      context.now - memory.serving_since > policy_.weights.slow_start;
+  const bool removed = endpoint.reported && memory.verdict == v1::VERDICT_UNHEALTHY;
+  if (judged || removed || endpoint.draining) return;
+  const double factor = entry.state.verdict == v1::VERDICT_DEGRADED ? kDegradedFactor : 1;
+  endpoint.weight = std::max(1u, entry.state.weight) / (factor * kNominalWeight);
+  endpoint.sent = std::max(1u, entry.state.weight);
+  endpoint.weighed = true;
+  endpoint.limit_moves = true;
+  HealthMemory& health = endpoint.health;
+  if (!Serves(health.verdict)) {
+    endpoint.inherited = true;
+    health.verdict = entry.state.verdict;
+    health.reason = v1::REASON_INHERITED;
+    health.since = context.now;
+    health.removed_at = context.now;
+    health.proven = entry.state.verdict != v1::VERDICT_STARTING;
+    // An endpoint without checks comes back by time alone.
+    health.traffic_hold = context.now + kTrafficHold;
+  }
+  health.serving_since = context.now - policy_.weights.slow_start;
+}
+
+void ServiceState::Inherit(const InheritedSliceInput& input, StepContext& context) {
+  const Frame& frame = input.frame;
+  const SliceVersion version{frame.epoch, frame.to};
+  constexpr absl::string_view kGatewayPrefix = "gateway:";
+  const absl::string_view source(input.source);
+  if (source.substr(0, kGatewayPrefix.size()) == kGatewayPrefix) {
+    asked_.erase(std::string(source.substr(kGatewayPrefix.size())));
+  }
+  const bool too_late = context.now - context.started > context.options.inherit_window;
+  const bool usable = !too_late && version.epoch < table_.epoch() && version > best_inherited_ &&
+                      !frame.entries.empty() && frame.base == 0;
+  if (usable) {
+    best_inherited_ = version;
+    const bool rebase = version.revision > table_.revision();
+    if (rebase) {
+      table_.Inherit(version, frame.entries, frame.head ? frame.head->state : HeadState());
+      for (auto& [id, endpoint] : endpoints_) endpoint.handle = 0;
+    }
+    for (const FrameEntry& entry : frame.entries) AdoptEntry(entry, rebase, context);
+    for (auto& [id, endpoint] : endpoints_) {
+      // The registered address is newer than the inherited one.
+      if (endpoint.handle != 0) table_.SetInfo(endpoint.handle, endpoint.info);
+    }
+    RestartWindows(context.now);
+    dirty_ = true;
+    context.effects.events.push_back(
+        {kEventServiceInherited,
+         absl::StrCat("services/", id_),
+         "controller",
+         absl::StrCat(frame.entries.size(), " endpoints of ", id_, " taken over from ",
+                      input.source),
+         {{"epoch", absl::StrCat(frame.epoch)}, {"revision", absl::StrCat(frame.to)}}});
+    EvaluateAll(context);
+  }
+  if (version >= best_asked_ || asked_.empty()) ReleaseHold(context);
+}
+
+void ServiceState::RaiseEpoch(uint64_t epoch, StepContext& context) {
+  if (epoch <= table_.epoch()) return;
+  table_.RaiseEpoch(epoch);
+  dirty_ = true;
+}
+
+}  // namespace pointsman::controller

@@ -1,0 +1,201 @@
+#pragma once
+
+// One service: its policy, endpoints, table, removal budget, grants and weight control, and the
+// steps that join the pure modules. Inputs mark what changed; Finish() turns that into at most one
+// revision of the slice. Thread-compatible; owned by a ShardCore.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "controller/core/endpoint_state.h"
+#include "controller/core/recovery.h"
+#include "controller/core/shard_core.h"
+#include "controller/core/table.h"
+
+namespace pointsman::v1 {
+class Service;
+}  // namespace pointsman::v1
+
+namespace pointsman::controller {
+
+// What a step may look at and write to besides the service itself.
+struct StepContext {
+  common::MonotonicTime now;
+  common::MonotonicTime started;  // The core's first step.
+  const ShardOptions& options;
+  CoreCounters& counters;
+  Effects& effects;
+  bool frozen = false;          // By an operator: nothing changes but what people ask for.
+  bool silence_freeze = false;  // Many agents fell silent at once: silence decides nothing.
+};
+
+using OverrideMap = std::map<std::string, std::shared_ptr<const EndpointOverride>, std::less<>>;
+
+struct Registration {
+  const InstanceInfo* instance = nullptr;
+  std::string agent;
+  uint64_t boot = 0;
+  std::string actor;
+};
+
+enum class ReportOutcome {
+  kTaken,
+  kStale,     // Boot or sequence not newer.
+  kNotOwner,  // The endpoint is not there, or another speaks for it.
+};
+
+class ServiceState {
+ public:
+  ServiceState(std::string id, SliceTable table);
+
+  // Configuration. service_registry.cc.
+  void Configure(const v1::Service& service, const OverrideMap& overrides, const std::string& actor,
+                 StepContext& context);
+  void Unconfigure(const std::string& actor, StepContext& context);
+  // False: another live agent or the configuration speaks for it, or a limit is reached.
+  bool Register(const Registration& registration, StepContext& context);
+  void Deregister(absl::string_view endpoint, const std::string& agent, const std::string& actor,
+                  StepContext& context);
+
+  // True: nobody live speaks for the endpoint.
+  bool CanTake(const EndpointState& endpoint, const StepContext& context) const {
+    return !OwnerLives(endpoint, context);
+  }
+
+  // Slices of earlier owners. service_inherit.cc.
+  void GatewayHolds(const std::string& gateway, SliceVersion version, StepContext& context);
+  void GatewayLeft(const std::string& gateway, uint32_t ordinal);
+  void ForgetGateway(uint32_t ordinal);
+  void Inherit(const InheritedSliceInput& input, StepContext& context);
+  void RaiseEpoch(uint64_t epoch, StepContext& context);
+
+  // Evidence. service_health.cc.
+  ReportOutcome Report(const AgentReportInput& report, const InstanceSample& sample,
+                       absl::string_view endpoint, StepContext& context);
+  void Observe(const ObservationsInput& input, uint32_t gateway, StepContext& context);
+  void Acked(uint32_t gateway, SliceVersion version, StepContext& context);
+  // Judges every endpoint again.
+  void EvaluateAll(StepContext& context);
+  // A freeze ended: what waited for it is done now.
+  void Thaw(StepContext& context);
+
+  // Everything that is due: silence, deregistration, ramps, weight steps, expired grants.
+  void Tick(StepContext& context);
+  common::MonotonicTime next_due() const { return next_due_; }
+
+  // Grants. service_registry.cc.
+  void PresentLease(const std::string& agent, const LeaseInfo& lease, StepContext& context);
+  void QuietGrants(common::MonotonicTime started);
+  RestartDecisionOut RequestRestart(const RestartRequestInput& input, absl::string_view endpoint,
+                                    const std::string& actor, StepContext& context);
+  bool EndRestart(const RestartResultInput& input, const std::string& actor, StepContext& context);
+
+  // Makes what changed since the last call one revision. service_publish.cc.
+  void Finish(StepContext& context);
+
+  // Views.
+  const std::string& id() const { return id_; }
+  bool configured() const { return configured_; }
+  bool held_back() const { return held_; }
+  bool served() const { return configured_ && !held_ && table_.revision() > 0; }
+  bool idle() const { return !configured_ && endpoints_.empty(); }
+  const SliceTable& table() const { return table_; }
+  SliceTable TakeTable() { return std::move(table_); }
+  const ServicePolicy& policy() const { return policy_; }
+  const std::map<std::string, EndpointState, std::less<>>& endpoints() const { return endpoints_; }
+  ServiceSummary Summary() const;
+  bool fail_open() const { return fail_open_; }
+
+ private:
+  friend class ServiceStateTestPeer;
+  struct GatewayUse {
+    SliceVersion acked;
+    common::MonotonicTime last_request;
+    double requests_per_second = 0;
+  };
+
+  // service_registry.cc
+  EndpointState& AddEndpoint(EndpointInfoPtr info, StepContext& context);
+  void RemoveEndpoint(const std::string& endpoint, const std::string& actor, const char* why,
+                      StepContext& context);
+  void ConfigureStatic(const v1::Service& service, const std::string& actor, StepContext& context);
+  void ConfigureOverrides(const OverrideMap& overrides, StepContext& context);
+  bool OwnerLives(const EndpointState& endpoint, const StepContext& context) const;
+  void DeregisterSilent(StepContext& context);
+
+  // service_inherit.cc
+  void AdoptEntry(const FrameEntry& entry, bool rebase, StepContext& context);
+  void ReleaseHold(StepContext& context);
+
+  // service_health.cc
+  void Evaluate(EndpointState& endpoint, StepContext& context);
+  HealthEvidence EvidenceOf(const EndpointState& endpoint, const StepContext& context);
+  TrafficOpinion OpinionOf(const EndpointState& endpoint, bool agent_refused,
+                           common::MonotonicTime now);
+  bool GuardRemoval(EndpointState& endpoint, HealthDecision& decision, StepContext& context);
+  void RecordHealth(EndpointState& endpoint, const HealthEvidence& evidence,
+                    const HealthDecision& asked, StepContext& context);
+  void VerdictEvent(const EndpointState& endpoint, v1::Verdict before, StepContext& context);
+  void RefreshTotals(common::MonotonicTime now);
+  uint32_t Counted() const;
+  uint16_t GatewaysWithTraffic(common::MonotonicTime now) const;
+
+  // service_weights.cc
+  void BeginServing(EndpointState& endpoint, StepContext& context);
+  void RefreshWeight(EndpointState& endpoint, StepContext& context);
+  void ControlWeights(StepContext& context);
+  void StepNow(absl::Duration elapsed, StepContext& context);
+  void RestartWindows(common::MonotonicTime now);
+  bool ChangeTookEffect(common::MonotonicTime now) const;
+  double MedianFactor() const;
+  void MarkClamp(EndpointState& endpoint, bool clamped, StepContext& context);
+
+  // service_publish.cc
+  void SyncTable(StepContext& context);
+  void Publish(StepContext& context);
+  HeadState BuildHead(const std::vector<RoutableRow>& rows, bool fail_open) const;
+  std::string NameOf(const EndpointState& endpoint) const;
+  void FailOpenEvent(bool fail_open, uint32_t serving, StepContext& context);
+
+  std::string id_;
+  bool configured_ = false;
+  ServicePolicy policy_;
+  std::map<std::string, EndpointState, std::less<>> endpoints_;
+  OverrideMap overrides_;
+  SliceTable table_;
+  RemovalBudget removals_;
+  RestartGrants grants_;
+
+  bool dirty_ = false;  // Something that the table shows may have changed.
+  bool fail_open_ = false;
+  common::MonotonicTime next_due_;
+
+  // Inheritance.
+  bool held_ = false;
+  common::MonotonicTime hold_until_;
+  SliceVersion best_inherited_;
+  SliceVersion best_asked_;
+  std::set<std::string> asked_;  // Gateways whose upload is awaited.
+
+  // Traffic.
+  std::map<uint32_t, GatewayUse> gateways_;
+  TrafficCounts totals_;
+  common::MonotonicTime totals_at_;
+
+  // Weight control.
+  double mean_factor_ = 1;
+  common::MonotonicTime window_start_;
+  common::MonotonicTime last_step_;
+  bool awaiting_ = false;  // The last change is not known to run on gateways yet.
+  bool step_moved_ = false;
+  uint64_t awaited_revision_ = 0;
+  common::MonotonicTime awaiting_since_;
+};
+
+}  // namespace pointsman::controller

@@ -1,0 +1,210 @@
+// ServiceState: when a weight step is due, what it is fed with, and what is sent.
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "controller/core/codes.h"
+#include "controller/core/service_state.h"
+
+namespace pointsman::controller {
+namespace {
+
+using common::MonotonicTime;
+
+// A sample with fewer requests is noise, unless requests pile up without an end.
+constexpr double kSampleRequests = 10;
+constexpr double kSampleInFlight = 1;
+// A window is used by then with what there is, and begins anew when that is nothing.
+constexpr absl::Duration kWindowPatience = absl::Seconds(5);
+constexpr absl::Duration kWindowMax = absl::Seconds(10);
+// Without a sample for this long, an endpoint drifts to the median of the others.
+constexpr absl::Duration kMeasuredFresh = absl::Seconds(10);
+// A change counts as running everywhere after this, whatever gateways say.
+constexpr absl::Duration kEffectTimeout = absl::Seconds(2);
+constexpr double kEffectShare = 0.9;
+
+bool Measured(const LoadWindow::Result& load) {
+  if (load.has_requests) {
+    return load.requests >= kSampleRequests ||
+           (load.has_in_flight && load.in_flight >= kSampleInFlight);
+  }
+  return load.has_cpu || load.has_in_flight || load.has_queue || load.has_utilisation;
+}
+
+}  // namespace
+
+double ServiceState::MedianFactor() const {
+  std::vector<double> factors;
+  for (const auto& [id, endpoint] : endpoints_) {
+    if (endpoint.weighed && Serves(endpoint.health.verdict)) {
+      factors.push_back(endpoint.weight / endpoint.info->capacity);
+    }
+  }
+  if (factors.empty()) return mean_factor_;
+  std::sort(factors.begin(), factors.end());
+  return factors[factors.size() / 2];
+}
+
+void ServiceState::BeginServing(EndpointState& endpoint, StepContext& context) {
+  endpoint.traffic.ForgetEvidence();
+  if (!endpoint.weighed) {
+    endpoint.weight = MedianFactor() * endpoint.info->capacity;
+    endpoint.weighed = true;
+  }
+  next_due_ = std::min(next_due_, context.now + policy_.weights.control_period);
+}
+
+void ServiceState::RefreshWeight(EndpointState& endpoint, StepContext& context) {
+  if (context.frozen && endpoint.override == nullptr && endpoint.sent != 0) return;
+  const bool serves = Serves(endpoint.health.verdict);
+  SentInput input;
+  input.weight = endpoint.weight;
+  input.capacity = endpoint.info->capacity;
+  input.mean_factor = policy_.weights.shadow ? 1 : mean_factor_;
+  // What serves only because the service fails open is not new: it gets its whole weight.
+  input.serving =
+      serves ? context.now - endpoint.health.serving_since
+             : (endpoint.health.proven ? policy_.weights.slow_start : absl::ZeroDuration());
+  input.degraded = endpoint.health.verdict == v1::VERDICT_DEGRADED;
+  input.override = endpoint.override.get();
+  SentParts parts = SentWeight(policy_.weights, input);
+  if (endpoint.limit_moves && endpoint.sent != 0) {
+    const double low = endpoint.sent * kStepDown;
+    const double high = endpoint.sent * kStepUp;
+    endpoint.limit_moves = parts.weight < low || parts.weight > high;
+    parts.weight = static_cast<uint32_t>(
+        std::clamp(static_cast<double>(parts.weight), std::max(low, 1.0), std::max(high, 1.0)));
+  }
+  endpoint.sent_parts = parts;
+  if (!WorthSending(endpoint.sent, parts.weight)) return;
+  endpoint.sent = parts.weight;
+  dirty_ = true;
+}
+
+void ServiceState::RestartWindows(MonotonicTime now) {
+  window_start_ = now;
+  awaiting_ = false;
+  for (auto& [id, endpoint] : endpoints_) endpoint.window.Restart();
+}
+
+void ServiceState::Acked(uint32_t gateway, SliceVersion version, StepContext& context) {
+  GatewayUse& use = gateways_[gateway];
+  use.acked = std::max(use.acked, version);
+  if (awaiting_ && ChangeTookEffect(context.now)) RestartWindows(context.now);
+}
+
+bool ServiceState::ChangeTookEffect(MonotonicTime now) const {
+  if (now - awaiting_since_ >= kEffectTimeout) return true;
+  const SliceVersion wanted{table_.epoch(), awaited_revision_};
+  double all = 0;
+  double done = 0;
+  for (const auto& [gateway, use] : gateways_) {
+    // A gateway without traffic counts a little, so that they count by number when all are idle.
+    const double share = use.requests_per_second + 1e-3;
+    all += share;
+    if (use.acked >= wanted) done += share;
+  }
+  return done >= kEffectShare * all;
+}
+
+void ServiceState::ControlWeights(StepContext& context) {
+  if (context.frozen || context.silence_freeze || policy_.weights.signal == Signal::kNone) return;
+  if (awaiting_) {
+    if (!ChangeTookEffect(context.now)) return;
+    RestartWindows(context.now);
+  }
+  const absl::Duration elapsed = context.now - window_start_;
+  if (elapsed < policy_.weights.control_period) return;
+  uint32_t serving = 0;
+  uint32_t measured = 0;
+  for (const auto& [id, endpoint] : endpoints_) {
+    if (!Serves(endpoint.health.verdict)) continue;
+    if (context.now - endpoint.health.serving_since < policy_.weights.slow_start) continue;
+    ++serving;
+    if (Measured(endpoint.window.Average(elapsed))) ++measured;
+  }
+  const bool ready = measured >= 2 && (measured >= 0.9 * serving || elapsed >= kWindowPatience);
+  if (ready) {
+    StepNow(elapsed, context);
+  } else if (elapsed >= kWindowMax) {
+    RestartWindows(context.now);
+  }
+}
+
+void ServiceState::StepNow(absl::Duration elapsed, StepContext& context) {
+  std::vector<WeightRow> rows;
+  std::vector<EndpointState*> owners;
+  for (auto& [id, endpoint] : endpoints_) {
+    if (!Serves(endpoint.health.verdict)) continue;
+    WeightRow row;
+    row.capacity = endpoint.info->capacity;
+    row.load = endpoint.window.Average(elapsed);
+    const bool ramping = context.now - endpoint.health.serving_since < policy_.weights.slow_start;
+    row.measured = !ramping && Measured(row.load);
+    if (row.measured) endpoint.measured_at = context.now;
+    const bool stale = context.now - endpoint.measured_at > kMeasuredFresh;
+    row.hold = ramping || (!row.measured && !stale);
+    row.weight = endpoint.weight;
+    row.gain = endpoint.gain;
+    row.sign = endpoint.sign;
+    rows.push_back(row);
+    owners.push_back(&endpoint);
+  }
+  const WeightStep step = StepWeights(policy_.weights, rows);
+  ++context.counters.weight_steps;
+  mean_factor_ = step.mean_factor;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    EndpointState& endpoint = *owners[i];
+    endpoint.weight_record = {context.now,           elapsed,         rows[i], endpoint.weight,
+                              step.mean_utilisation, step.mean_factor};
+    endpoint.weight = rows[i].weight;
+    endpoint.gain = rows[i].gain;
+    endpoint.sign = rows[i].sign;
+    MarkClamp(endpoint, rows[i].clamped, context);
+  }
+  step_moved_ = step.moved;
+  RestartWindows(context.now);
+  last_step_ = context.now;
+}
+
+void ServiceState::MarkClamp(EndpointState& endpoint, bool clamped, StepContext& context) {
+  if (endpoint.clamped == clamped) return;
+  endpoint.clamped = clamped;
+  context.effects.events.push_back(
+      {clamped ? kEventWeightClamped : kEventWeightUnclamped,
+       NameOf(endpoint),
+       "controller",
+       absl::StrCat(endpoint.info->id, clamped ? " reached the end of its weight's range"
+                                               : " left the end of its weight's range"),
+       {{"factor", absl::StrCat(endpoint.weight / endpoint.info->capacity / mean_factor_)},
+        {"min_factor", absl::StrCat(policy_.weights.min_factor)},
+        {"max_factor", absl::StrCat(policy_.weights.max_factor)}}});
+}
+
+void ServiceState::Tick(StepContext& context) {
+  if (context.now < next_due_) return;
+  next_due_ = context.now + policy_.weights.control_period;
+  if (held_ && context.now >= hold_until_ && (asked_.empty() || !endpoints_.empty())) {
+    asked_.clear();
+    ReleaseHold(context);
+  }
+  if (held_) next_due_ = std::min(next_due_, std::max(hold_until_, context.now));
+  for (auto& [key, lease] : grants_.Expire(context.now)) {
+    context.effects.events.push_back({kEventRestartExpired,
+                                      absl::StrCat("services/", id_, "/endpoints/", lease.endpoint),
+                                      "controller",
+                                      absl::StrCat("the restart lease of ", key.first, " ran out"),
+                                      {}});
+  }
+  next_due_ = std::min(next_due_, grants_.NextExpiry());
+  DeregisterSilent(context);
+  if (!configured_) return;
+  EvaluateAll(context);
+  ControlWeights(context);
+  for (auto& [id, endpoint] : endpoints_) RefreshWeight(endpoint, context);
+  if (held_ && next_due_ <= context.now) next_due_ = context.now + policy_.weights.control_period;
+}
+
+}  // namespace pointsman::controller

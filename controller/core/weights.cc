@@ -1,0 +1,222 @@
+#include "controller/core/weights.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pointsman::controller {
+namespace {
+
+// An endpoint whose error share is this far above the median may not gain.
+constexpr double kErrorMargin = 0.05;
+// Relative signals (in-flight, queue delay) are scaled to this mean where nothing absolute is
+// higher, so that CPU noise of an idle fleet decides nothing.
+constexpr double kRelativeMean = 0.2;
+// Adds to queue delays, so that an empty queue is not infinite capacity.
+constexpr double kQueueFloorSeconds = 0.001;
+constexpr double kUtilisationFloor = 1e-4;
+constexpr double kGainGrowth = 1.5;
+// Errors smaller than this are noise and move nothing.
+constexpr double kQuiet = 0.01;
+
+double Median(std::vector<double>& values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  if (values.size() % 2 == 1) return values[middle];
+  return (values[middle - 1] + values[middle]) / 2;
+}
+
+struct SignalMeans {
+  double cpu = 0, in_flight = 0, queue = 0, utilisation = 0;
+};
+
+SignalMeans MeansOf(const std::vector<WeightRow>& rows) {
+  SignalMeans mean;
+  uint32_t cpu = 0, in_flight = 0, queue = 0, utilisation = 0;
+  for (const WeightRow& row : rows) {
+    if (!row.measured) continue;
+    if (row.load.has_cpu) mean.cpu += row.load.cpu, ++cpu;
+    if (row.load.has_in_flight) mean.in_flight += row.load.in_flight / row.capacity, ++in_flight;
+    if (row.load.has_queue) mean.queue += row.load.queue_seconds + kQueueFloorSeconds, ++queue;
+    if (row.load.has_utilisation) mean.utilisation += row.load.utilisation, ++utilisation;
+  }
+  mean.cpu /= std::max(cpu, 1u);
+  mean.in_flight /= std::max(in_flight, 1u);
+  mean.queue /= std::max(queue, 1u);
+  mean.utilisation /= std::max(utilisation, 1u);
+  return mean;
+}
+
+void Consider(WeightRow& row, Signal signal, double value) {
+  if (row.signal != Signal::kNone && value <= row.utilisation) return;
+  row.signal = signal;
+  row.utilisation = value;
+}
+
+// Fills signal and utilisation; usable when there is one.
+void ChooseUtilisation(Signal wanted, const SignalMeans& mean, WeightRow& row) {
+  row.signal = Signal::kNone;
+  row.utilisation = 0;
+  row.usable = false;
+  if (!row.measured) return;
+  const LoadWindow::Result& load = row.load;
+  const bool all = wanted == Signal::kMax;
+  if ((all || wanted == Signal::kCpu) && load.has_cpu) Consider(row, Signal::kCpu, load.cpu);
+  if ((all || wanted == Signal::kUtilisation) && load.has_utilisation) {
+    Consider(row, Signal::kUtilisation, load.utilisation);
+  }
+  const double base = std::max({mean.cpu, mean.utilisation, kRelativeMean});
+  if ((all || wanted == Signal::kInFlight) && load.has_in_flight && mean.in_flight > 0) {
+    Consider(row, Signal::kInFlight, load.in_flight / row.capacity / mean.in_flight * base);
+  }
+  if ((all || wanted == Signal::kQueueDelay) && load.has_queue && mean.queue > 0) {
+    const double queue = load.queue_seconds + kQueueFloorSeconds;
+    Consider(row, Signal::kQueueDelay, queue / mean.queue * base);
+  }
+  row.usable = row.signal != Signal::kNone;
+}
+
+// Scales measured capacities so that over the usable rows they sum to the weights' sum.
+void ScaleCapacities(std::vector<WeightRow>& rows) {
+  double weights = 0;
+  double capacities = 0;
+  for (WeightRow& row : rows) {
+    if (!row.usable) continue;
+    const double served = row.load.has_requests ? row.load.requests_per_second : row.weight;
+    const double good = 1 - row.load.error_share;
+    row.measured_capacity = served * good * good / std::max(row.utilisation, kUtilisationFloor);
+    weights += row.weight;
+    capacities += row.measured_capacity;
+  }
+  if (capacities <= 0) return;
+  for (WeightRow& row : rows) row.measured_capacity *= weights / capacities;
+}
+
+double MedianErrorShare(const std::vector<WeightRow>& rows) {
+  std::vector<double> shares;
+  for (const WeightRow& row : rows) {
+    if (row.usable) shares.push_back(row.load.error_share);
+  }
+  return Median(shares);
+}
+
+double MedianFactor(const std::vector<WeightRow>& rows) {
+  std::vector<double> factors;
+  for (const WeightRow& row : rows) {
+    if (row.usable) factors.push_back(row.weight / row.capacity);
+  }
+  return Median(factors);
+}
+
+// Moves one row toward its target. Returns true when its weight changed.
+bool MoveRow(WeightRow& row) {
+  // A capacity of zero (everything failed, nothing ended) is a target far below, not minus
+  // infinity.
+  const double error = std::log(std::max(row.target, row.weight * 0.01) / row.weight);
+  if (std::abs(error) < kQuiet) return false;
+  const int8_t sign = error > 0 ? 1 : -1;
+  if (row.sign != 0 && sign != row.sign) {
+    row.gain = std::max(row.gain / 2, kGainMin);
+  } else if (row.sign != 0) {
+    row.gain = std::min(row.gain * kGainGrowth, kGainMax);
+  }
+  row.sign = sign;
+  row.weight *= std::clamp(std::exp(row.gain * error), kStepDown, kStepUp);
+  return true;
+}
+
+double MeanFactor(const std::vector<WeightRow>& rows) {
+  double sum = 0;
+  for (const WeightRow& row : rows) sum += row.weight / row.capacity;
+  return rows.empty() ? 1 : sum / static_cast<double>(rows.size());
+}
+
+void ClampRows(const WeightRules& rules, double mean_factor, std::vector<WeightRow>& rows) {
+  for (WeightRow& row : rows) {
+    const double low = rules.min_factor * mean_factor * row.capacity;
+    const double high = rules.max_factor * mean_factor * row.capacity;
+    row.clamped = row.weight <= low || row.weight >= high;
+    row.weight = std::clamp(row.weight, low, high);
+  }
+}
+
+// Where the common factor has drifted far, all weights are brought back at once.
+void Recentre(WeightStep& step, std::vector<WeightRow>& rows) {
+  if (step.mean_factor >= 0.5 && step.mean_factor <= 2) return;
+  for (WeightRow& row : rows) row.weight /= step.mean_factor;
+  step.mean_factor = 1;
+  step.moved = true;
+}
+
+void SetTarget(WeightRow& row, double median_errors, double median_factor) {
+  row.error_ceiling = false;
+  if (!row.usable) {
+    row.target = median_factor * row.capacity;
+    return;
+  }
+  row.target = row.measured_capacity;
+  if (row.load.error_share > median_errors + kErrorMargin && row.target > row.weight) {
+    row.target = row.weight;
+    row.error_ceiling = true;
+  }
+}
+
+}  // namespace
+
+WeightStep StepWeights(const WeightRules& rules, std::vector<WeightRow>& rows) {
+  WeightStep step;
+  const SignalMeans means = MeansOf(rows);
+  for (WeightRow& row : rows) {
+    ChooseUtilisation(rules.signal, means, row);
+    if (!row.usable) continue;
+    ++step.usable;
+    step.mean_utilisation += row.utilisation;
+  }
+  step.mean_factor = MeanFactor(rows);
+  // With fewer than two measured endpoints there is nothing to compare.
+  if (step.usable < 2 || rules.signal == Signal::kNone) return step;
+  step.mean_utilisation /= step.usable;
+  ScaleCapacities(rows);
+  const double median_errors = MedianErrorShare(rows);
+  const double median_factor = MedianFactor(rows);
+  for (WeightRow& row : rows) {
+    SetTarget(row, median_errors, median_factor);
+    if (!row.hold && MoveRow(row)) step.moved = true;
+  }
+  step.mean_factor = MeanFactor(rows);
+  ClampRows(rules, step.mean_factor, rows);
+  step.mean_factor = MeanFactor(rows);
+  Recentre(step, rows);
+  return step;
+}
+
+double SlowStartRamp(const WeightRules& rules, absl::Duration serving) {
+  if (rules.slow_start <= absl::ZeroDuration() || serving >= rules.slow_start) return 1;
+  return std::clamp(absl::FDivDuration(serving, rules.slow_start), rules.slow_start_initial, 1.0);
+}
+
+SentParts SentWeight(const WeightRules& rules, const SentInput& input) {
+  SentParts parts;
+  const double drift = input.mean_factor;
+  const double nominal = input.capacity * drift;
+  double weight = input.weight;
+  if (rules.shadow || rules.signal == Signal::kNone) weight = nominal;
+  weight = rules.blend * weight + (1 - rules.blend) * nominal;
+  if (input.override != nullptr && input.override->kind == OverrideKind::kWeight) {
+    weight = input.override->weight * nominal;
+  } else if (input.degraded) {
+    weight *= kDegradedFactor;
+  }
+  parts.blended = weight;
+  parts.ramp = SlowStartRamp(rules, input.serving);
+  const double scaled = weight * parts.ramp * kNominalWeight;
+  parts.weight = static_cast<uint32_t>(std::clamp(std::round(scaled), 1.0, 1e9));
+  return parts;
+}
+
+bool WorthSending(uint32_t sent, uint32_t weight) {
+  if (sent == 0 || weight == 0) return sent != weight;
+  return std::abs(static_cast<double>(weight) - sent) >= kDeadBand * sent;
+}
+
+}  // namespace pointsman::controller

@@ -1,0 +1,89 @@
+#pragma once
+
+// Weights of one service: feed-forward from measured capacity, toward equal utilisation.
+//
+// Over a window that lies wholly after the last change took effect, each endpoint served r
+// requests a second at utilisation u with error share e. Its capacity is r (1-e)^2 / u (once
+// because errors are no work done, once against failing fast), or weight (1-e)^2 / u where requests
+// are not counted. Weights move toward the capacities' ratios by gain at most 0.5, at most x1.25
+// up and x0.5 down a step. An endpoint's gain halves when its error changes sign and grows again
+// while it does not, so that a steep signal (in-flight near saturation) cannot oscillate; with one
+// step per fresh window the loop delay is one step and gain 0.5 is a quarter of the bound.
+//
+// LoadWindow (load_window.h) collects the samples, StepWeights() makes one step, SentWeight() turns
+// the result into what is published. Pure. Thread-compatible.
+
+#include <cstdint>
+#include <vector>
+
+#include "common/core/time.h"
+#include "controller/core/load_window.h"
+#include "controller/core/policy.h"
+
+namespace pointsman::controller {
+
+inline constexpr double kGainMax = 0.5;
+inline constexpr double kGainMin = 0.05;
+inline constexpr double kStepUp = 1.25;
+inline constexpr double kStepDown = 0.5;
+inline constexpr double kDeadBand = 0.01;
+
+// One endpoint in a step.
+struct WeightRow {
+  // In.
+  double capacity = 1;    // Hint.
+  bool hold = false;      // Not to be moved now (not serving, slow start, no fresh sample).
+  bool measured = false;  // `load` holds a usable sample.
+  LoadWindow::Result load;
+  // In and out.
+  double weight = 1;  // 1 is nominal for capacity 1.
+  double gain = kGainMax;
+  int8_t sign = 0;  // Of the last error.
+  // Out: numbers for Explain.
+  Signal signal = Signal::kNone;  // The one that decided.
+  double utilisation = 0;
+  double measured_capacity = 0;  // Scaled so that it compares with weights.
+  double target = 0;
+  bool usable = false;
+  bool error_ceiling = false;  // Kept from rising by its errors.
+  bool clamped = false;        // At the end of its range.
+};
+
+struct WeightStep {
+  bool moved = false;
+  uint32_t usable = 0;
+  double mean_utilisation = 0;
+  double mean_factor = 1;  // Mean of weight / capacity hint after the step.
+};
+
+// One step for all rows, in place. Rows without a usable sample move toward the median of the
+// others' weight per hint unless they hold. O(rows log rows).
+WeightStep StepWeights(const WeightRules& rules, std::vector<WeightRow>& rows);
+
+struct SentInput {
+  double weight = 1;       // Computed.
+  double capacity = 1;     // Hint.
+  double mean_factor = 1;  // As in WeightStep: the computed weights' common drift.
+  absl::Duration serving;  // Since it began to serve.
+  bool degraded = false;
+  const EndpointOverride* override = nullptr;  // May be null.
+};
+
+struct SentParts {
+  double ramp = 1;     // Slow start.
+  double blended = 1;  // After shadow, blend and degradation, before the ramp.
+  uint32_t weight = 0;
+};
+
+inline constexpr double kDegradedFactor = 0.5;
+
+// The weight to publish: at least 1.
+SentParts SentWeight(const WeightRules& rules, const SentInput& input);
+
+// Slow start's factor: initial at first, 1 at the end of the window, linear.
+double SlowStartRamp(const WeightRules& rules, absl::Duration serving);
+
+// False: less than the dead-band away from what was sent last.
+bool WorthSending(uint32_t sent, uint32_t weight);
+
+}  // namespace pointsman::controller
