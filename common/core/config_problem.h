@@ -35,11 +35,11 @@ inline constexpr absl::string_view kConflict = "CONFIG_CONFLICT";
 
 struct ConfigProblem {
   // One of config_code.
-  std::string code;
+  std::string code = {};
   // "services[0].checks[1].http.path"; empty: the whole file.
-  std::string path;
+  std::string path = {};
   // What is wrong, with value and limit.
-  std::string message;
+  std::string message = {};
   // From 1; 0: not known.
   int line = 0;
   int column = 0;
@@ -52,10 +52,26 @@ using ConfigProblems = std::vector<ConfigProblem>;
 // Problems listed at most; one more entry then says how many were left out.
 inline constexpr int kConfigProblemsMax = 20;
 
+// Collects problems up to kConfigProblemsMax and counts the rest.
+class ProblemList {
+ public:
+  void Add(ConfigProblem problem);
+  bool empty() const { return problems_.empty(); }
+  // True: further problems are only counted, their texts need not be made.
+  bool full() const { return problems_.size() >= kConfigProblemsMax; }
+  // All of them, and one entry for those left out.
+  ConfigProblems Take() &&;
+
+ private:
+  ConfigProblems problems_;
+  int left_out_ = 0;
+};
+
 // "web.yaml:12: services[0].chekcs: unknown field; did you mean "checks"? [CONFIG_UNKNOWN_FIELD]".
 std::string FormatProblem(const ConfigProblem& problem, absl::string_view source);
 
-// OK when there is none; else InvalidArgument with one line a problem. `source` is the file's name
+// OK when there is none; else InvalidArgument with one line a problem, and the first problem's code
+// as its reason (error_reason.h). `source` is the file's name
 // as a person knows it; may be empty.
 absl::Status ProblemsToStatus(const ConfigProblems& problems, absl::string_view source);
 

@@ -1,0 +1,124 @@
+#include "common/core/config_rules.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/core/address.h"
+#include "common/core/config_validate.h"
+
+namespace pointsman::common {
+namespace {
+
+constexpr absl::string_view kTokenPunctuation = "!#$%&'*+-.^_`|~";
+
+std::string Shown(absl::string_view text) {
+  return absl::StrCat("\"", absl::Utf8SafeCHexEscape(text.substr(0, 80)),
+                      text.size() > 80 ? "...\"" : "\"");
+}
+
+}  // namespace
+
+absl::Duration ToDuration(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+std::string RulePath::Text() const {
+  if (parent_ == nullptr) return "";
+  const std::string before = parent_->Text();
+  std::string text = absl::StrCat(before, before.empty() ? "" : ".", name_);
+  if (index_ >= 0) absl::StrAppend(&text, "[", index_, "]");
+  return text;
+}
+
+void Rules::Broken(absl::string_view code, const RulePath& path, std::string message) {
+  if (problems_.full()) return problems_.Add({});
+  problems_.Add({.code = std::string(code), .path = path.Text(), .message = std::move(message)});
+}
+
+void Rules::DurationIn(const RulePath& path, bool present, const google::protobuf::Duration& value,
+                       Range<absl::Duration> range) {
+  if (!present) return;
+  const bool well_formed = value.nanos() > -1'000'000'000 && value.nanos() < 1'000'000'000;
+  const absl::Duration duration = ToDuration(value);
+  if (well_formed && duration >= range.min && duration <= range.max) return;
+  Broken(config_code::kRange, path,
+         absl::StrCat(absl::FormatDuration(duration), " is out of range: ",
+                      absl::FormatDuration(range.min), " to ", absl::FormatDuration(range.max)));
+}
+
+void Rules::NumberIn(const RulePath& path, double value, Range<double> range) {
+  if (value >= range.min && value <= range.max) return;
+  Broken(config_code::kRange, path,
+         absl::StrCat(value, " is out of range: ", range.min, " to ", range.max));
+}
+
+void Rules::CountIn(const RulePath& path, uint64_t value, Range<uint64_t> range) {
+  if (value >= range.min && value <= range.max) return;
+  Broken(config_code::kRange, path,
+         absl::StrCat(value, " is out of range: ", range.min, " to ", range.max));
+}
+
+void Rules::EntriesAtMost(const RulePath& path, int entries, int max) {
+  if (entries <= max) return;
+  Broken(config_code::kLimit, path,
+         absl::StrCat(entries, " entries, at most ", max, " are allowed"));
+}
+
+void Rules::BytesAtMost(const RulePath& path, absl::string_view text, size_t max) {
+  if (text.size() <= max) return;
+  Broken(config_code::kLimit, path,
+         absl::StrCat(text.size(), " bytes, at most ", max, " are allowed"));
+}
+
+void Rules::IsToken(const RulePath& path, absl::string_view text, size_t bytes_max) {
+  const bool token = std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           kTokenPunctuation.find(c) != absl::string_view::npos;
+  });
+  if (token && !text.empty() && text.size() <= bytes_max) return;
+  Broken(text.empty() ? config_code::kRequired : config_code::kValue, path,
+         absl::StrCat(Shown(text), " must be 1 to ", bytes_max, " letters, digits or ",
+                      kTokenPunctuation));
+}
+
+void Rules::CompilesAsPattern(const RulePath& path, const std::string& pattern) {
+  if (pattern.size() > kPatternBytesMax) return BytesAtMost(path, pattern, kPatternBytesMax);
+  RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(kPatternMemoryMax);
+  const RE2 compiled(pattern, options);
+  if (compiled.ok()) return;
+  Broken(config_code::kPattern, path,
+         absl::StrCat(Shown(pattern), " is no usable RE2 pattern: ", compiled.error()));
+}
+
+void Rules::IsKnownEnum(const RulePath& path, bool valid, int number) {
+  if (valid) return;
+  Broken(config_code::kValue, path, absl::StrCat(number, " is no known value"));
+}
+
+void Rules::IsHeaderValue(const RulePath& path, absl::string_view text) {
+  const bool clean = std::all_of(text.begin(), text.end(), [](char c) {
+    return c == '\t' || !absl::ascii_iscntrl(static_cast<unsigned char>(c));
+  });
+  if (clean) return;
+  Broken(config_code::kValue, path, absl::StrCat(Shown(text), " has control characters"));
+}
+
+void Rules::IsEndpointAddress(const RulePath& path, const std::string& text) {
+  if (text.empty()) return Broken(config_code::kRequired, path, "required");
+  const absl::StatusOr<Address> address = ParseAddress(text);
+  if (!address.ok()) {
+    return Broken(config_code::kAddress, path, std::string(address.status().message()));
+  }
+  if (address->kind != Address::Kind::kUnix && address->port == 0) {
+    Broken(config_code::kAddress, path,
+           absl::StrCat("address ", Shown(text), ": an endpoint's port is 1 to 65535"));
+  }
+}
+
+}  // namespace pointsman::common

@@ -1,0 +1,75 @@
+#pragma once
+
+// Words to write the configuration's rules in: each checks one field and notes a problem. Used by
+// config_validate.cc and config_validate_service.cc alone. Thread-compatible.
+
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/core/config_problem.h"
+#include "google/protobuf/duration.pb.h"
+#include "pointsman/v1/route.pb.h"
+#include "pointsman/v1/service.pb.h"
+
+namespace pointsman::common {
+
+absl::Duration ToDuration(const google::protobuf::Duration& duration);
+
+// Where a rule is looked at: "services[0].checks[1]". Cheap to pass on; makes text only when a
+// problem is noted.
+class RulePath {
+ public:
+  RulePath() = default;
+  RulePath Field(absl::string_view name) const { return RulePath(this, name, -1); }
+  RulePath Entry(absl::string_view name, int index) const { return RulePath(this, name, index); }
+  std::string Text() const;
+
+ private:
+  RulePath(const RulePath* parent, absl::string_view name, int index)
+      : parent_(parent), name_(name), index_(index) {}
+
+  const RulePath* parent_ = nullptr;
+  absl::string_view name_;
+  int index_ = -1;
+};
+
+// A closed range, with how it is written.
+template <typename T>
+struct Range {
+  T min;
+  T max;
+};
+
+class Rules {
+ public:
+  explicit Rules(ProblemList* problems) : problems_(*problems) {}
+
+  void Broken(absl::string_view code, const RulePath& path, std::string message);
+
+  // Absent passes, unless said otherwise.
+  void DurationIn(const RulePath& path, bool present, const google::protobuf::Duration& value,
+                  Range<absl::Duration> range);
+  // NaN is out of every range.
+  void NumberIn(const RulePath& path, double value, Range<double> range);
+  void CountIn(const RulePath& path, uint64_t value, Range<uint64_t> range);
+  // At most so many entries.
+  void EntriesAtMost(const RulePath& path, int entries, int max);
+  void BytesAtMost(const RulePath& path, absl::string_view text, size_t max);
+  void IsToken(const RulePath& path, absl::string_view text, size_t bytes_max);
+  void CompilesAsPattern(const RulePath& path, const std::string& pattern);
+  void IsKnownEnum(const RulePath& path, bool valid, int number);
+  // No control characters but tab, as a header's value.
+  void IsHeaderValue(const RulePath& path, absl::string_view text);
+  void IsEndpointAddress(const RulePath& path, const std::string& text);
+
+ private:
+  ProblemList& problems_;
+};
+
+void CheckService(const v1::Service& service, const RulePath& path, Rules* rules);
+void CheckEndpoint(const v1::Endpoint& endpoint, const RulePath& path, Rules* rules);
+void CheckHeaderMatch(const v1::HeaderMatch& match, const RulePath& path, Rules* rules);
+
+}  // namespace pointsman::common

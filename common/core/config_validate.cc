@@ -1,0 +1,247 @@
+#include "common/core/config_validate.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/core/config_rules.h"
+#include "common/core/names.h"
+
+namespace pointsman::common {
+namespace {
+
+constexpr int kHostsMax = 64;
+constexpr int kMethodsMax = 16;
+constexpr int kHeaderMatchesMax = 16;
+constexpr size_t kMethodBytesMax = 32;
+constexpr size_t kHostBytesMax = 253;
+constexpr size_t kPathBytesMax = 1024;
+constexpr size_t kBodyBytesMax = 4096;
+constexpr size_t kCommentBytesMax = 255;
+
+bool IsHostLabel(absl::string_view label) {
+  if (label.empty() || label.size() > 63) return false;
+  return std::all_of(label.begin(), label.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_';
+  });
+}
+
+// "a.example.com", "*.example.com", "*"; also "[::1]" and "10.0.0.7", as a Host header has them.
+bool IsRouteHost(absl::string_view host) {
+  if (host == "*") return true;
+  if (host.size() > kHostBytesMax) return false;
+  if (absl::StartsWith(host, "[") && absl::EndsWith(host, "]")) {
+    return host.size() > 4 && std::all_of(host.begin() + 1, host.end() - 1, [](char c) {
+             return absl::ascii_isxdigit(static_cast<unsigned char>(c)) || c == ':' || c == '.';
+           });
+  }
+  absl::ConsumePrefix(&host, "*.");
+  const std::vector<absl::string_view> labels = absl::StrSplit(host, '.');
+  return std::all_of(labels.begin(), labels.end(), IsHostLabel);
+}
+
+void CheckPathMatch(absl::string_view value, const RulePath& path, Rules* rules) {
+  rules->BytesAtMost(path, value, kPathBytesMax);
+  bool clean = absl::StartsWith(value, "/");
+  for (const char c : value) clean = clean && !absl::ascii_iscntrl(static_cast<unsigned char>(c));
+  if (!clean || absl::StrContains(value, '?') || absl::StrContains(value, '#')) {
+    rules->Broken(config_code::kValue, path, "must begin with \"/\" and have no query or fragment");
+  }
+}
+
+void CheckRouteMatch(const v1::RouteMatch& match, const RulePath& path, Rules* rules) {
+  if (match.path_case() == v1::RouteMatch::kExact) {
+    CheckPathMatch(match.exact(), path.Field("exact"), rules);
+  } else if (match.path_case() == v1::RouteMatch::kPrefix) {
+    CheckPathMatch(match.prefix(), path.Field("prefix"), rules);
+  }
+  rules->EntriesAtMost(path.Field("methods"), match.methods_size(), kMethodsMax);
+  for (int i = 0; i < std::min(match.methods_size(), kMethodsMax); ++i) {
+    rules->IsToken(path.Entry("methods", i), match.methods(i), kMethodBytesMax);
+  }
+  rules->EntriesAtMost(path.Field("headers"), match.headers_size(), kHeaderMatchesMax);
+  for (int i = 0; i < std::min(match.headers_size(), kHeaderMatchesMax); ++i) {
+    CheckHeaderMatch(match.headers(i), path.Entry("headers", i), rules);
+  }
+}
+
+void CheckRoute(const v1::Route& route, const RulePath& path, Rules* rules) {
+  absl::string_view id = route.name();
+  if (!absl::ConsumePrefix(&id, "routes/") || !IsServiceId(id)) {
+    rules->Broken(id.empty() ? config_code::kRequired : config_code::kValue, path.Field("name"),
+                  "must be 1 to 63 of a-z, 0-9 and -, as in \"web\" or \"routes/web\"");
+  }
+  rules->EntriesAtMost(path.Field("hosts"), route.hosts_size(), kHostsMax);
+  for (int i = 0; i < std::min(route.hosts_size(), kHostsMax); ++i) {
+    if (IsRouteHost(route.hosts(i))) continue;
+    rules->Broken(config_code::kValue, path.Entry("hosts", i),
+                  absl::StrCat("\"", route.hosts(i).substr(0, 80),
+                               "\" must be a name without port, \"*.\" and a name, or \"*\""));
+  }
+  CheckRouteMatch(route.match(), path.Field("match"), rules);
+  switch (route.action_case()) {
+    case v1::Route::kService:
+      if (!IsServiceId(route.service())) {
+        rules->Broken(config_code::kValue, path.Field("service"), "must be a service's ID");
+      }
+      break;
+    case v1::Route::kDirectResponse: {
+      const RulePath response = path.Field("direct_response");
+      rules->CountIn(response.Field("status"), route.direct_response().status(), {200, 599});
+      rules->BytesAtMost(response.Field("body"), route.direct_response().body(), kBodyBytesMax);
+      break;
+    }
+    case v1::Route::ACTION_NOT_SET:
+      rules->Broken(config_code::kRequired, path, "needs an action: service or direct_response");
+  }
+  rules->DurationIn(path.Field("request_timeout"), route.has_request_timeout(),
+                    route.request_timeout(), {absl::Milliseconds(1), absl::Hours(24)});
+}
+
+void CheckOverride(const v1::Override& override_, const RulePath& path, Rules* rules) {
+  absl::string_view id = override_.name();
+  if (!absl::ConsumePrefix(&id, "overrides/") || !IsOverrideId(id)) {
+    rules->Broken(id.empty() ? config_code::kRequired : config_code::kValue, path.Field("name"),
+                  "must be 1 to 127 of A-Z, a-z, 0-9, '.', '_' and '-'");
+  }
+  if (!IsServiceId(override_.service())) {
+    rules->Broken(override_.service().empty() ? config_code::kRequired : config_code::kValue,
+                  path.Field("service"), "must be a service's ID");
+  }
+  if (!IsEndpointId(override_.endpoint())) {
+    rules->Broken(override_.endpoint().empty() ? config_code::kRequired : config_code::kValue,
+                  path.Field("endpoint"), "must be an endpoint's ID");
+  }
+  switch (override_.action_case()) {
+    case v1::Override::kDrain:
+      if (!override_.drain()) {
+        rules->Broken(config_code::kValue, path.Field("drain"), "must be true");
+      }
+      break;
+    case v1::Override::kEject:
+      if (!override_.eject()) {
+        rules->Broken(config_code::kValue, path.Field("eject"), "must be true");
+      }
+      break;
+    case v1::Override::kWeight:
+      rules->NumberIn(path.Field("weight"), override_.weight(), {0.001, 100});
+      break;
+    case v1::Override::ACTION_NOT_SET:
+      rules->Broken(config_code::kRequired, path, "needs an action: drain, eject or weight");
+  }
+  rules->BytesAtMost(path.Field("comment"), override_.comment(), kCommentBytesMax);
+}
+
+// The name's first place, to tell of a second one.
+template <typename Resources>
+void CheckUniqueNames(const Resources& resources, absl::string_view field, Rules* rules) {
+  const RulePath root;
+  std::map<absl::string_view, int> first;
+  for (int i = 0; i < resources.size(); ++i) {
+    const auto [found, inserted] = first.emplace(resources[i].name(), i);
+    if (inserted || resources[i].name().empty()) continue;
+    rules->Broken(
+        config_code::kDuplicate, root.Entry(field, i).Field("name"),
+        absl::StrCat("\"", resources[i].name(), "\" is already ", field, "[", found->second, "]"));
+  }
+}
+
+void CheckReferences(const v1::Config& config, Rules* rules) {
+  const RulePath root;
+  std::set<std::string, std::less<>> known;
+  for (const v1::Service& service : config.services()) {
+    known.insert(std::string(BareId(service.name(), "services")));
+  }
+  for (int i = 0; i < config.routes_size(); ++i) {
+    const v1::Route& route = config.routes(i);
+    if (!route.has_service() || !IsServiceId(route.service())) continue;
+    if (known.count(route.service()) > 0) continue;
+    std::string message = absl::StrCat("there is no service \"", route.service(), "\"");
+    const std::vector<std::string> names(known.begin(), known.end());
+    if (const auto nearest = NearestName(route.service(), names); nearest) {
+      absl::StrAppend(&message, "; did you mean \"", *nearest, "\"?");
+    }
+    rules->Broken(config_code::kReference, root.Entry("routes", i).Field("service"), message);
+  }
+}
+
+template <typename Resource>
+ConfigProblems CheckOne(const Resource& resource,
+                        void (*check)(const Resource&, const RulePath&, Rules*)) {
+  ProblemList problems;
+  Rules rules(&problems);
+  check(resource, RulePath(), &rules);
+  return std::move(problems).Take();
+}
+
+void CompleteName(absl::string_view collection, std::string* name) {
+  if (name->empty() || absl::StrContains(*name, '/')) return;
+  *name = absl::StrCat(collection, "/", *name);
+}
+
+}  // namespace
+
+void NormalizeConfig(v1::Config* config) {
+  for (v1::Service& service : *config->mutable_services()) {
+    CompleteName("services", service.mutable_name());
+  }
+  for (v1::Route& route : *config->mutable_routes()) {
+    CompleteName("routes", route.mutable_name());
+    for (std::string& host : *route.mutable_hosts()) absl::AsciiStrToLower(&host);
+    if (route.has_service()) {
+      route.set_service(std::string(BareId(route.service(), "services")));
+    }
+  }
+  for (v1::Override& override_ : *config->mutable_overrides()) {
+    CompleteName("overrides", override_.mutable_name());
+    override_.set_service(std::string(BareId(override_.service(), "services")));
+  }
+}
+
+ConfigProblems ValidateConfig(const v1::Config& config) {
+  ProblemList problems;
+  Rules rules(&problems);
+  const RulePath root;
+  rules.EntriesAtMost(root.Field("services"), config.services_size(), kServicesMax);
+  rules.EntriesAtMost(root.Field("routes"), config.routes_size(), kRoutesMax);
+  rules.EntriesAtMost(root.Field("overrides"), config.overrides_size(), kOverridesMax);
+  if (config.ByteSizeLong() > kConfigBytesMax) {
+    rules.Broken(config_code::kLimit, root,
+                 absl::StrCat("the configuration has ", config.ByteSizeLong(), " bytes, at most ",
+                              kConfigBytesMax, " are allowed"));
+  }
+  if (!problems.empty()) return std::move(problems).Take();
+  for (int i = 0; i < config.services_size(); ++i) {
+    CheckService(config.services(i), root.Entry("services", i), &rules);
+  }
+  for (int i = 0; i < config.routes_size(); ++i) {
+    CheckRoute(config.routes(i), root.Entry("routes", i), &rules);
+  }
+  for (int i = 0; i < config.overrides_size(); ++i) {
+    CheckOverride(config.overrides(i), root.Entry("overrides", i), &rules);
+  }
+  CheckUniqueNames(config.services(), "services", &rules);
+  CheckUniqueNames(config.routes(), "routes", &rules);
+  CheckUniqueNames(config.overrides(), "overrides", &rules);
+  CheckReferences(config, &rules);
+  return std::move(problems).Take();
+}
+
+ConfigProblems ValidateService(const v1::Service& service) {
+  return CheckOne(service, &CheckService);
+}
+ConfigProblems ValidateRoute(const v1::Route& route) { return CheckOne(route, &CheckRoute); }
+ConfigProblems ValidateOverride(const v1::Override& override_) {
+  return CheckOne(override_, &CheckOverride);
+}
+ConfigProblems ValidateEndpoint(const v1::Endpoint& endpoint) {
+  return CheckOne(endpoint, &CheckEndpoint);
+}
+
+}  // namespace pointsman::common

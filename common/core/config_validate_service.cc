@@ -1,0 +1,309 @@
+// The rules of a service, its checks and its endpoints.
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/core/config_rules.h"
+#include "common/core/config_validate.h"
+#include "common/core/names.h"
+
+namespace pointsman::common {
+namespace {
+
+using absl::Hours;
+using absl::Milliseconds;
+using absl::Minutes;
+using absl::Seconds;
+
+constexpr int kChecksMax = 8;
+constexpr int kEndpointsMax = 1000;
+constexpr int kHeadersMax = 16;
+constexpr int kLabelsMax = 16;
+constexpr size_t kPathBytesMax = 1024;
+constexpr size_t kHostBytesMax = 255;
+constexpr size_t kBodyPatternBytesMax = 1024;
+constexpr size_t kDialogueBytesMax = 1024;
+constexpr size_t kHeaderNameBytesMax = 127;
+constexpr size_t kHeaderValueBytesMax = 1024;
+constexpr size_t kPlaceBytesMax = 63;
+constexpr size_t kLabelKeyBytesMax = 63;
+constexpr size_t kLabelValueBytesMax = 255;
+constexpr absl::Duration kDefaultInterval = absl::Seconds(2);
+constexpr absl::Duration kDefaultTimeout = absl::Seconds(1);
+constexpr absl::Duration kDefaultFirstByte = absl::Seconds(30);
+
+std::optional<int> ParseStatusCode(absl::string_view text) {
+  int status = 0;
+  if (text.size() != 3 || !absl::SimpleAtoi(text, &status) || status < 100 || status > 599) {
+    return std::nullopt;
+  }
+  return status;
+}
+
+void CheckStatusRange(const std::string& text, const RulePath& path, Rules* rules) {
+  const std::pair<absl::string_view, absl::string_view> ends =
+      absl::StrSplit(text, absl::MaxSplits('-', 1));
+  const std::optional<int> first = ParseStatusCode(ends.first);
+  const std::optional<int> last =
+      absl::StrContains(text, '-') ? ParseStatusCode(ends.second) : first;
+  if (first && last && *first <= *last) return;
+  rules->Broken(config_code::kValue, path,
+                absl::StrCat("\"", text.substr(0, 40),
+                             "\" must be a status (\"204\") or a range (\"200-299\")"));
+}
+
+void CheckRequestPath(const std::string& target, const RulePath& path, Rules* rules) {
+  rules->BytesAtMost(path, target, kPathBytesMax);
+  bool clean = absl::StartsWith(target, "/");
+  for (const char c : target) clean = clean && absl::ascii_isgraph(static_cast<unsigned char>(c));
+  if (!target.empty() && !clean) {
+    rules->Broken(config_code::kValue, path,
+                  "must begin with \"/\" and have no spaces, control or non-ASCII characters");
+  }
+}
+
+void CheckPort(uint32_t port, const RulePath& path, Rules* rules) {
+  rules->CountIn(path, port, {0, 65535});
+}
+
+void CheckHttpCheck(const v1::HttpCheck& check, const RulePath& path, Rules* rules) {
+  CheckRequestPath(check.path(), path.Field("path"), rules);
+  if (!check.method().empty() && check.method() != "GET" && check.method() != "HEAD") {
+    rules->Broken(config_code::kValue, path.Field("method"), "must be GET or HEAD");
+  }
+  rules->BytesAtMost(path.Field("host"), check.host(), kHostBytesMax);
+  rules->IsHeaderValue(path.Field("host"), check.host());
+  const RulePath headers = path.Field("headers");
+  rules->EntriesAtMost(headers, static_cast<int>(check.headers().size()), kHeadersMax);
+  const std::map<std::string, std::string> ordered(check.headers().begin(), check.headers().end());
+  for (const auto& [name, value] : ordered) {
+    rules->IsToken(headers, name, kHeaderNameBytesMax);
+    rules->IsHeaderValue(headers, value);
+    rules->BytesAtMost(headers, value, kHeaderValueBytesMax);
+  }
+  for (int i = 0; i < check.statuses_size(); ++i) {
+    CheckStatusRange(check.statuses(i), path.Entry("statuses", i), rules);
+  }
+  if (check.has_response_header()) {
+    CheckHeaderMatch(check.response_header(), path.Field("response_header"), rules);
+  }
+  rules->BytesAtMost(path.Field("body_contains"), check.body_contains(), kBodyPatternBytesMax);
+  rules->CompilesAsPattern(path.Field("body_matches"), check.body_matches());
+  if (check.tls_insecure() && !check.tls()) {
+    rules->Broken(config_code::kConflict, path.Field("tls_insecure"), "needs tls: true");
+  }
+  CheckPort(check.port(), path.Field("port"), rules);
+}
+
+void CheckTcpCheck(const v1::TcpCheck& check, const RulePath& path, Rules* rules) {
+  rules->BytesAtMost(path.Field("send"), check.send(), kDialogueBytesMax);
+  rules->BytesAtMost(path.Field("expect"), check.expect(), kDialogueBytesMax);
+  CheckPort(check.port(), path.Field("port"), rules);
+}
+
+// Intervals depend on one another through their defaults.
+void CheckTiming(const v1::HealthCheck& check, const RulePath& path, Rules* rules) {
+  rules->DurationIn(path.Field("interval"), check.has_interval(), check.interval(),
+                    {Milliseconds(100), Minutes(10)});
+  const absl::Duration interval =
+      check.has_interval() ? ToDuration(check.interval()) : kDefaultInterval;
+  rules->DurationIn(path.Field("timeout"), check.has_timeout(), check.timeout(),
+                    {Milliseconds(10), std::min(Seconds(60), interval)});
+  const absl::Duration timeout =
+      check.has_timeout() ? ToDuration(check.timeout()) : std::min(kDefaultTimeout, interval);
+  rules->DurationIn(path.Field("transition_interval"), check.has_transition_interval(),
+                    check.transition_interval(), {Milliseconds(50), interval});
+  rules->DurationIn(path.Field("degraded_after"), check.has_degraded_after(),
+                    check.degraded_after(), {absl::Microseconds(1), timeout});
+  if (check.rise() != 0) rules->CountIn(path.Field("rise"), check.rise(), {1, 100});
+  if (check.fall() != 0) rules->CountIn(path.Field("fall"), check.fall(), {1, 100});
+}
+
+void CheckHealthCheck(const v1::HealthCheck& check, const RulePath& path, Rules* rules) {
+  if (!check.name().empty() && !IsServiceId(check.name())) {
+    rules->Broken(config_code::kValue, path.Field("name"), "must be 1 to 63 of a-z, 0-9 and -");
+  }
+  CheckTiming(check, path, rules);
+  switch (check.kind_case()) {
+    case v1::HealthCheck::kHttp:
+      return CheckHttpCheck(check.http(), path.Field("http"), rules);
+    case v1::HealthCheck::kTcp:
+      return CheckTcpCheck(check.tcp(), path.Field("tcp"), rules);
+    case v1::HealthCheck::KIND_NOT_SET:
+      return rules->Broken(config_code::kRequired, path, "needs a kind: http or tcp");
+  }
+}
+
+void CheckHealthChecks(const v1::Service& service, const RulePath& path, Rules* rules) {
+  rules->EntriesAtMost(path.Field("checks"), service.checks_size(), kChecksMax);
+  std::set<std::string> names;
+  for (int i = 0; i < std::min(service.checks_size(), kChecksMax); ++i) {
+    const v1::HealthCheck& check = service.checks(i);
+    const RulePath entry = path.Entry("checks", i);
+    CheckHealthCheck(check, entry, rules);
+    if (check.name().empty() && check.kind_case() == v1::HealthCheck::KIND_NOT_SET) continue;
+    const std::string name =
+        !check.name().empty() ? check.name() : (check.has_http() ? "http" : "tcp");
+    if (!names.insert(name).second) {
+      rules->Broken(
+          config_code::kDuplicate, entry.Field("name"),
+          absl::StrCat("a second check called \"", name, "\"; give it a name of its own"));
+    }
+  }
+}
+
+void CheckHealthPolicy(const v1::HealthPolicy& health, const RulePath& path, Rules* rules) {
+  if (health.removal_cap() != 0) {
+    rules->NumberIn(path.Field("removal_cap"), health.removal_cap(), {0.01, 1});
+  }
+  rules->DurationIn(path.Field("removal_window"), health.has_removal_window(),
+                    health.removal_window(), {Seconds(1), Hours(1)});
+  rules->NumberIn(path.Field("fail_open_below"), health.fail_open_below(), {0, 1});
+  rules->DurationIn(path.Field("deregister_after"), health.has_deregister_after(),
+                    health.deregister_after(), {Seconds(5), Hours(24)});
+  rules->DurationIn(path.Field("silent_after"), health.has_silent_after(), health.silent_after(),
+                    {Seconds(1), Minutes(10)});
+}
+
+void CheckWeightPolicy(const v1::WeightPolicy& weights, const RulePath& path, Rules* rules) {
+  rules->IsKnownEnum(path.Field("signal"), v1::LoadSignal_IsValid(weights.signal()),
+                     weights.signal());
+  if (weights.min_factor() != 0) {
+    rules->NumberIn(path.Field("min_factor"), weights.min_factor(), {0.001, 1});
+  }
+  if (weights.max_factor() != 0) {
+    rules->NumberIn(path.Field("max_factor"), weights.max_factor(), {1, 100});
+  }
+  rules->DurationIn(path.Field("slow_start"), weights.has_slow_start(), weights.slow_start(),
+                    {absl::ZeroDuration(), Hours(1)});
+  if (weights.slow_start_initial() != 0) {
+    rules->NumberIn(path.Field("slow_start_initial"), weights.slow_start_initial(), {0.01, 1});
+  }
+  if (weights.blend() != 0) rules->NumberIn(path.Field("blend"), weights.blend(), {0.01, 1});
+  rules->DurationIn(path.Field("control_period"), weights.has_control_period(),
+                    weights.control_period(), {Milliseconds(100), Minutes(1)});
+}
+
+void CheckFailoverAndRecovery(const v1::Service& service, const RulePath& path, Rules* rules) {
+  const v1::Failover& failover = service.failover();
+  const RulePath failover_path = path.Field("failover");
+  rules->IsKnownEnum(failover_path.Field("mode"), v1::Failover::Mode_IsValid(failover.mode()),
+                     failover.mode());
+  if (failover.overprovisioning() != 0) {
+    rules->NumberIn(failover_path.Field("overprovisioning"), failover.overprovisioning(), {1, 10});
+  }
+  const v1::Recovery& recovery = service.recovery();
+  const RulePath recovery_path = path.Field("recovery");
+  if (recovery.max_share() != 0) {
+    rules->NumberIn(recovery_path.Field("max_share"), recovery.max_share(), {0.01, 1});
+  }
+  rules->DurationIn(recovery_path.Field("grant_lease"), recovery.has_grant_lease(),
+                    recovery.grant_lease(), {Seconds(5), Hours(1)});
+}
+
+void CheckTimeoutsAndRetries(const v1::Service& service, const RulePath& path, Rules* rules) {
+  const Range<absl::Duration> any = {Milliseconds(1), Hours(24)};
+  const v1::Timeouts& timeouts = service.timeouts();
+  const RulePath timeouts_path = path.Field("timeouts");
+  rules->DurationIn(timeouts_path.Field("connect"), timeouts.has_connect(), timeouts.connect(),
+                    any);
+  rules->DurationIn(timeouts_path.Field("first_byte"), timeouts.has_first_byte(),
+                    timeouts.first_byte(), any);
+  rules->DurationIn(timeouts_path.Field("idle"), timeouts.has_idle(), timeouts.idle(), any);
+  rules->DurationIn(timeouts_path.Field("request"), timeouts.has_request(), timeouts.request(),
+                    any);
+  const v1::Retries& retries = service.retries();
+  const RulePath retries_path = path.Field("retries");
+  rules->CountIn(retries_path.Field("max_retries"), retries.max_retries(), {0, 5});
+  const absl::Duration first_byte =
+      timeouts.has_first_byte() ? ToDuration(timeouts.first_byte()) : kDefaultFirstByte;
+  rules->DurationIn(retries_path.Field("per_try_timeout"), retries.has_per_try_timeout(),
+                    retries.per_try_timeout(), {Milliseconds(1), first_byte});
+  rules->NumberIn(retries_path.Field("budget_ratio"), retries.budget_ratio(), {0, 1});
+  rules->CountIn(retries_path.Field("budget_min_per_second"), retries.budget_min_per_second(),
+                 {0, 1000});
+}
+
+void CheckEndpoints(const v1::Service& service, const RulePath& path, Rules* rules) {
+  rules->EntriesAtMost(path.Field("endpoints"), service.endpoints_size(), kEndpointsMax);
+  std::set<absl::string_view> ids;
+  for (int i = 0; i < std::min(service.endpoints_size(), kEndpointsMax); ++i) {
+    const v1::Endpoint& endpoint = service.endpoints(i);
+    const RulePath entry = path.Entry("endpoints", i);
+    CheckEndpoint(endpoint, entry, rules);
+    if (!endpoint.id().empty() && !ids.insert(endpoint.id()).second) {
+      rules->Broken(config_code::kDuplicate, entry.Field("id"),
+                    absl::StrCat("a second endpoint \"", endpoint.id(), "\""));
+    }
+  }
+}
+
+}  // namespace
+
+void CheckHeaderMatch(const v1::HeaderMatch& match, const RulePath& path, Rules* rules) {
+  rules->IsToken(path.Field("name"), match.name(), kHeaderNameBytesMax);
+  switch (match.value_case()) {
+    case v1::HeaderMatch::kExact:
+      rules->BytesAtMost(path.Field("exact"), match.exact(), kHeaderValueBytesMax);
+      return rules->IsHeaderValue(path.Field("exact"), match.exact());
+    case v1::HeaderMatch::kPrefix:
+      rules->BytesAtMost(path.Field("prefix"), match.prefix(), kHeaderValueBytesMax);
+      return rules->IsHeaderValue(path.Field("prefix"), match.prefix());
+    case v1::HeaderMatch::kMatches:
+      return rules->CompilesAsPattern(path.Field("matches"), match.matches());
+    case v1::HeaderMatch::kPresent:
+    case v1::HeaderMatch::VALUE_NOT_SET:
+      return;
+  }
+}
+
+void CheckEndpoint(const v1::Endpoint& endpoint, const RulePath& path, Rules* rules) {
+  if (!IsEndpointId(endpoint.id())) {
+    rules->Broken(endpoint.id().empty() ? config_code::kRequired : config_code::kValue,
+                  path.Field("id"), "must be 1 to 63 of A-Z, a-z, 0-9, '.', '_' and '-'");
+  }
+  rules->IsEndpointAddress(path.Field("address"), endpoint.address());
+  const RulePath locality = path.Field("locality");
+  rules->BytesAtMost(locality.Field("region"), endpoint.locality().region(), kPlaceBytesMax);
+  rules->BytesAtMost(locality.Field("zone"), endpoint.locality().zone(), kPlaceBytesMax);
+  const RulePath labels = path.Field("labels");
+  rules->EntriesAtMost(labels, static_cast<int>(endpoint.labels().size()), kLabelsMax);
+  const std::map<std::string, std::string> ordered(endpoint.labels().begin(),
+                                                   endpoint.labels().end());
+  for (const auto& [key, value] : ordered) {
+    rules->BytesAtMost(labels, key, kLabelKeyBytesMax);
+    rules->BytesAtMost(labels, value, kLabelValueBytesMax);
+  }
+  if (endpoint.capacity() != 0) {
+    rules->NumberIn(path.Field("capacity"), endpoint.capacity(), {0.01, 100});
+  }
+  rules->CountIn(path.Field("priority"), endpoint.priority(), {0, 15});
+}
+
+void CheckService(const v1::Service& service, const RulePath& path, Rules* rules) {
+  absl::string_view id = service.name();
+  if (!absl::ConsumePrefix(&id, "services/") || !IsServiceId(id)) {
+    rules->Broken(id.empty() ? config_code::kRequired : config_code::kValue, path.Field("name"),
+                  "must be 1 to 63 of a-z, 0-9 and -, as in \"web\" or \"services/web\"");
+  }
+  rules->IsKnownEnum(path.Field("protocol"), v1::Protocol_IsValid(service.protocol()),
+                     service.protocol());
+  rules->IsKnownEnum(path.Field("picker").Field("kind"),
+                     v1::Picker::Kind_IsValid(service.picker().kind()), service.picker().kind());
+  CheckHealthChecks(service, path, rules);
+  CheckHealthPolicy(service.health(), path.Field("health"), rules);
+  CheckWeightPolicy(service.weights(), path.Field("weights"), rules);
+  CheckFailoverAndRecovery(service, path, rules);
+  CheckTimeoutsAndRetries(service, path, rules);
+  CheckEndpoints(service, path, rules);
+}
+
+}  // namespace pointsman::common
