@@ -14,8 +14,6 @@ namespace {
 
 using common::MonotonicTime;
 
-constexpr absl::Duration kTotalsAge = absl::Milliseconds(250);
-
 uint32_t Millis(absl::Duration duration) {
   return static_cast<uint32_t>(
       std::clamp<int64_t>(absl::ToInt64Milliseconds(duration), 0, UINT32_MAX));
@@ -94,9 +92,7 @@ uint16_t ServiceState::GatewaysWithTraffic(MonotonicTime now) const {
 }
 
 void ServiceState::RefreshTotals(MonotonicTime now) {
-  if (totals_at_ != MonotonicTime() && now - totals_at_ < kTotalsAge) return;
   totals_ = {};
-  totals_at_ = now;
   for (const auto& [id, endpoint] : endpoints_) {
     const TrafficCounts counts = endpoint.traffic.Counts(now);
     totals_.requests += counts.requests;
@@ -108,7 +104,8 @@ TrafficOpinion ServiceState::OpinionOf(const EndpointState& endpoint, bool agent
                                        MonotonicTime now) {
   TrafficOpinion opinion;
   if (!endpoint.traffic.seen()) return opinion;
-  RefreshTotals(now);
+  // Totals of another moment than `own` would be wrong by what came in between: Observe() and
+  // EvaluateAll() keep them of the newest observation.
   const TrafficCounts own = endpoint.traffic.Counts(now);
   opinion.others.requests = totals_.requests - std::min(own.requests, totals_.requests);
   opinion.others.failures = totals_.failures - std::min(own.failures, totals_.failures);
@@ -230,6 +227,7 @@ void ServiceState::VerdictEvent(const EndpointState& endpoint, v1::Verdict befor
 }
 
 void ServiceState::EvaluateAll(StepContext& context) {
+  RefreshTotals(context.now);
   for (auto& [id, endpoint] : endpoints_) Evaluate(endpoint, context);
 }
 
@@ -309,6 +307,7 @@ void ServiceState::Observe(const ObservationsInput& input, uint32_t gateway, Ste
   if (requests > 0) use.last_request = context.now;
   const double seconds = std::max(absl::ToDoubleSeconds(input.window), 0.001);
   use.requests_per_second = (use.requests_per_second + requests / seconds) / 2;
+  RefreshTotals(context.now);
   for (EndpointState* endpoint : touched) Evaluate(*endpoint, context);
 }
 

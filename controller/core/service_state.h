@@ -186,7 +186,6 @@ class ServiceState {
   // Traffic.
   std::map<uint32_t, GatewayUse> gateways_;
   TrafficCounts totals_;
-  common::MonotonicTime totals_at_;
 
   // Weight control.
   double mean_factor_ = 1;
