@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "pointsman/v1/admin.pb.h"
 #include "pointsman/v1/config.pb.h"
@@ -45,6 +47,10 @@ struct Plan {
 // InvalidArgument: every broken rule. Aborted, reason "ETAG_MISMATCH": a resource changed since
 // the client read it. O(size of both configurations).
 absl::StatusOr<Plan> MakePlan(PlanInput input);
+
+// Aborted, reason "ETAG_MISMATCH", when a client sent an etag and the resource (empty: it is not
+// there) has another one.
+absl::Status CheckEtag(absl::string_view name, absl::string_view sent, absl::string_view current);
 
 // "3 created, 1 updated"; "nothing changed".
 std::string ChangesSummary(const std::vector<v1::ConfigChange>& changes);

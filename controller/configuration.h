@@ -128,6 +128,7 @@ class Configuration {
   // A job is told whether it is run or, at the end, only refused.
   using Job = std::function<void(absl::Status)>;
 
+  bool started() const;
   void Enqueue(Job job);
   void Run();
   // On the thread (or before it runs):
@@ -148,6 +149,7 @@ class Configuration {
 
   mutable common::Mutex mutex_;
   common::CondVar wake_;
+  bool started_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
   ConfigSnapshot current_ ABSL_GUARDED_BY(mutex_);

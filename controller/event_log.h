@@ -77,14 +77,14 @@ class EventLog {
  private:
   void Run();
   // Writes one batch and waits for the answer; false: it failed.
-  bool WriteBatch(std::vector<v1::Event> batch);
+  bool WriteBatch(const std::vector<v1::Event>& batch, absl::Duration timeout);
 
   const Options options_;
   mutable common::Mutex mutex_;
   common::CondVar wake_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t next_sequence_ ABSL_GUARDED_BY(mutex_) = 1;
-  // Ascending; the last `waiting` of them at most are not written yet.
+  // Both ascending by sequence.
   std::deque<v1::Event> ring_ ABSL_GUARDED_BY(mutex_);
   std::deque<v1::Event> waiting_ ABSL_GUARDED_BY(mutex_);
   EventLogCounters counters_ ABSL_GUARDED_BY(mutex_);
