@@ -78,7 +78,7 @@ struct EndpointState {
   LoadWindow window;
   double weight = 1;  // Computed; 1 is nominal for capacity 1.
   double gain = kGainMax;
-  int8_t sign = 0;
+  int8_t run = 0;
   bool clamped = false;
   bool weighed = false;  // `weight` was set by inheritance, measurement or the others' median.
   common::MonotonicTime measured_at;

@@ -148,7 +148,7 @@ void ServiceState::StepNow(absl::Duration elapsed, StepContext& context) {
     row.hold = ramping || (!row.measured && !stale);
     row.weight = endpoint.weight;
     row.gain = endpoint.gain;
-    row.sign = endpoint.sign;
+    row.run = endpoint.run;
     rows.push_back(row);
     owners.push_back(&endpoint);
   }
@@ -161,7 +161,7 @@ void ServiceState::StepNow(absl::Duration elapsed, StepContext& context) {
                               step.mean_utilisation, step.mean_factor};
     endpoint.weight = rows[i].weight;
     endpoint.gain = rows[i].gain;
-    endpoint.sign = rows[i].sign;
+    endpoint.run = rows[i].run;
     MarkClamp(endpoint, rows[i].clamped, context);
   }
   step_moved_ = step.moved;

@@ -14,7 +14,7 @@ constexpr double kRelativeMean = 0.2;
 // Adds to queue delays, so that an empty queue is not infinite capacity.
 constexpr double kQueueFloorSeconds = 0.001;
 constexpr double kUtilisationFloor = 1e-4;
-constexpr double kGainGrowth = 1.5;
+constexpr double kGainGrowth = 2;
 // Errors smaller than this are noise and move nothing.
 constexpr double kQuiet = 0.01;
 
@@ -115,12 +115,14 @@ bool MoveRow(WeightRow& row) {
   const double error = std::log(std::max(row.target, row.weight * 0.01) / row.weight);
   if (std::abs(error) < kQuiet) return false;
   const int8_t sign = error > 0 ? 1 : -1;
-  if (row.sign != 0 && sign != row.sign) {
+  if (row.run * sign < 0) {
     row.gain = std::max(row.gain / 2, kGainMin);
-  } else if (row.sign != 0) {
-    row.gain = std::min(row.gain * kGainGrowth, kGainMax);
+    row.run = sign;
+  } else {
+    // Two errors of one sign in a row are chance; the third is not.
+    row.run = static_cast<int8_t>(std::clamp(row.run + sign, -3, 3));
+    if (row.run * sign > 2) row.gain = std::min(row.gain * kGainGrowth, kGainMax);
   }
-  row.sign = sign;
   row.weight *= std::clamp(std::exp(row.gain * error), kStepDown, kStepUp);
   return true;
 }

@@ -38,7 +38,7 @@ struct WeightRow {
   // In and out.
   double weight = 1;  // 1 is nominal for capacity 1.
   double gain = kGainMax;
-  int8_t sign = 0;  // Of the last error.
+  int8_t run = 0;  // Errors of one sign in a row, with that sign; at most 3.
   // Out: numbers for Explain.
   Signal signal = Signal::kNone;  // The one that decided.
   double utilisation = 0;

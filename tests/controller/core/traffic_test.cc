@@ -1,0 +1,76 @@
+#include "controller/core/traffic.h"
+
+#include "gtest/gtest.h"
+
+namespace pointsman::controller {
+namespace {
+
+using common::MonotonicTime;
+
+const MonotonicTime kStart = MonotonicTime::FromMicros(1'000'000'000);
+
+EndpointObservation Counts(uint64_t requests, uint64_t errors) {
+  EndpointObservation o;
+  o.requests = requests;
+  o.server_errors = errors;
+  return o;
+}
+
+TEST(EndpointTrafficTest, CountersSurviveLostMessages) {
+  EndpointTraffic traffic;
+  ObservationsInput input;
+  input.boot = 1;
+  EXPECT_EQ(traffic.Observe(1, input, Counts(10, 1), true, kStart).requests, 10u);
+  // Two messages in between were lost.
+  const TrafficDelta delta = traffic.Observe(1, input, Counts(40, 4), true, kStart);
+  EXPECT_EQ(delta.requests, 30u);
+  EXPECT_EQ(delta.failures, 3u);
+  EXPECT_EQ(traffic.Counts(kStart), (TrafficCounts{40, 4}));
+}
+
+TEST(EndpointTrafficTest, ANewBootCountsFromZero) {
+  EndpointTraffic traffic;
+  ObservationsInput input;
+  input.boot = 1;
+  traffic.Observe(1, input, Counts(100, 0), true, kStart);
+  input.boot = 2;
+  EXPECT_EQ(traffic.Observe(1, input, Counts(7, 0), true, kStart).requests, 7u);
+}
+
+TEST(EndpointTrafficTest, ACounterThatGoesBackIsToldAndNotCounted) {
+  EndpointTraffic traffic;
+  ObservationsInput input;
+  input.boot = 1;
+  traffic.Observe(1, input, Counts(100, 0), true, kStart);
+  const TrafficDelta back = traffic.Observe(1, input, Counts(50, 0), true, kStart);
+  EXPECT_TRUE(back.went_back);
+  EXPECT_EQ(back.requests, 0u);
+  EXPECT_EQ(traffic.Observe(1, input, Counts(60, 0), true, kStart).requests, 10u);
+}
+
+TEST(EndpointTrafficTest, OldCountersOfAnInheritedEndpointAreOnlyABase) {
+  EndpointTraffic traffic;
+  ObservationsInput input;
+  input.boot = 1;
+  EXPECT_EQ(traffic.Observe(1, input, Counts(500, 400), false, kStart).failures, 0u);
+  EXPECT_EQ(traffic.Observe(1, input, Counts(510, 401), false, kStart).failures, 1u);
+}
+
+TEST(EndpointTrafficTest, CountsAreForgottenAfterTenSeconds) {
+  EndpointTraffic traffic;
+  ObservationsInput input;
+  input.boot = 1;
+  traffic.Observe(1, input, Counts(100, 50), true, kStart);
+  EXPECT_EQ(traffic.Counts(kStart + absl::Seconds(9)).requests, 100u);
+  EXPECT_EQ(traffic.Counts(kStart + absl::Seconds(11)).requests, 0u);
+}
+
+TEST(BinomialTest, BoundsGrowWithEvidence) {
+  EXPECT_EQ(BinomialNats(10, 1, 0.5), 0);
+  EXPECT_GT(BinomialNats(100, 60, 0.1), BinomialNats(10, 6, 0.1));
+  EXPECT_GT(BinomialNats(20, 20, 0.02), 13.8);
+  EXPECT_LT(BinomialNats(10, 3, 0.1), 13.8);
+}
+
+}  // namespace
+}  // namespace pointsman::controller
