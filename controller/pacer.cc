@@ -1,0 +1,33 @@
+#include "controller/pacer.h"
+
+#include <algorithm>
+
+namespace pointsman::controller {
+namespace {
+
+// Fewer reports say too little about the cost of one.
+constexpr uint64_t kReportsMin = 100;
+constexpr double kSmoothing = 0.3;
+
+// Whole tenths of a second.
+absl::Duration Quantise(absl::Duration interval) {
+  return absl::Ceil(interval, absl::Milliseconds(100));
+}
+
+}  // namespace
+
+absl::Duration Pacer::Update(const Measurement& measured) {
+  if (measured.reports >= kReportsMin) {
+    const absl::Duration sample = measured.cpu / static_cast<double>(measured.reports);
+    cost_ = cost_ == absl::ZeroDuration() ? sample : cost_ * (1 - kSmoothing) + sample * kSmoothing;
+  }
+  const absl::Duration needed = cost_ * static_cast<double>(measured.agents) / options_.cores;
+  const absl::Duration wanted = std::clamp(Quantise(needed), options_.shortest, options_.longest);
+  const bool too_short = wanted > interval_ * 1.1;
+  const bool too_long =
+      wanted < interval_ / 2 || (wanted == options_.shortest && needed < options_.shortest * 0.8);
+  if (too_short || too_long) interval_ = wanted;
+  return interval_;
+}
+
+}  // namespace pointsman::controller

@@ -1,0 +1,43 @@
+#pragma once
+
+// How often agents report: every second, or as seldom as it takes for reports to stay within their
+// share of this controller's CPU. Pure; thread-compatible.
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace pointsman::controller {
+
+struct PacerOptions {
+  // Cores that reports may use, their transport included.
+  double cores = 1.0;
+  absl::Duration shortest = absl::Seconds(1);
+  absl::Duration longest = absl::Minutes(5);
+};
+
+class Pacer {
+ public:
+  explicit Pacer(const PacerOptions& options) : options_(options), interval_(options.shortest) {}
+
+  struct Measurement {
+    absl::Duration cpu;      // Used by the process since the last measurement.
+    absl::Duration elapsed;  // Since then.
+    uint64_t reports = 0;    // Received since then.
+    uint64_t agents = 0;     // Connected now.
+  };
+  // The interval from now on: stretched at once when reports would take more than their cores,
+  // shortened when they would take under half of it; changes of less than a tenth are not made.
+  absl::Duration Update(const Measurement& measured);
+
+  absl::Duration interval() const { return interval_; }
+  // CPU of one report, as measured; zero until there were enough.
+  absl::Duration cost() const { return cost_; }
+
+ private:
+  const PacerOptions options_;
+  absl::Duration interval_;
+  absl::Duration cost_;
+};
+
+}  // namespace pointsman::controller

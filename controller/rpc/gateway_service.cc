@@ -1,0 +1,339 @@
+#include "controller/rpc/gateway_service.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/core/proto_time.h"
+#include "common/core/status_macros.h"
+#include "common/log.h"
+#include "common/rpc/identity.h"
+#include "common/rpc/status.h"
+#include "controller/core/codes.h"
+#include "controller/core/frame_proto.h"
+#include "controller/core/validate.h"
+#include "controller/rpc/report_input.h"
+#include "controller/rpc/role.h"
+#include "pointsman/v1/gateway.grpc.pb.h"
+
+namespace pointsman::controller {
+namespace {
+
+constexpr char kMethod[] = "/pointsman.v1.GatewayService/Subscribe";
+
+using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
+
+// A slice that keeps the shared bytes alive until gRPC has sent them.
+grpc::Slice ShareSlice(const SharedBytes& bytes) {
+  auto* hold = new SharedBytes(bytes);
+  return grpc::Slice(
+      const_cast<char*>(bytes->data()), bytes->size(),
+      [](void* held) { delete static_cast<SharedBytes*>(held); }, hold);
+}
+
+absl::Status Parse(grpc::ByteBuffer& buffer, v1::GatewayMessage& message) {
+  grpc::Slice slice;
+  if (!buffer.DumpToSingleSlice(&slice).ok() ||
+      !message.ParseFromArray(slice.begin(), static_cast<int>(slice.size()))) {
+    return absl::InvalidArgumentError("MESSAGE_MALFORMED: not a GatewayMessage");
+  }
+  return absl::OkStatus();
+}
+
+// The stream's part that outlives it: the publisher may still call it.
+class GatewayLink final : public BundleSink {
+ public:
+  explicit GatewayLink(Reactor* reactor) : reactor_(reactor) {}
+
+  void Send(std::vector<SharedBytes> parts) override {
+    common::MutexLock lock(mutex_);
+    next_ = std::move(parts);
+    Pump();
+  }
+  // An acknowledgement can overtake this, so the next bundle may be waiting already.
+  void OnWritten() {
+    common::MutexLock lock(mutex_);
+    writing_ = false;
+    Pump();
+  }
+  void Finish(const absl::Status& status) {
+    common::MutexLock lock(mutex_);
+    if (reactor_ == nullptr || finished_) return;
+    finished_ = true;
+    reactor_->Finish(common::ToGrpcStatus(status));
+  }
+  void Detach() {
+    common::MutexLock lock(mutex_);
+    reactor_ = nullptr;
+  }
+
+ private:
+  void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (reactor_ == nullptr || finished_ || writing_ || !next_) return;
+    std::vector<grpc::Slice> slices;
+    for (const SharedBytes& part : *next_) slices.push_back(ShareSlice(part));
+    next_.reset();
+    buffer_ = grpc::ByteBuffer(slices.data(), slices.size());
+    writing_ = true;
+    reactor_->StartWrite(&buffer_);
+  }
+
+  common::Mutex mutex_;
+  Reactor* reactor_ ABSL_GUARDED_BY(mutex_);
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<std::vector<SharedBytes>> next_ ABSL_GUARDED_BY(mutex_);
+  grpc::ByteBuffer buffer_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Collects, shard by shard, from which pairs the gateway can be led on.
+struct Greeting {
+  common::Mutex mutex;
+  std::map<std::string, SliceVersion> held ABSL_GUARDED_BY(mutex);  // As presented.
+  std::map<std::string, SliceVersion> start ABSL_GUARDED_BY(mutex);
+
+  void Collect(const ShardCore& core) {
+    common::MutexLock lock(mutex);
+    for (const std::string& service : core.Services()) {
+      auto it = held.find(service);
+      if (it == held.end()) continue;
+      const SliceVersion newest = core.NewestVersion(service);
+      const bool ours = it->second.epoch == core.epoch() && it->second <= newest;
+      if (ours || core.Continues(service, it->second)) start[service] = it->second;
+    }
+  }
+};
+
+class GatewayStream final : public Reactor {
+ public:
+  GatewayStream(const GatewayServiceOptions& options, grpc::CallbackServerContext& context,
+                absl::StatusOr<common::Identity> identity)
+      : options_(options), peer_(context.peer()), link_(std::make_shared<GatewayLink>(this)) {
+    if (!identity.ok()) {
+      link_->Finish(identity.status());
+      return;
+    }
+    identity_ = *std::move(identity);
+    StartRead(&buffer_);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      link_->Finish(absl::OkStatus());
+      return;
+    }
+    absl::Status status = Parse(buffer_, message_);
+    if (status.ok()) status = Handle();
+    if (!status.ok()) {
+      options_.refusals->Count(CodeOf(status));
+      common::LogWarning("gateway.stream_ended",
+                         {{"gateway", gateway_}, {"cause", status.ToString()}});
+      link_->Finish(status);
+      return;
+    }
+    StartRead(&buffer_);
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (ok) link_->OnWritten();
+  }
+
+  void OnDone() override {
+    link_->Detach();
+    if (session_ != 0) {
+      options_.publisher->Detach(gateway_, session_);
+      options_.directory->Remove(gateway_, session_);
+      GatewayGoneInput gone{gateway_, session_};
+      (void)options_.shards->PostToAll(Input(std::move(gone)));
+      common::LogInfo("gateway.gone", {{"gateway", gateway_}, {"peer", peer_}});
+    }
+    delete this;
+  }
+
+ private:
+  absl::Status Handle() {
+    if (message_.has_hello()) return OnHello(message_.hello());
+    if (session_ == 0) {
+      return absl::FailedPreconditionError("HELLO_FIRST: the first message must be Hello");
+    }
+    if (message_.has_ack()) return OnAck(message_.ack());
+    if (message_.has_observations()) return OnObservations(message_.observations());
+    if (message_.has_uploaded_slice()) return OnUpload(message_.uploaded_slice());
+    return absl::InvalidArgumentError("MESSAGE_EMPTY: a message must hold one of its kinds");
+  }
+
+  absl::Status OnHello(const v1::GatewayHello& hello) {
+    if (session_ != 0) {
+      return absl::InvalidArgumentError("HELLO_INVALID: a second Hello on a stream");
+    }
+    PM_RETURN_IF_ERROR(ValidateGatewayHello(hello));
+    if (!identity_.MaySpeakFor(common::Role::kGateway, hello.gateway_id())) {
+      return absl::PermissionDeniedError(absl::StrCat("IDENTITY_MISMATCH: ", identity_.ToString(),
+                                                      " may not speak for gateway ",
+                                                      hello.gateway_id()));
+    }
+    const uint64_t session = options_.directory->NewSession();
+    PM_RETURN_IF_ERROR(options_.directory->Add(Record(hello, session)));
+    gateway_ = hello.gateway_id();
+    boot_ = hello.boot_id();
+    session_ = session;
+    common::LogInfo("gateway.connected", {{"gateway", gateway_}, {"peer", peer_}});
+    Attach(hello);
+    return absl::OkStatus();
+  }
+
+  GatewayRecord Record(const v1::GatewayHello& hello, uint64_t session) const {
+    GatewayRecord record;
+    record.gateway = hello.gateway_id();
+    record.boot = hello.boot_id();
+    record.session = session;
+    record.version = hello.version();
+    record.peer = peer_;
+    record.locality = hello.locality();
+    record.config = {hello.config().epoch(), hello.config().revision()};
+    record.close = [link = link_](const absl::Status& status) { link->Finish(status); };
+    return record;
+  }
+
+  // First the epoch is made to be above what the gateway holds, then every shard says how far the
+  // gateway is, then bundles flow.
+  void Attach(const v1::GatewayHello& hello) {
+    uint64_t highest = hello.config().epoch();
+    for (const v1::HeldSlice& held : hello.slices()) {
+      highest = std::max<uint64_t>(highest, held.version().epoch());
+    }
+    Publisher::Attachment attachment;
+    attachment.gateway = gateway_;
+    attachment.session = session_;
+    attachment.sink = link_;
+    attachment.config = {hello.config().epoch(), hello.config().revision()};
+    v1::Bundle first;
+    first.set_store_id(options_.store_id);
+    attachment.greeting = std::make_shared<const std::string>(first.SerializeAsString());
+    const GatewayHelloInput input = GatewayInput(hello, session_);
+    const GatewayServiceOptions& options = options_;
+    auto greet = [&options, input, attachment = std::move(attachment),
+                  link = link_](const absl::Status& raised) mutable {
+      if (!raised.ok()) {
+        link->Finish(absl::UnavailableError(
+            absl::StrCat("EPOCH_NOT_RAISED: the store does not take it: ", raised.message())));
+        return;
+      }
+      GreetShards(options, input, std::move(attachment));
+    };
+    // An epoch of our own is not above ours.
+    options_.epochs->RaiseAbove(highest > options_.epochs->epoch() ? highest : 0, std::move(greet));
+  }
+
+  static void GreetShards(const GatewayServiceOptions& options, const GatewayHelloInput& input,
+                          Publisher::Attachment attachment) {
+    (void)options.shards->PostToAll(Input(input));
+    auto greeting = std::make_shared<Greeting>();
+    {
+      common::MutexLock lock(greeting->mutex);
+      for (const HeldSlice& held : input.held) greeting->held[held.service] = held.version;
+    }
+    options.shards->CallAll(
+        [greeting](const ShardCore& core, size_t, auto) { greeting->Collect(core); },
+        [greeting, attachment = std::move(attachment),
+         publisher = options.publisher](const absl::Status&) mutable {
+          {
+            common::MutexLock lock(greeting->mutex);
+            attachment.held = greeting->start;
+          }
+          publisher->Attach(std::move(attachment));
+        });
+  }
+
+  absl::Status OnAck(const v1::Ack& ack) {
+    AckIn acked;
+    std::map<size_t, AckInput> by_shard;
+    for (const v1::HeldSlice& held : ack.slices()) {
+      HeldSlice slice{held.service(), {held.version().epoch(), held.version().revision()}};
+      const size_t shard = ShardOf(slice.service, static_cast<uint32_t>(options_.shards->size()));
+      by_shard[shard].slices.push_back(slice);
+      acked.slices.push_back(std::move(slice));
+    }
+    for (const v1::Nack& nack : ack.nacks()) {
+      common::LogWarning("gateway.nack", {{"gateway", gateway_},
+                                          {"service", nack.service()},
+                                          {"code", nack.code()},
+                                          {"detail", nack.detail()}});
+      acked.nacks.push_back({nack.service(), nack.code()});
+    }
+    for (auto& [shard, input] : by_shard) {
+      input.gateway = gateway_;
+      input.session = session_;
+      input.apply_duration = common::FromProto(ack.apply_duration());
+      PM_RETURN_IF_ERROR(options_.shards->shard(shard).Post(Input(std::move(input))));
+    }
+    options_.directory->OnAck(gateway_, session_, ack);
+    options_.publisher->OnAck(gateway_, session_, acked);
+    return absl::OkStatus();
+  }
+
+  // Bad observations are dropped and counted; the stream goes on.
+  absl::Status OnObservations(const v1::Observations& observations) {
+    if (absl::Status status = ValidateObservations(observations); !status.ok()) {
+      options_.refusals->Count(CodeOf(status));
+      common::LogWarning("gateway.observations_refused",
+                         {{"gateway", gateway_}, {"cause", status.message()}});
+      return absl::OkStatus();
+    }
+    options_.directory->OnObservations(gateway_, session_);
+    for (ObservationsInput& input :
+         ObservationInputs(observations, Sender{gateway_, boot_, session_})) {
+      const std::string service = input.service;
+      PM_RETURN_IF_ERROR(options_.shards->Post(service, Input(std::move(input))));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status OnUpload(const v1::UploadedSlice& upload) {
+    absl::StatusOr<Frame> frame = FrameFromProto(upload.slice());
+    if (!frame.ok()) {
+      options_.refusals->Count(CodeOf(frame.status()));
+      common::LogWarning("gateway.upload_refused",
+                         {{"gateway", gateway_}, {"cause", frame.status().message()}});
+      return absl::OkStatus();
+    }
+    const std::string service = frame->service;
+    InheritedSliceInput input{*std::move(frame), absl::StrCat("gateway:", gateway_)};
+    return options_.shards->Post(service, Input(std::move(input)));
+  }
+
+  const GatewayServiceOptions& options_;
+  const std::string peer_;
+  const std::shared_ptr<GatewayLink> link_;
+  common::Identity identity_;
+  grpc::ByteBuffer buffer_;
+  v1::GatewayMessage message_;
+  std::string gateway_;
+  uint64_t boot_ = 0;
+  uint64_t session_ = 0;
+};
+
+class Service final
+    : public v1::GatewayService::WithRawCallbackMethod_Subscribe<v1::GatewayService::Service> {
+ public:
+  explicit Service(const GatewayServiceOptions& options) : options_(options) {}
+
+  Reactor* Subscribe(grpc::CallbackServerContext* context) override {
+    return new GatewayStream(options_, *context, CheckRole(*context, kMethod));
+  }
+
+ private:
+  const GatewayServiceOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeGatewayService(const GatewayServiceOptions& options) {
+  return std::make_unique<Service>(options);
+}
+
+}  // namespace pointsman::controller
