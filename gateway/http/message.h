@@ -1,0 +1,118 @@
+#pragma once
+
+// The message model every protocol is translated to and from: heads of requests and responses, how
+// a body is framed, and why an exchange ended early. Chunks of bodies travel as Slices. Values;
+// thread-compatible; owned by streams.
+
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+#include "gateway/http/header_block.h"
+
+namespace pointsman::gateway {
+
+enum class Method : uint8_t {
+  kOther,
+  kConnect,
+  kDelete,
+  kGet,
+  kHead,
+  kOptions,
+  kPatch,
+  kPost,
+  kPut,
+  kTrace,
+};
+
+Method MethodOf(absl::string_view name);
+// RFC 9110 9.2.2: repeating the request has the effect of one.
+bool IsIdempotent(Method method);
+
+enum class BodyKind : uint8_t {
+  kNone,
+  kLength,      // content_length bytes.
+  kChunked,     // Ends itself; may have trailers.
+  kUntilClose,  // Responses only.
+};
+
+struct RequestHead {
+  HeaderBlock block;
+  Method method = Method::kOther;
+  TextRef method_text;
+  // Path and query: begins with '/', or is "*".
+  TextRef target;
+  // Host and port as sent; empty for an HTTP/1.0 request without one.
+  TextRef authority;
+  BodyKind body = BodyKind::kNone;
+  int64_t content_length = 0;
+  bool expects_continue = false;
+  // HTTP/1.0: no chunks and no interim responses towards this client.
+  bool legacy = false;
+  // The client's connection may carry another request.
+  bool keep_alive = true;
+
+  void Clear();
+};
+
+struct ResponseHead {
+  HeaderBlock block;
+  int status = 0;
+  TextRef reason;
+  BodyKind body = BodyKind::kNone;
+  int64_t content_length = 0;
+  // The upstream's connection may carry another request.
+  bool keep_alive = true;
+
+  void Clear();
+};
+
+// Why the gateway refused or ended an exchange. The names (ReasonName) are stable: they are sent in
+// "x-pointsman-reason" and counted.
+enum class Reason : uint8_t {
+  kNone,
+  // The client's message.
+  kBadRequestLine,
+  kBadTarget,
+  kBadVersion,
+  kBadHeader,
+  kBadHost,
+  kBadContentLength,
+  kBadTransferEncoding,
+  kBadChunk,
+  kBadTrailer,
+  kBadExpect,
+  kHeadTooLarge,
+  kTooManyFields,
+  kBodyTooLarge,
+  kConnectRefused,
+  kHeadTimeout,
+  kBodyTimeout,
+  kClientGone,
+  // The table.
+  kNoRoute,
+  kNoService,
+  kNoEndpoint,
+  // Limits and life cycle of the gateway.
+  kTooManyConnections,
+  kTooManyRequests,
+  kRetryBudget,
+  kDraining,
+  // The upstream.
+  kConnectFailed,
+  kConnectTimeout,
+  kUpstreamReset,
+  kUpstreamTimeout,
+  kUpstreamProtocol,
+  kRequestTimeout,
+  kIdleTimeout,
+  kReasonCount,
+};
+
+// "no_route" and the like. Static storage.
+absl::string_view ReasonName(Reason reason);
+// Status of the gateway's own answer for this reason; 0 when none is sent.
+int ReasonStatus(Reason reason);
+// "Not Found" and the like; "Unknown" for statuses without a name. Static storage.
+absl::string_view StatusText(int status);
+
+}  // namespace pointsman::gateway

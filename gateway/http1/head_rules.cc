@@ -1,0 +1,221 @@
+#include "gateway/http1/head_rules.h"
+
+#include <cstdint>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "gateway/http1/scan.h"
+
+namespace pointsman::gateway {
+
+namespace {
+
+// Digits only, no sign, no leading zero, below 2^62; -1 when it is anything else.
+int64_t ParseLength(absl::string_view text) {
+  if (text.empty() || text.size() > 18) return -1;
+  if (text.size() > 1 && text.front() == '0') return -1;
+  int64_t value = 0;
+  for (char c : text) {
+    if (!absl::ascii_isdigit(c)) return -1;
+    value = value * 10 + (c - '0');
+  }
+  return value;
+}
+
+// What the framing and connection fields of a head say together.
+struct Framing {
+  bool has_length = false;
+  bool has_coding = false;
+  int64_t length = 0;
+  bool close = false;
+  bool keep_alive = false;
+  bool lists_fields = false;
+  Reason error = Reason::kNone;
+};
+
+void ReadConnectionOptions(absl::string_view value, Framing* framing) {
+  while (!value.empty()) {
+    const size_t comma = value.find(',');
+    const absl::string_view option = TrimBlanks(value.substr(0, comma));
+    if (absl::EqualsIgnoreCase(option, "close")) {
+      framing->close = true;
+    } else if (absl::EqualsIgnoreCase(option, "keep-alive")) {
+      framing->keep_alive = true;
+    } else if (!option.empty()) {
+      framing->lists_fields = true;
+    }
+    if (comma == absl::string_view::npos) return;
+    value.remove_prefix(comma + 1);
+  }
+}
+
+// A field named in Connection is for this hop only. Host and framing fields cannot be named away:
+// they are handled by their own rules anyway.
+void DropListed(HeaderBlock* block) {
+  for (size_t i = 0; i < block->head_fields(); ++i) {
+    if (block->fields()[i].token != FieldToken::kConnection) continue;
+    absl::string_view value = block->At(block->fields()[i].value);
+    while (!value.empty()) {
+      const size_t comma = value.find(',');
+      const absl::string_view option = TrimBlanks(value.substr(0, comma));
+      for (Field& field : block->fields()) {
+        if (field.token == FieldToken::kHost) continue;
+        if (absl::EqualsIgnoreCase(block->At(field.name), option)) field.dropped = true;
+      }
+      if (comma == absl::string_view::npos) break;
+      value.remove_prefix(comma + 1);
+    }
+  }
+}
+
+void ReadFramingField(const HeaderBlock& block, Field* field, Framing* framing) {
+  const absl::string_view value = block.At(field->value);
+  if (field->token == FieldToken::kContentLength) {
+    framing->length = ParseLength(value);
+    if (framing->has_length || framing->length < 0) framing->error = Reason::kBadContentLength;
+    framing->has_length = true;
+    field->dropped = true;
+  } else if (field->token == FieldToken::kTransferEncoding) {
+    if (framing->has_coding || !absl::EqualsIgnoreCase(value, "chunked")) {
+      framing->error = Reason::kBadTransferEncoding;
+    }
+    framing->has_coding = true;
+    field->dropped = true;
+  } else {
+    ReadConnectionOptions(value, framing);
+    field->dropped = true;
+  }
+}
+
+Framing ReadFraming(HeaderBlock* block) {
+  Framing framing;
+  for (Field& field : block->fields()) {
+    switch (field.token) {
+      case FieldToken::kContentLength:
+      case FieldToken::kTransferEncoding:
+      case FieldToken::kConnection:
+        ReadFramingField(*block, &field, &framing);
+        break;
+      case FieldToken::kKeepAlive:
+      case FieldToken::kProxyConnection:
+      case FieldToken::kTe:
+      case FieldToken::kUpgrade:
+        field.dropped = true;
+        break;
+      default:
+        break;
+    }
+  }
+  if (framing.has_length && framing.has_coding && framing.error == Reason::kNone) {
+    framing.error = Reason::kBadTransferEncoding;
+  }
+  if (framing.lists_fields) DropListed(block);
+  return framing;
+}
+
+Reason ReadHostAndExpect(RequestHead* head) {
+  bool has_host = false;
+  for (Field& field : head->block.fields()) {
+    const absl::string_view value = head->block.At(field.value);
+    if (field.token == FieldToken::kHost) {
+      if (has_host || !IsAuthority(value)) return Reason::kBadHost;
+      if (head->authority.size > 0 &&
+          !absl::EqualsIgnoreCase(head->block.At(head->authority), value)) {
+        return Reason::kBadHost;
+      }
+      has_host = true;
+      head->authority = field.value;
+      field.dropped = true;  // Written anew from `authority`.
+    } else if (field.token == FieldToken::kExpect) {
+      if (head->expects_continue || !absl::EqualsIgnoreCase(value, "100-continue")) {
+        return Reason::kBadExpect;
+      }
+      head->expects_continue = true;
+      field.dropped = true;  // Answered here.
+    }
+  }
+  if (!has_host && !head->legacy) return Reason::kBadHost;
+  return Reason::kNone;
+}
+
+bool IsIpv6Literal(absl::string_view text) {
+  if (text.size() < 4 || text.front() != '[' || text.back() != ']') return false;
+  for (char c : text.substr(1, text.size() - 2)) {
+    if (!absl::ascii_isxdigit(c) && c != ':' && c != '.') return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool IsAuthority(absl::string_view text) {
+  if (text.empty()) return false;
+  absl::string_view host = text;
+  const size_t colon = text.rfind(':');
+  if (colon != absl::string_view::npos && text.back() != ']') {
+    const absl::string_view port = text.substr(colon + 1);
+    if (port.empty() || port.size() > 5) return false;
+    for (char c : port) {
+      if (!absl::ascii_isdigit(c)) return false;
+    }
+    host = text.substr(0, colon);
+  }
+  if (host.empty()) return false;
+  if (host.front() == '[') return IsIpv6Literal(host);
+  for (char c : host) {
+    if (!IsHostByte(c)) return false;
+  }
+  return true;
+}
+
+Reason ApplyRequestRules(RequestHead* head) {
+  if (const Reason reason = ReadHostAndExpect(head); reason != Reason::kNone) return reason;
+  const Framing framing = ReadFraming(&head->block);
+  if (framing.error != Reason::kNone) return framing.error;
+  if (framing.has_coding) {
+    if (head->legacy) return Reason::kBadTransferEncoding;
+    head->body = BodyKind::kChunked;
+  } else if (framing.has_length) {
+    // A length of zero is kept: it says that there is a body, and that it is empty.
+    head->body = BodyKind::kLength;
+    head->content_length = framing.length;
+  }
+  if (head->legacy) head->expects_continue = false;
+  head->keep_alive = head->legacy ? framing.keep_alive && !framing.close : !framing.close;
+  return Reason::kNone;
+}
+
+Reason ApplyResponseRules(Method request_method, bool legacy, ResponseHead* head) {
+  const Framing framing = ReadFraming(&head->block);
+  if (framing.error != Reason::kNone) return Reason::kUpstreamProtocol;
+  if (legacy && framing.has_coding) return Reason::kUpstreamProtocol;
+  head->keep_alive = !legacy && !framing.close;
+  if (head->status == 101) return Reason::kUpstreamProtocol;  // No upgrade was asked for.
+  if (head->status < 200 || head->status == 204) {
+    if (framing.has_coding || framing.length > 0) return Reason::kUpstreamProtocol;
+    head->body = BodyKind::kNone;
+  } else if (request_method == Method::kHead || head->status == 304) {
+    head->body = BodyKind::kNone;
+    // The length a GET would have had is forwarded as it is.
+    head->content_length = framing.has_length ? framing.length : -1;
+  } else if (framing.has_coding) {
+    head->body = BodyKind::kChunked;
+  } else if (framing.has_length) {
+    head->body = BodyKind::kLength;
+    head->content_length = framing.length;
+  } else {
+    head->body = BodyKind::kUntilClose;
+    head->keep_alive = false;
+  }
+  return Reason::kNone;
+}
+
+void ApplyTrailerRules(HeaderBlock* block) {
+  for (size_t i = block->trailers_begin(); i < block->fields().size(); ++i) {
+    Field& field = block->fields()[i];
+    // Everything the gateway gives a meaning to belongs in a head.
+    if (field.token != FieldToken::kOther) field.dropped = true;
+  }
+}
+
+}  // namespace pointsman::gateway

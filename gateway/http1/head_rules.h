@@ -1,0 +1,25 @@
+#pragma once
+
+// What the fields of a complete HTTP/1 head mean: host, framing, persistence, and which fields are
+// not forwarded. Thread-compatible; no I/O.
+
+#include "gateway/http/message.h"
+
+namespace pointsman::gateway {
+
+// Checks and fills in authority, body, content_length, expects_continue and keep_alive, and marks
+// the fields that belong to this connection only. Returns why the request is refused, or kNone.
+Reason ApplyRequestRules(RequestHead* head);
+
+// The same for a response to a request of `request_method`. kUpstreamProtocol when its framing is
+// not certain. `legacy`: the response is HTTP/1.0.
+Reason ApplyResponseRules(Method request_method, bool legacy, ResponseHead* head);
+
+// Marks the trailers that must not be forwarded (framing, routing, authentication).
+void ApplyTrailerRules(HeaderBlock* block);
+
+// host[:port] with a non-empty host of letters, digits, '-', '.', '_', '~', or an IPv6 address in
+// brackets; port of 1 to 5 digits.
+bool IsAuthority(absl::string_view text);
+
+}  // namespace pointsman::gateway

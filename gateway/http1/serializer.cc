@@ -1,0 +1,201 @@
+#include "gateway/http1/serializer.h"
+
+#include <charconv>
+#include <cstring>
+
+#include "common/core/check.h"
+
+namespace pointsman::gateway {
+
+namespace {
+
+constexpr absl::string_view kLineEnd = "\r\n";
+
+// Appends pieces to one reserved place of a queue.
+class HeadWriter {
+ public:
+  // `size` bounds all that will be put.
+  HeadWriter(size_t size, OutQueue* out) : out_(out) {
+    if (size <= kChunkDataBytes) {
+      at_ = begin_ = out->Reserve(size);
+    }
+  }
+  ~HeadWriter() {
+    if (begin_ != nullptr) out_->Commit(static_cast<size_t>(at_ - begin_));
+  }
+  void Put(absl::string_view text) {
+    if (begin_ == nullptr) {
+      out_->Append(text);  // A head too large for one chunk.
+      return;
+    }
+    std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
+  }
+  void PutField(absl::string_view name, absl::string_view value) {
+    Put(name);
+    Put(": ");
+    Put(value);
+    Put(kLineEnd);
+  }
+  void PutNumberField(absl::string_view name, int64_t value) {
+    char digits[24];
+    const auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
+    PutField(name, absl::string_view(digits, static_cast<size_t>(end - digits)));
+  }
+
+ private:
+  OutQueue* out_;
+  char* begin_ = nullptr;
+  char* at_ = nullptr;
+};
+
+// Text of the block plus ": " for each field is more than any copy of it needs.
+size_t HeadBound(const HeaderBlock& block, size_t own) {
+  return block.text_size() + block.fields().size() * 4 + own;
+}
+
+bool IsForwardingToken(FieldToken token) {
+  switch (token) {
+    case FieldToken::kForwarded:
+    case FieldToken::kPointsman:
+    case FieldToken::kXForwardedFor:
+    case FieldToken::kXForwardedHost:
+    case FieldToken::kXForwardedProto:
+    case FieldToken::kXRealIp:
+    case FieldToken::kXRequestId:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// True when the client's field is not to be copied as it is.
+bool ReplacedByOurs(const Field& field, bool trust_client) {
+  if (!IsForwardingToken(field.token)) return false;
+  if (!trust_client) return true;
+  return field.token == FieldToken::kXForwardedFor || field.token == FieldToken::kPointsman;
+}
+
+void PutForwarded(const RequestHead& head, const ForwardedFacts& facts, HeadWriter* writer) {
+  const HeaderBlock& block = head.block;
+  writer->Put("x-forwarded-for: ");
+  if (facts.trust_client) {
+    for (size_t i = 0; i < block.head_fields(); ++i) {
+      const Field& field = block.fields()[i];
+      if (field.token != FieldToken::kXForwardedFor || field.dropped) continue;
+      writer->Put(block.At(field.value));
+      writer->Put(", ");
+    }
+  }
+  writer->Put(facts.client_host);
+  writer->Put(kLineEnd);
+  if (!facts.trust_client || block.Find(FieldToken::kXForwardedProto) == nullptr) {
+    writer->PutField("x-forwarded-proto", facts.proto);
+  }
+  if (!facts.trust_client || block.Find(FieldToken::kXRequestId) == nullptr) {
+    writer->PutField("x-request-id", facts.request_id);
+  }
+}
+
+void PutStatusLine(int status, absl::string_view text, HeadWriter* writer) {
+  char line[] = "HTTP/1.1 000 ";
+  line[9] = static_cast<char>('0' + status / 100 % 10);
+  line[10] = static_cast<char>('0' + status / 10 % 10);
+  line[11] = static_cast<char>('0' + status % 10);
+  writer->Put(absl::string_view(line, sizeof(line) - 1));
+  writer->Put(text);
+  writer->Put(kLineEnd);
+}
+
+}  // namespace
+
+void WriteRequestHead(const RequestHead& head, const ForwardedFacts& facts, OutQueue* out) {
+  const HeaderBlock& block = head.block;
+  HeadWriter writer(HeadBound(block, 256 + facts.client_host.size() + facts.request_id.size()),
+                    out);
+  writer.Put(block.At(head.method_text));
+  writer.Put(" ");
+  writer.Put(block.At(head.target));
+  writer.Put(" HTTP/1.1\r\n");
+  if (head.authority.size > 0) writer.PutField("host", block.At(head.authority));
+  for (size_t i = 0; i < block.head_fields(); ++i) {
+    const Field& field = block.fields()[i];
+    if (field.dropped || ReplacedByOurs(field, facts.trust_client)) continue;
+    writer.PutField(block.At(field.name), block.At(field.value));
+  }
+  PutForwarded(head, facts, &writer);
+  writer.Put("via: 1.1 pointsman\r\n");
+  if (head.body == BodyKind::kChunked) writer.Put("transfer-encoding: chunked\r\n");
+  if (head.body == BodyKind::kLength) writer.PutNumberField("content-length", head.content_length);
+  writer.Put(kLineEnd);
+}
+
+void WriteResponseHead(const ResponseHead& head, const ResponseFraming& framing, OutQueue* out) {
+  const HeaderBlock& block = head.block;
+  HeadWriter writer(HeadBound(block, 192), out);
+  PutStatusLine(head.status, block.At(head.reason), &writer);
+  for (size_t i = 0; i < block.head_fields(); ++i) {
+    const Field& field = block.fields()[i];
+    if (field.dropped) continue;
+    writer.PutField(block.At(field.name), block.At(field.value));
+  }
+  if (framing.body == BodyKind::kChunked) {
+    writer.Put("transfer-encoding: chunked\r\n");
+  } else if (framing.content_length >= 0 && framing.body != BodyKind::kUntilClose) {
+    writer.PutNumberField("content-length", framing.content_length);
+  }
+  if (framing.close) {
+    writer.Put("connection: close\r\n");
+  } else if (framing.legacy_keep_alive) {
+    writer.Put("connection: keep-alive\r\n");
+  }
+  writer.Put(kLineEnd);
+}
+
+void WriteOwnResponse(const OwnResponse& response, OutQueue* out) {
+  PM_CHECK(response.body.size() <= kChunkDataBytes - 512);
+  HeadWriter writer(512 + response.body.size(), out);
+  PutStatusLine(response.status, StatusText(response.status), &writer);
+  const bool bodiless = response.status == 204 || response.status == 304;
+  if (!bodiless) {
+    writer.Put("content-type: text/plain\r\n");
+    writer.PutNumberField("content-length", static_cast<int64_t>(response.body.size()));
+  }
+  if (response.reason != Reason::kNone) {
+    writer.PutField("x-pointsman-reason", ReasonName(response.reason));
+  }
+  if (response.close) {
+    writer.Put("connection: close\r\n");
+  } else if (response.legacy_keep_alive) {
+    writer.Put("connection: keep-alive\r\n");
+  }
+  writer.Put(kLineEnd);
+  if (response.with_body && !bodiless) writer.Put(response.body);
+}
+
+void WriteContinue(OutQueue* out) { out->Append("HTTP/1.1 100 Continue\r\n\r\n"); }
+
+void WriteChunk(const Slice& data, OutQueue* out) {
+  char size[20];
+  char* end = std::to_chars(size, size + sizeof(size) - 2, data.size, 16).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  out->Append(absl::string_view(size, static_cast<size_t>(end - size)));
+  out->Append(data);
+  out->Append(kLineEnd);
+}
+
+void WriteLastChunk(const HeaderBlock& block, OutQueue* out) {
+  out->Append("0\r\n");
+  for (size_t i = block.trailers_begin(); i < block.fields().size(); ++i) {
+    const Field& field = block.fields()[i];
+    if (field.dropped) continue;
+    out->Append(block.At(field.name));
+    out->Append(": ");
+    out->Append(block.At(field.value));
+    out->Append(kLineEnd);
+  }
+  out->Append(kLineEnd);
+}
+
+}  // namespace pointsman::gateway

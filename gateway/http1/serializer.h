@@ -1,0 +1,57 @@
+#pragma once
+
+// Writes HTTP/1.1 heads, chunks and trailers into a connection's queue. Only text that was parsed
+// by the strict parser, or is the gateway's own, is written. Thread-compatible; no I/O.
+
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+#include "gateway/http/message.h"
+#include "gateway/net/out_queue.h"
+
+namespace pointsman::gateway {
+
+// What the gateway says of a request to the upstream.
+struct ForwardedFacts {
+  absl::string_view client_host;  // Without port.
+  absl::string_view proto;        // "http" or "https".
+  absl::string_view request_id;
+  // The client's own X-Forwarded-* and Forwarded are kept (and For extended), not replaced.
+  bool trust_client = false;
+};
+
+// Head of a request to an upstream: origin form, Host first, hop-by-hop fields left out, Via,
+// X-Forwarded-For, X-Forwarded-Proto and X-Request-Id added.
+void WriteRequestHead(const RequestHead& head, const ForwardedFacts& facts, OutQueue* out);
+
+struct ResponseFraming {
+  BodyKind body = BodyKind::kNone;
+  // Written when not negative and the body is kLength or kNone.
+  int64_t content_length = -1;
+  // "Connection: close".
+  bool close = false;
+  // The client speaks HTTP/1.0 and stays connected: say so.
+  bool legacy_keep_alive = false;
+};
+
+void WriteResponseHead(const ResponseHead& head, const ResponseFraming& framing, OutQueue* out);
+
+// A whole answer of the gateway's own. `reason` goes into "x-pointsman-reason" unless kNone.
+// `with_body`: false for HEAD.
+struct OwnResponse {
+  int status = 200;
+  Reason reason = Reason::kNone;
+  absl::string_view body;
+  bool with_body = true;
+  bool close = false;
+  bool legacy_keep_alive = false;
+};
+void WriteOwnResponse(const OwnResponse& response, OutQueue* out);
+
+void WriteContinue(OutQueue* out);
+// "SIZE CRLF" data CRLF. REQUIRES: data is not empty.
+void WriteChunk(const Slice& data, OutQueue* out);
+// The last chunk with the block's trailers.
+void WriteLastChunk(const HeaderBlock& block, OutQueue* out);
+
+}  // namespace pointsman::gateway

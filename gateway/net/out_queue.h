@@ -1,0 +1,57 @@
+#pragma once
+
+// Bytes waiting to be sent on one connection: an ordered list of slices. Small pieces are copied
+// behind each other into one chunk of the queue's own, so that a head and a small body leave as one
+// piece; large ones are only referenced. An empty queue holds no chunk. Thread-compatible; owned by
+// one connection.
+
+#include <sys/uio.h>
+
+#include <cstddef>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/strings/string_view.h"
+#include "gateway/net/chunk.h"
+
+namespace pointsman::gateway {
+
+class OutQueue {
+ public:
+  // Slices up to this size are copied when the tail has room.
+  static constexpr size_t kCopyBelowBytes = 4096;
+
+  explicit OutQueue(ChunkPool* pool) : pool_(pool) {}
+
+  // `n` contiguous writable bytes at the end; Commit() makes the first of them part of the queue.
+  // REQUIRES: n <= kChunkDataBytes.
+  char* Reserve(size_t n) {
+    if (!tail_ || kChunkDataBytes - tail_->used < n) tail_ = ChunkRef::Adopt(pool_->Take());
+    return tail_->data() + tail_->used;
+  }
+  void Commit(size_t n);
+
+  // Copies; any size.
+  void Append(absl::string_view bytes);
+  // References, or copies when small.
+  void Append(const Slice& slice);
+
+  // Bytes not sent yet.
+  size_t bytes() const { return bytes_; }
+  bool empty() const { return bytes_ == 0; }
+
+  // Fills `parts` with the first pieces; returns how many.
+  size_t Gather(iovec* parts, size_t parts_max) const;
+  // The first `n` bytes were sent. REQUIRES: n <= bytes().
+  void Consume(size_t n);
+  void Clear();
+
+ private:
+  ChunkPool* pool_;
+  absl::InlinedVector<Slice, 2> slices_;
+  size_t first_ = 0;
+  size_t bytes_ = 0;
+  // The chunk that pieces are copied into.
+  ChunkRef tail_;
+};
+
+}  // namespace pointsman::gateway

@@ -1,0 +1,93 @@
+#pragma once
+
+// One stream socket behind a completion-shaped seam: the owner is told "connected", "these bytes
+// came", "n bytes left", "the peer sends no more", "it failed", and never sees readiness. Receiving
+// happens while the owner grants credit; sending happens in Flush(), which the loop's owner calls
+// once for every connection that has something to send. Callbacks come from OnIo() and Flush()
+// only; the owner must not call Flush() from them. Thread-compatible; owned by one worker's object.
+
+#include <cstdint>
+
+#include "gateway/net/chunk.h"
+#include "gateway/net/event_loop.h"
+#include "gateway/net/fd.h"
+#include "gateway/net/out_queue.h"
+
+namespace pointsman::gateway {
+
+// Who is told. Callbacks may call SetCredit(), Close() and append to out().
+class ConnectionOwner {
+ public:
+  virtual ~ConnectionOwner() = default;
+  // The connection stands; only after AttachConnecting().
+  virtual void OnConnected() = 0;
+  virtual void OnReceived(Slice bytes) = 0;
+  // The peer will send no more; sending to it may still work.
+  virtual void OnInputEnd() = 0;
+  // `n` bytes of out() were taken by the kernel.
+  virtual void OnSent(size_t n) = 0;
+  // The peer reset or closed both directions while no credit was granted.
+  virtual void OnHangUp() {}
+  // The connection is unusable; `error` is an errno.
+  virtual void OnFailed(int error) = 0;
+};
+
+class TcpConnection : public IoHandler {
+ public:
+  // Chunks received in one turn before others get theirs.
+  static constexpr int kReadsPerTurnMax = 4;
+
+  TcpConnection(EventLoop* loop, ChunkPool* chunks, ConnectionOwner* owner)
+      : loop_(loop), chunks_(chunks), owner_(owner), out_(chunks) {}
+  ~TcpConnection() override { Close(); }
+
+  // Takes over a connected (or, second form, still connecting) socket. False when it cannot be
+  // registered; then the socket is closed.
+  bool Attach(Fd fd);
+  bool AttachConnecting(Fd fd);
+  // Closes at once; unsent bytes are lost, no callback comes any more. Idempotent.
+  void Close();
+  // Closes the sending direction after everything was flushed.
+  void ShutdownWrite();
+
+  bool open() const { return fd_.valid(); }
+  bool connecting() const { return connecting_; }
+  bool input_ended() const { return input_ended_; }
+
+  // How many bytes the owner is ready to receive; up to one chunk more may come. Becoming positive
+  // resumes receiving in the same or the next turn.
+  void SetCredit(int64_t bytes);
+  int64_t credit() const { return credit_; }
+
+  OutQueue& out() { return out_; }
+  const OutQueue& out() const { return out_; }
+  // Sends what is queued, as far as the kernel takes it.
+  void Flush();
+  // Set by whoever keeps the list of connections to flush.
+  bool flush_listed = false;
+
+  void OnIo(uint32_t events) override;
+
+ private:
+  void FinishConnect();
+  void Receive();
+  // One recv(); false when there is nothing more to do now.
+  bool ReceiveOnce();
+  void Fail(int error);
+  void FailSending(int error);
+
+  EventLoop* const loop_;
+  ChunkPool* const chunks_;
+  ConnectionOwner* const owner_;
+  Fd fd_;
+  OutQueue out_;
+  int64_t credit_ = 0;
+  bool connecting_ = false;
+  bool readable_ = false;
+  bool writable_ = false;
+  bool hung_up_ = false;
+  bool input_ended_ = false;
+  bool requeued_ = false;
+};
+
+}  // namespace pointsman::gateway

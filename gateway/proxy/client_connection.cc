@@ -1,0 +1,310 @@
+#include "gateway/proxy/client_connection.h"
+
+#include "gateway/http1/serializer.h"
+#include "gateway/proxy/stream.h"
+
+namespace pointsman::gateway {
+
+ClientConnection::ClientConnection(WorkerContext* context, ClientRegistry* registry)
+    : context_(context),
+      registry_(registry),
+      tcp_(&context->loop, &context->chunks, this),
+      parser_(context->limits.head),
+      body_(context->limits.head) {}
+
+ClientConnection::~ClientConnection() = default;
+
+bool ClientConnection::Start(Fd fd, const SocketAddress& peer) {
+  peer_host_size_ = static_cast<uint8_t>(peer.WriteHost(peer_host_));
+  if (!tcp_.Attach(std::move(fd))) return false;
+  tcp_.SetCredit(context_->limits.stream_window_bytes);
+  // The first head must come as quickly as an unfinished one.
+  ArmAt(context_->loop.Now() + context_->limits.client_head_timeout);
+  return true;
+}
+
+void ClientConnection::ArmAt(common::MonotonicTime deadline) {
+  deadline_ = deadline;
+  context_->loop.timers().Arm(*this, deadline);
+}
+
+void ClientConnection::Drain() {
+  close_after_ = true;
+  if (state_ == State::kIdle) Close();
+}
+
+void ClientConnection::Kill() {
+  if (state_ == State::kClosed) return;
+  ClientGone();
+}
+
+void ClientConnection::Close() {
+  if (state_ == State::kClosed) return;
+  state_ = State::kClosed;
+  tcp_.Close();
+  Cancel();
+  pending_ = Slice{};
+  registry_->OnClientClosed(this);
+}
+
+void ClientConnection::Push(StreamEvent::Kind kind, bool end, Slice data, Reason reason) {
+  StreamEvent event;
+  event.stream = stream_->handle();
+  event.kind = kind;
+  event.end = end;
+  event.reason = reason;
+  event.data = std::move(data);
+  context_->ready.Push(std::move(event));
+}
+
+// ---- Receiving.
+
+void ClientConnection::OnReceived(Slice bytes) {
+  context_->counters.received_bytes.Add(bytes.size);
+  if (state_ == State::kLinger || state_ == State::kFlushing || state_ == State::kRefused) {
+    lingered_bytes_ += bytes.size;
+    if (lingered_bytes_ > context_->limits.linger_bytes_max) {
+      if (state_ == State::kLinger) {
+        Close();
+      } else {
+        tcp_.SetCredit(0);
+      }
+    }
+    return;
+  }
+  pending_ = std::move(bytes);
+  ParseInput();
+}
+
+void ClientConnection::ParseInput() {
+  while (!pending_.empty()) {
+    // Answers the client does not read yet hold back its next requests.
+    if (stream_ == nullptr && tcp_.out().bytes() >= context_->limits.stream_window_bytes) {
+      tcp_.SetCredit(0);
+      return;
+    }
+    bool more = false;
+    switch (state_) {
+      case State::kIdle:
+      case State::kHead:
+        more = ParseHead();
+        break;
+      case State::kBody:
+        more = ParseBody();
+        break;
+      case State::kAnswer:
+        // The next request waits, and what follows it waits in the kernel.
+        tcp_.SetCredit(0);
+        break;
+      default:
+        pending_ = Slice{};
+        break;
+    }
+    if (!more) return;
+  }
+}
+
+bool ClientConnection::ParseHead() {
+  if (state_ == State::kIdle) {
+    stream_ = context_->streams->New(this);
+    parser_.Start(&stream_->request());
+    state_ = State::kHead;
+    deadline_ = context_->loop.Now() + context_->limits.client_head_timeout;
+  }
+  const HeadProgress progress = parser_.Feed(pending_.view());
+  pending_.Advance(progress.consumed);
+  if (progress.state == ParseState::kMore) {
+    context_->loop.timers().Arm(*this, deadline_);
+    return false;
+  }
+  if (progress.state == ParseState::kError) {
+    RefuseInput(progress.reason);
+    return false;
+  }
+  RequestHead& head = stream_->request();
+  body_.Start(head.body, head.content_length, &head.block);
+  state_ = body_.done() ? State::kAnswer : State::kBody;
+  Push(StreamEvent::Kind::kRequestHead, body_.done());
+  return true;
+}
+
+bool ClientConnection::ParseBody() {
+  const BodyProgress progress = body_.Next(pending_.view());
+  if (progress.state == ParseState::kError) {
+    RefuseInput(progress.reason);
+    return false;
+  }
+  const bool end = progress.state == ParseState::kDone;
+  if (end) state_ = State::kAnswer;
+  if (!progress.data.empty()) {
+    Push(StreamEvent::Kind::kRequestData, end,
+         Slice{pending_.chunk, progress.data.data(), progress.data.size()});
+  } else if (end) {
+    Push(StreamEvent::Kind::kRequestEnd, true);
+  }
+  pending_.Advance(progress.consumed);
+  return true;
+}
+
+// The client's bytes cannot be trusted any more: none of them is looked at again.
+void ClientConnection::RefuseInput(Reason reason) {
+  pending_ = Slice{};
+  state_ = State::kRefused;
+  close_after_ = true;
+  Push(StreamEvent::Kind::kRequestReset, true, Slice{}, reason);
+}
+
+void ClientConnection::OnInputEnd() {
+  input_ended_ = true;
+  switch (state_) {
+    case State::kAnswer:
+    case State::kRefused:
+    case State::kFlushing:
+      // The client may have closed its sending side only.
+      close_after_ = true;
+      return;
+    default:
+      ClientGone();
+  }
+}
+
+void ClientConnection::OnHangUp() { ClientGone(); }
+
+void ClientConnection::OnFailed(int /*error*/) { ClientGone(); }
+
+void ClientConnection::ClientGone() {
+  if (stream_ != nullptr) {
+    Push(StreamEvent::Kind::kRequestReset, true, Slice{}, Reason::kClientGone);
+  }
+  Close();
+}
+
+// ---- Sending.
+
+void ClientConnection::OnSent(size_t n) {
+  context_->counters.sent_bytes.Add(n);
+  if (stream_ != nullptr) {
+    if (stream_->waits_for_client()) Push(StreamEvent::Kind::kClientSent);
+  } else if (state_ == State::kFlushing && tcp_.out().empty()) {
+    FinishFlushing();
+  } else if (state_ == State::kIdle && !pending_.empty()) {
+    tcp_.SetCredit(context_->limits.stream_window_bytes);
+    ParseInput();
+  }
+}
+
+void ClientConnection::FinishFlushing() {
+  if (input_ended_) {
+    Close();
+    return;
+  }
+  // Closing with unread input would make the kernel reset the connection, and the client could
+  // lose the answer: say that nothing more comes, and read for a while.
+  tcp_.ShutdownWrite();
+  state_ = State::kLinger;
+  ArmAt(context_->loop.Now() + context_->limits.linger_timeout);
+  tcp_.SetCredit(context_->limits.linger_bytes_max);
+}
+
+void ClientConnection::SendContinue() {
+  if (state_ == State::kClosed) return;
+  WriteContinue(&tcp_.out());
+  context_->FlushLater(&tcp_);
+}
+
+void ClientConnection::SendInterim(const ResponseHead& head) {
+  if (state_ == State::kClosed || stream_->request().legacy) return;
+  WriteResponseHead(head, ResponseFraming{}, &tcp_.out());
+  context_->FlushLater(&tcp_);
+}
+
+void ClientConnection::SendHead(const ResponseHead& head, bool end, bool request_ended) {
+  if (state_ == State::kClosed) return;
+  const RequestHead& request = stream_->request();
+  if (!request.keep_alive || !request_ended || context_->draining) close_after_ = true;
+  ResponseFraming framing;
+  framing.body = head.body;
+  framing.content_length =
+      head.body == BodyKind::kLength || head.body == BodyKind::kNone
+          ? (head.status < 200 || head.status == 204 ? -1 : head.content_length)
+          : -1;
+  if (head.body == BodyKind::kUntilClose || head.body == BodyKind::kChunked) {
+    framing.body = request.legacy ? BodyKind::kUntilClose : BodyKind::kChunked;
+    if (request.legacy) close_after_ = true;
+  }
+  chunked_answer_ = framing.body == BodyKind::kChunked;
+  framing.close = close_after_;
+  framing.legacy_keep_alive = request.legacy && !close_after_;
+  WriteResponseHead(head, framing, &tcp_.out());
+  if (end && chunked_answer_) WriteLastChunk(head.block, &tcp_.out());
+  context_->FlushLater(&tcp_);
+}
+
+void ClientConnection::SendData(Slice data) {
+  if (state_ == State::kClosed || data.empty()) return;
+  if (chunked_answer_) {
+    WriteChunk(data, &tcp_.out());
+  } else {
+    tcp_.out().Append(data);
+  }
+  context_->FlushLater(&tcp_);
+}
+
+void ClientConnection::SendEnd(const ResponseHead& head) {
+  if (state_ == State::kClosed) return;
+  if (chunked_answer_) WriteLastChunk(head.block, &tcp_.out());
+  context_->FlushLater(&tcp_);
+}
+
+void ClientConnection::SendOwn(const OwnResponse& response, bool request_ended) {
+  if (state_ == State::kClosed) return;
+  const RequestHead& request = stream_->request();
+  if (!request.keep_alive || !request_ended || context_->draining) close_after_ = true;
+  OwnResponse own = response;
+  own.close = close_after_;
+  own.legacy_keep_alive = request.legacy && !close_after_;
+  WriteOwnResponse(own, &tcp_.out());
+  context_->FlushLater(&tcp_);
+}
+
+void ClientConnection::Abort() {
+  if (state_ == State::kClosed) return;
+  // What was queued may leave; the missing end tells the client.
+  close_after_ = true;
+}
+
+void ClientConnection::StreamDone() {
+  stream_ = nullptr;
+  if (state_ == State::kClosed) return;
+  if (close_after_) {
+    pending_ = Slice{};
+    state_ = State::kFlushing;
+    ArmAt(context_->loop.Now() + context_->limits.client_idle_timeout);
+    if (tcp_.out().empty()) FinishFlushing();
+    return;
+  }
+  state_ = State::kIdle;
+  ArmAt(context_->loop.Now() + context_->limits.client_idle_timeout);
+  tcp_.SetCredit(context_->limits.stream_window_bytes);
+  if (!pending_.empty()) ParseInput();
+}
+
+void ClientConnection::SetRequestCredit(int64_t bytes) {
+  if (state_ == State::kBody) tcp_.SetCredit(bytes);
+}
+
+void ClientConnection::OnTimer() {
+  if (state_ == State::kClosed) return;
+  if (state_ == State::kBody || state_ == State::kAnswer || state_ == State::kRefused) return;
+  if (context_->loop.Now() < deadline_) {
+    context_->loop.timers().Arm(*this, deadline_);
+    return;
+  }
+  if (state_ == State::kHead && !parser_.untouched()) {
+    RefuseInput(Reason::kHeadTimeout);
+    return;
+  }
+  ClientGone();
+}
+
+}  // namespace pointsman::gateway

@@ -1,0 +1,128 @@
+#include "gateway/proxy/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/core/check.h"
+#include "common/core/status_macros.h"
+
+namespace pointsman::gateway {
+
+Engine::Engine(EngineOptions options) : options_(std::move(options)) {}
+
+Engine::~Engine() { Drain(absl::ZeroDuration()); }
+
+absl::Status Engine::Listen() {
+  listeners_.resize(options_.cells->workers());
+  for (const common::Address& wanted : options_.listen) {
+    SocketAddress address = SocketAddress::From(wanted);
+    for (std::vector<Fd>& of_worker : listeners_) {
+      // The first socket of port 0 decides the port for all.
+      PM_ASSIGN_OR_RETURN(Fd fd, ::pointsman::gateway::Listen(address, ListenOptions{}));
+      PM_ASSIGN_OR_RETURN(address, SocketAddress::Local(fd.get()));
+      of_worker.push_back(std::move(fd));
+    }
+    listen_addresses_.push_back(address.ToString());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
+  PM_CHECK(options.cells != nullptr && options.clock != nullptr);
+  std::unique_ptr<Engine> engine(new Engine(std::move(options)));
+  const EngineOptions& own = engine->options_;
+  PM_RETURN_IF_ERROR(engine->Listen());
+  const size_t count = own.cells->workers();
+  {
+    common::MutexLock lock(engine->mutex_);
+    engine->adopted_.resize(count, 0);
+  }
+  for (size_t i = 0; i < count; ++i) {
+    WorkerOptions worker;
+    worker.clock = own.clock;
+    worker.limits = own.limits;
+    worker.connections_max = (own.limits.connections_max + count - 1) / count;
+    worker.workers = count;
+    worker.cells = &own.cells->worker(i);
+    worker.observer = own.observer;
+    worker.on_adopted = [raw = engine.get(), i](uint64_t sequence) { raw->OnAdopted(i, sequence); };
+    engine->workers_.push_back(std::make_unique<Worker>(std::move(worker)));
+    PM_RETURN_IF_ERROR(engine->workers_.back()->Open(std::move(engine->listeners_[i])));
+  }
+  for (auto& worker : engine->workers_) {
+    engine->threads_.emplace_back([raw = worker.get()] { raw->Run(); });
+  }
+  return engine;
+}
+
+void Engine::PublishTable(std::shared_ptr<const RoutingTable> table,
+                          std::function<void()> on_running) {
+  const RoutingTable* raw = table.get();
+  FreeRetired();
+  {
+    common::MutexLock lock(mutex_);
+    publications_.push_back({++sequence_, std::move(table), std::move(on_running)});
+  }
+  for (auto& worker : workers_) worker->PostTable(raw, sequence_);
+}
+
+void Engine::OnAdopted(size_t worker, uint64_t sequence) {
+  std::vector<std::function<void()>> done;
+  {
+    common::MutexLock lock(mutex_);
+    adopted_[worker] = sequence;
+    const uint64_t by_all = *std::min_element(adopted_.begin(), adopted_.end());
+    for (Publication& publication : publications_) {
+      if (publication.sequence > by_all) break;
+      if (publication.on_running) done.push_back(std::exchange(publication.on_running, nullptr));
+    }
+  }
+  for (auto& on_running : done) on_running();
+}
+
+size_t Engine::FreeRetired() {
+  std::vector<Publication> retired;
+  common::MutexLock lock(mutex_);
+  const uint64_t by_all =
+      adopted_.empty() ? 0 : *std::min_element(adopted_.begin(), adopted_.end());
+  // A worker that runs sequence n may read no table before n.
+  while (publications_.size() > 1 && publications_.front().sequence < by_all) {
+    retired.push_back(std::move(publications_.front()));
+    publications_.pop_front();
+  }
+  return publications_.size();
+}
+
+void Engine::Drain(absl::Duration grace) {
+  for (auto& worker : workers_) worker->Drain(grace);
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+EngineStats Engine::Stats() const {
+  EngineStats stats;
+  for (const auto& worker : workers_) stats.Add(worker->counters());
+  return stats;
+}
+
+void EngineStats::Add(const WorkerCounters& counters) {
+  turns += counters.turns.value();
+  accepted += counters.accepted.value();
+  connections += counters.connections.value();
+  shed_connections += counters.shed_connections.value();
+  accept_failures += counters.accept_failures.value();
+  requests += counters.requests.value();
+  requests_active += counters.requests_active.value();
+  retries += counters.retries.value();
+  stale_retries += counters.stale_retries.value();
+  upstream_opened += counters.upstream_opened.value();
+  upstream_reused += counters.upstream_reused.value();
+  upstream_idle += counters.upstream_idle.value();
+  upstream_idle_closed += counters.upstream_idle_closed.value();
+  received_bytes += counters.received_bytes.value();
+  sent_bytes += counters.sent_bytes.value();
+  for (size_t i = 0; i < responses.size(); ++i) responses[i] += counters.responses[i].value();
+  for (size_t i = 0; i < reasons.size(); ++i) reasons[i] += counters.reasons[i].value();
+}
+
+}  // namespace pointsman::gateway

@@ -1,0 +1,96 @@
+#pragma once
+
+// The data path as the control side sees it: workers on threads of their own, listening, running
+// the newest routing table. Thread-safe, but PublishTable() and FreeRetired() are for one thread at
+// a time (the control thread), which is also where old tables are destroyed.
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "common/core/address.h"
+#include "common/mutex.h"
+#include "gateway/core/cells.h"
+#include "gateway/core/routing_table.h"
+#include "gateway/proxy/options.h"
+#include "gateway/proxy/worker.h"
+
+namespace pointsman::gateway {
+
+struct EngineOptions {
+  // Where to listen; port 0: any. Not names.
+  std::vector<common::Address> listen;
+  ProxyLimits limits;
+  // Shared with the control side; has one WorkerCells for each worker, so it also says how many
+  // workers run. Outlives the engine.
+  EndpointCells* cells = nullptr;
+  // Outlives the engine.
+  const common::Clock* clock = nullptr;
+  // May be null; outlives the engine.
+  RequestObserver* observer = nullptr;
+};
+
+class Engine {
+ public:
+  // Ends as Drain(0) does.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Listens and starts the workers. Until a first table is published every request is answered 404
+  // (no_route). Unavailable: an address cannot be bound. ResourceExhausted: no descriptors.
+  static absl::StatusOr<std::unique_ptr<Engine>> Start(EngineOptions options);
+
+  // The addresses really listened on, as in EngineOptions::listen.
+  const std::vector<std::string>& listen_addresses() const { return listen_addresses_; }
+
+  // Every worker will run `table` from its next turn on. `on_running` is called once, on a worker's
+  // thread, when all of them do; it must be quick. Tables before it are destroyed in a later
+  // PublishTable() or FreeRetired().
+  void PublishTable(std::shared_ptr<const RoutingTable> table, std::function<void()> on_running);
+  // Destroys the tables no worker runs any more; returns how many are left.
+  size_t FreeRetired();
+
+  // Stops accepting, ends connections after their current answer, and returns when all are closed,
+  // at the latest about `grace` from now. Idempotent.
+  void Drain(absl::Duration grace);
+
+  // Counters of all workers, now.
+  EngineStats Stats() const;
+  size_t workers() const { return workers_.size(); }
+
+ private:
+  struct Publication {
+    uint64_t sequence = 0;
+    std::shared_ptr<const RoutingTable> table;
+    std::function<void()> on_running;
+  };
+
+  explicit Engine(EngineOptions options);
+  absl::Status Listen();
+  void OnAdopted(size_t worker, uint64_t sequence);
+
+  const EngineOptions options_;
+  std::vector<std::string> listen_addresses_;
+  // listeners_[worker][address], until the workers take them.
+  std::vector<std::vector<Fd>> listeners_;
+
+  common::Mutex mutex_;
+  // Oldest first. All but the last may still be read by workers that did not adopt a later one.
+  std::deque<Publication> publications_ ABSL_GUARDED_BY(mutex_);
+  std::vector<uint64_t> adopted_ ABSL_GUARDED_BY(mutex_);
+  uint64_t sequence_ = 0;
+
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace pointsman::gateway

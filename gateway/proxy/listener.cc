@@ -1,0 +1,87 @@
+#include "gateway/proxy/listener.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace pointsman::gateway {
+
+namespace {
+Fd OpenReserve() { return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+}  // namespace
+
+Listener::Listener(WorkerContext* context, Fd fd, OnAccepted on_accepted)
+    : context_(context),
+      fd_(std::move(fd)),
+      reserve_(OpenReserve()),
+      on_accepted_(std::move(on_accepted)) {}
+
+bool Listener::Start() { return context_->loop.RegisterListener(fd_.get(), this); }
+
+void Listener::Close() {
+  while (fd_.valid() && AcceptNext()) {
+  }
+  fd_.Reset();
+  Cancel();
+}
+
+void Listener::OnIo(uint32_t /*events*/) {
+  for (int i = 0; i < kAcceptsPerTurnMax && fd_.valid() && !paused_; ++i) {
+    if (!AcceptNext()) return;
+  }
+}
+
+bool Listener::AcceptNext() {
+  SocketAddress peer;
+  const int fd = AcceptOne(fd_.get(), &peer);
+  if (fd >= 0) {
+    context_->counters.accepted.Add();
+    on_accepted_(Fd(fd), peer);
+    return true;
+  }
+  switch (errno) {
+    case EAGAIN:
+#if EAGAIN != EWOULDBLOCK
+    case EWOULDBLOCK:
+#endif
+      return false;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+      ShedOne();
+      return false;
+    default:
+      // The waiting connection failed (reset, protocol): the next one may be good.
+      return true;
+  }
+}
+
+void Listener::ShedOne() {
+  context_->counters.accept_failures.Add();
+  reserve_.Reset();
+  SocketAddress peer;
+  Fd shed(AcceptOne(fd_.get(), &peer));
+  if (shed.valid()) context_->counters.shed_connections.Add();
+  const bool closed = shed.valid();
+  shed.Reset();
+  reserve_ = OpenReserve();
+  if (!closed || !reserve_.valid()) Pause();
+}
+
+void Listener::Pause() {
+  if (paused_ || !fd_.valid()) return;
+  paused_ = true;
+  context_->loop.Unregister(fd_.get());
+  context_->loop.timers().Arm(*this, context_->loop.Now() + kPause);
+}
+
+void Listener::OnTimer() {
+  paused_ = false;
+  if (!fd_.valid()) return;
+  if (!reserve_.valid()) reserve_ = OpenReserve();
+  if (!Start()) Pause();
+}
+
+}  // namespace pointsman::gateway

@@ -1,0 +1,123 @@
+#pragma once
+
+// What the engine is built with: named limits, and counters of what happened. Values; the counters
+// are written by one worker each (relaxed atomics) and may be read by any thread.
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "gateway/http/message.h"
+#include "gateway/http1/head_parser.h"
+
+namespace pointsman::gateway {
+
+// Every bound of the data path that is not a service's policy.
+struct ProxyLimits {
+  HeadLimits head;
+  // Client connections of the whole gateway; more are answered 503 and closed.
+  size_t connections_max = 65'536;
+  // Bytes of a body that wait in the gateway in one direction of one stream (one chunk more may
+  // come before the sender stops).
+  size_t stream_window_bytes = 64 * 1024;
+  // Request body kept to be sent again; a larger one makes a try final.
+  size_t replay_bytes_max = 128 * 1024;
+  // Interim (1xx) responses before the final one.
+  int interim_responses_max = 8;
+  // Idle connections to one endpoint, per worker.
+  size_t idle_per_endpoint_max = 128;
+  // Bytes thrown away after an early answer so that the client can read it.
+  size_t linger_bytes_max = 256 * 1024;
+
+  absl::Duration client_idle_timeout = absl::Seconds(75);
+  // From a head's first byte to its last.
+  absl::Duration client_head_timeout = absl::Seconds(10);
+  absl::Duration linger_timeout = absl::Seconds(2);
+  absl::Duration upstream_idle_timeout = absl::Seconds(60);
+
+  // Every client is believed in its X-Forwarded-* and X-Request-Id. False: they are replaced.
+  bool trust_client = false;
+};
+
+// A counter with one writer.
+class Counter {
+ public:
+  void Add(uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void Subtract(uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+  }
+  uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+inline constexpr size_t kReasonCount = static_cast<size_t>(Reason::kReasonCount);
+
+struct alignas(64) WorkerCounters {
+  Counter turns;
+  Counter accepted;
+  Counter connections;  // Open now.
+  Counter shed_connections;
+  Counter accept_failures;
+  Counter requests;         // Heads that were complete.
+  Counter requests_active;  // Now.
+  Counter retries;
+  Counter stale_retries;  // On a fresh connection, after an idle one was found closed.
+  Counter upstream_opened;
+  Counter upstream_reused;
+  Counter upstream_idle;  // Now.
+  Counter upstream_idle_closed;
+  Counter received_bytes;            // From clients.
+  Counter sent_bytes;                // To clients.
+  std::array<Counter, 6> responses;  // By status / 100; the gateway's own included.
+  std::array<Counter, kReasonCount> reasons;
+};
+
+// Sums over the workers, as of now.
+struct EngineStats {
+  uint64_t turns = 0;
+  uint64_t accepted = 0;
+  uint64_t connections = 0;
+  uint64_t shed_connections = 0;
+  uint64_t accept_failures = 0;
+  uint64_t requests = 0;
+  uint64_t requests_active = 0;
+  uint64_t retries = 0;
+  uint64_t stale_retries = 0;
+  uint64_t upstream_opened = 0;
+  uint64_t upstream_reused = 0;
+  uint64_t upstream_idle = 0;
+  uint64_t upstream_idle_closed = 0;
+  uint64_t received_bytes = 0;
+  uint64_t sent_bytes = 0;
+  std::array<uint64_t, 6> responses = {};
+  std::array<uint64_t, kReasonCount> reasons = {};
+
+  void Add(const WorkerCounters& counters);
+};
+
+// What an access log gets to know of a finished request. Views live for the call only.
+struct RequestRecord {
+  absl::string_view method;
+  absl::string_view authority;
+  absl::string_view target;
+  absl::string_view service;
+  int status = 0;  // 0: no answer was begun.
+  Reason reason = Reason::kNone;
+  int tries = 0;
+  absl::Duration duration;
+};
+
+// Told of finished requests on the worker's thread; must be quick and thread-safe.
+class RequestObserver {
+ public:
+  virtual ~RequestObserver() = default;
+  virtual void OnRequest(const RequestRecord& record) = 0;
+};
+
+}  // namespace pointsman::gateway

@@ -1,0 +1,25 @@
+#pragma once
+
+// The retry budgets of one worker, one per service. Thread-compatible.
+
+#include <cstdint>
+
+#include "absl/container/flat_hash_map.h"
+#include "gateway/core/retry_budget.h"
+#include "gateway/core/routing_table.h"
+
+namespace pointsman::gateway {
+
+class RetryBudgets {
+ public:
+  // The budget of the service with this cell; made on first use. O(1).
+  RetryBudget& Of(CellRef service) { return budgets_[Key(service)]; }
+  // Forgets services that `table` does not have. O(services).
+  void KeepOnly(const RoutingTable& table);
+
+ private:
+  static uint64_t Key(CellRef cell) { return uint64_t{cell.generation} << 32 | cell.index; }
+  absl::flat_hash_map<uint64_t, RetryBudget> budgets_;
+};
+
+}  // namespace pointsman::gateway

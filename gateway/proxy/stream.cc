@@ -1,0 +1,497 @@
+#include "gateway/proxy/stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "gateway/core/picker.h"
+#include "gateway/proxy/retry_budgets.h"
+#include "gateway/proxy/upstream_pools.h"
+
+namespace pointsman::gateway {
+
+namespace {
+
+void WriteHex(uint64_t value, char* out) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  for (int i = 15; i >= 0; --i, value >>= 4) out[i] = kDigits[value & 15];
+}
+
+}  // namespace
+
+// ---- Dispatch.
+
+void Stream::OnEvent(StreamEvent event) {
+  using Kind = StreamEvent::Kind;
+  if (event.kind >= Kind::kUpstreamConnected && event.attempt != attempt_) return;
+  switch (event.kind) {
+    case Kind::kRequestHead:
+      return OnRequestHead(event.end);
+    case Kind::kRequestData:
+      return OnRequestData(std::move(event.data), event.end);
+    case Kind::kRequestEnd:
+      return OnRequestEnd();
+    case Kind::kRequestReset:
+      return OnRequestReset(event.reason);
+    case Kind::kClientSent:
+      return UpdateResponseCredit();
+    case Kind::kUpstreamConnected:
+      return SendRequest();
+    case Kind::kUpstreamFailed:
+      return OnTryFailed(event.reason, TryOutcome::kConnectFailure);
+    case Kind::kUpstreamSent:
+      return UpdateRequestCredit();
+    case Kind::kInterimResponse:
+      return OnInterim();
+    case Kind::kResponseHead:
+      return OnResponseHead(event.end);
+    case Kind::kResponseData:
+      return OnResponseData(std::move(event.data), event.end);
+    case Kind::kResponseEnd:
+      return OnResponseEnd();
+    case Kind::kResponseReset:
+      return OnResponseReset(event.reason);
+  }
+}
+
+// ---- The request.
+
+const RouteEntry* Stream::FindRoute() const {
+  if (context_->table == nullptr) return nullptr;
+  absl::string_view path = request_.block.At(request_.target);
+  path = path.substr(0, path.find('?'));
+  const auto header = [this](absl::string_view name) -> std::optional<absl::string_view> {
+    const absl::string_view value = request_.block.Value(name);
+    if (value.data() == nullptr) return std::nullopt;
+    return value;
+  };
+  return context_->table->router->Match(RouteRequest{
+      .host = request_.block.At(request_.authority),
+      .path = path,
+      .method = request_.block.At(request_.method_text),
+      .header = header,
+  });
+}
+
+Reason Stream::Admit(const ServiceTable& service) const {
+  if (!service.unavailable.empty()) return Reason::kNoService;
+  if (request_.content_length > 0 &&
+      static_cast<uint64_t>(request_.content_length) > service.policy.max_request_body_bytes) {
+    return Reason::kBodyTooLarge;
+  }
+  if (context_->cells.InFlight(service.cell) >= service.policy.max_in_flight) {
+    return Reason::kTooManyRequests;
+  }
+  return Reason::kNone;
+}
+
+void Stream::OnRequestHead(bool end) {
+  context_->counters.requests.Add();
+  context_->counters.requests_active.Add();
+  counted_ = true;
+  request_ended_ = end;
+  started_ = progress_ = context_->loop.Now();
+  const RouteEntry* route = FindRoute();
+  if (route == nullptr) return Fail(Reason::kNoRoute);
+  if (route->service == RouteEntry::kNoService) {
+    OwnResponse response;
+    response.status = route->direct_status;
+    response.body = route->direct_body;
+    return Answer(response);
+  }
+  const ServiceTable& service = *context_->table->services[route->service];
+  if (const Reason reason = Admit(service); reason != Reason::kNone) return Fail(reason);
+  EnterService(*route, service);
+  if (request_.expects_continue && !end) client_->SendContinue();
+  Reason why = Reason::kNone;
+  if (!PickAndTry(service, &why)) Fail(why);
+}
+
+void Stream::EnterService(const RouteEntry& route, const ServiceTable& service) {
+  service_name_.assign(service.name);
+  service_index_ = route.service;
+  service_cell_ = service.cell;
+  policy_ = service.policy;
+  if (route.request_timeout.has_value()) policy_.request_timeout = *route.request_timeout;
+  context_->cells.StartTry(service_cell_);
+  in_service_ = true;
+  WriteHex(absl::Uniform<uint64_t>(context_->random), request_id_);
+  context_->budgets->Of(service_cell_)
+      .OnRequest(
+          {policy_.retry_budget_ratio, static_cast<double>(policy_.retry_budget_min_per_second) /
+                                           static_cast<double>(context_->workers)},
+          context_->loop.Now());
+}
+
+void Stream::KeepForReplay(const Slice& data) {
+  if (!replayable_ || phase_ == Phase::kResponding) return;
+  if (replay_bytes_ + data.size > context_->limits.replay_bytes_max) {
+    replayable_ = false;
+    replay_.clear();
+    replay_bytes_ = 0;
+    return;
+  }
+  replay_bytes_ += data.size;
+  replay_.push_back(data);
+}
+
+void Stream::OnRequestData(Slice data, bool end) {
+  progress_ = context_->loop.Now();
+  body_bytes_ += data.size;
+  if (body_bytes_ > policy_.max_request_body_bytes) return Fail(Reason::kBodyTooLarge);
+  KeepForReplay(data);
+  if (phase_ == Phase::kSending || phase_ == Phase::kResponding) {
+    upstream_->SendData(std::move(data));
+  }
+  if (end) return OnRequestEnd();
+  UpdateRequestCredit();
+}
+
+void Stream::OnRequestEnd() {
+  request_ended_ = true;
+  progress_ = context_->loop.Now();
+  if (phase_ != Phase::kSending && phase_ != Phase::kResponding) return;
+  upstream_->SendEnd(request_);
+  if (phase_ != Phase::kSending) return;
+  phase_ = Phase::kAwaiting;
+  phase_started_ = context_->loop.Now();
+  ArmDeadline();
+}
+
+void Stream::UpdateRequestCredit() {
+  if (request_ended_) return;
+  const bool sending = phase_ == Phase::kSending || phase_ == Phase::kResponding;
+  const size_t waiting = sending ? upstream_->UnsentBytes() : replay_bytes_;
+  const size_t window = context_->limits.stream_window_bytes;
+  waits_for_upstream_ = waiting >= window;
+  progress_ = context_->loop.Now();
+  client_->SetRequestCredit(waiting >= window ? 0 : static_cast<int64_t>(window - waiting));
+}
+
+void Stream::OnRequestReset(Reason reason) {
+  if (reason == Reason::kClientGone) {
+    reason_ = reason;
+    context_->counters.reasons[static_cast<size_t>(reason)].Add();
+    return Finish();
+  }
+  Fail(reason);
+}
+
+// ---- Tries.
+
+const ServiceTable* Stream::FindService() const {
+  const auto& services = context_->table->services;
+  if (service_index_ < services.size() && services[service_index_]->name == service_name_) {
+    return services[service_index_].get();
+  }
+  for (const auto& service : services) {
+    if (service->name == service_name_) return service.get();
+  }
+  return nullptr;
+}
+
+bool Stream::PickAndTry(const ServiceTable& service, Reason* why) {
+  const CountersView view{context_->cells, context_->avoidance, context_->loop.Now()};
+  const PickResult pick = Pick(service, view, tried_, context_->random);
+  switch (pick.status) {
+    case PickResult::Status::kPicked:
+      break;
+    case PickResult::Status::kAtLimit:
+      *why = Reason::kTooManyRequests;
+      return false;
+    case PickResult::Status::kNoEndpoints:
+    case PickResult::Status::kAllTried:
+      *why = Reason::kNoEndpoint;
+      return false;
+  }
+  cell_ = pick.endpoint->cell;
+  address_ = pick.endpoint->address;
+  tried_.push_back(cell_);
+  if (pick.probe) context_->avoidance.OnProbeStarted(cell_, context_->loop.Now());
+  StartTry(/*fresh=*/false);
+  return true;
+}
+
+void Stream::StartTry(bool fresh) {
+  ++attempt_;
+  context_->cells.StartTry(cell_);
+  in_try_ = true;
+  outcome_counted_ = false;
+  phase_ = Phase::kConnecting;
+  phase_started_ = context_->loop.Now();
+  upstream_ = context_->upstreams->Acquire({this, attempt_, cell_, &address_, fresh});
+  if (upstream_->reused()) {
+    SendRequest();
+  } else {
+    ArmDeadline();
+  }
+}
+
+void Stream::SendRequest() {
+  const ForwardedFacts facts{
+      .client_host = client_->PeerHost(),
+      .proto = client_->Proto(),
+      .request_id = absl::string_view(request_id_, sizeof(request_id_)),
+      .trust_client = context_->limits.trust_client,
+  };
+  const bool bodiless = request_ended_ && replay_.empty();
+  upstream_->SendHead(request_, facts, bodiless);
+  for (const Slice& slice : replay_) upstream_->SendData(slice);
+  if (request_ended_ && !bodiless) upstream_->SendEnd(request_);
+  phase_ = request_ended_ ? Phase::kAwaiting : Phase::kSending;
+  phase_started_ = progress_ = context_->loop.Now();
+  try_sent_ = context_->loop.ReadClock();
+  ArmDeadline();
+  UpdateRequestCredit();
+}
+
+void Stream::CountTry(TryOutcome outcome, absl::Duration latency) {
+  if (!in_try_ || outcome_counted_) return;
+  outcome_counted_ = true;
+  context_->cells.CountOutcome(cell_, outcome, latency);
+  context_->avoidance.OnOutcome(cell_, outcome, context_->loop.Now());
+}
+
+void Stream::EndTry(TryOutcome outcome, bool clean) {
+  if (!in_try_) return;
+  CountTry(outcome, absl::Microseconds(-1));
+  context_->cells.EndTry(cell_);
+  in_try_ = false;
+  if (upstream_ != nullptr) std::exchange(upstream_, nullptr)->Release(clean);
+}
+
+bool Stream::SafeToRepeat() const {
+  if (!replayable_ || upstream_ == nullptr || upstream_->received_any()) return false;
+  return IsIdempotent(request_.method) || !upstream_->sent_any();
+}
+
+bool Stream::TakeRetry() {
+  if (retries_ >= policy_.max_retries) return false;
+  const RetryBudgetOptions options{policy_.retry_budget_ratio,
+                                   static_cast<double>(policy_.retry_budget_min_per_second) /
+                                       static_cast<double>(context_->workers)};
+  if (!context_->budgets->Of(service_cell_).TryTake(options, context_->loop.Now())) {
+    context_->counters.reasons[static_cast<size_t>(Reason::kRetryBudget)].Add();
+    return false;
+  }
+  ++retries_;
+  context_->counters.retries.Add();
+  return true;
+}
+
+void Stream::OnTryFailed(Reason reason, TryOutcome outcome) {
+  const bool safe = SafeToRepeat();
+  const bool stale =
+      safe && outcome == TryOutcome::kReset && upstream_->reused() && !stale_retried_;
+  // A connection that was closed while it lay idle says nothing of the endpoint.
+  EndTry(stale ? TryOutcome::kAbandoned : outcome, /*clean=*/false);
+  if (stale) {
+    stale_retried_ = true;
+    context_->counters.stale_retries.Add();
+    return StartTry(/*fresh=*/true);
+  }
+  const ServiceTable* service = FindService();
+  if (!safe || service == nullptr || !TakeRetry()) return Fail(reason);
+  Reason why = Reason::kNone;
+  if (!PickAndTry(*service, &why)) Fail(reason);
+}
+
+// ---- The response.
+
+void Stream::OnInterim() {
+  progress_ = context_->loop.Now();
+  // The gateway asks for the body itself: another 100 says nothing.
+  if (response_.status != 100) client_->SendInterim(response_);
+  upstream_->ContinueAfterInterim();
+}
+
+void Stream::OnResponseHead(bool end) {
+  progress_ = context_->loop.Now();
+  CountTry(response_.status >= 500 ? TryOutcome::kServerError : TryOutcome::kResponse,
+           context_->loop.ReadClock() - try_sent_);
+  phase_ = Phase::kResponding;
+  status_ = response_.status;
+  replay_.clear();
+  client_->SendHead(response_, end, request_ended_);
+  if (end) OnResponseEnd();
+}
+
+void Stream::OnResponseData(Slice data, bool end) {
+  client_->SendData(std::move(data));
+  if (end) {
+    client_->SendEnd(response_);
+    EndTry(TryOutcome::kResponse, request_ended_);
+    return Finish();
+  }
+  UpdateResponseCredit();
+}
+
+void Stream::OnResponseEnd() {
+  if (response_.body != BodyKind::kNone &&
+      !(response_.body == BodyKind::kLength && response_.content_length == 0)) {
+    client_->SendEnd(response_);
+  }
+  EndTry(TryOutcome::kResponse, request_ended_);
+  Finish();
+}
+
+void Stream::UpdateResponseCredit() {
+  if (upstream_ == nullptr) return;
+  const size_t waiting = client_->UnsentBytes();
+  const size_t window = context_->limits.stream_window_bytes;
+  waits_for_client_ = waiting >= window;
+  progress_ = context_->loop.Now();
+  upstream_->SetResponseCredit(waiting >= window ? 0 : static_cast<int64_t>(window - waiting));
+}
+
+void Stream::OnResponseReset(Reason reason) {
+  if (phase_ == Phase::kResponding) return Fail(reason);
+  OnTryFailed(reason, TryOutcome::kReset);
+}
+
+// ---- Endings.
+
+void Stream::Answer(const OwnResponse& response) {
+  status_ = response.status;
+  OwnResponse own = response;
+  own.with_body = request_.method != Method::kHead;
+  client_->SendOwn(own, request_ended_);
+  Finish();
+}
+
+void Stream::Fail(Reason reason) {
+  reason_ = reason;
+  context_->counters.reasons[static_cast<size_t>(reason)].Add();
+  EndTry(TryOutcome::kAbandoned, /*clean=*/false);
+  const int status = ReasonStatus(reason);
+  if (phase_ == Phase::kResponding || status == 0) {
+    client_->Abort();
+    return Finish();
+  }
+  OwnResponse response;
+  response.status = status;
+  response.reason = reason;
+  char body[64];
+  const absl::string_view name = ReasonName(reason);
+  std::copy(name.begin(), name.end(), body);
+  body[name.size()] = '\n';
+  response.body = absl::string_view(body, name.size() + 1);
+  Answer(response);
+}
+
+void Stream::Record() {
+  if (status_ > 0) context_->counters.responses[static_cast<size_t>(status_ / 100)].Add();
+  if (context_->observer == nullptr || !counted_) return;
+  RequestRecord record;
+  record.method = request_.block.At(request_.method_text);
+  record.authority = request_.block.At(request_.authority);
+  record.target = request_.block.At(request_.target);
+  record.service = in_service_ ? absl::string_view(service_name_) : absl::string_view();
+  record.status = status_;
+  record.reason = reason_;
+  record.tries = attempt_;
+  record.duration = context_->loop.Now() - started_;
+  context_->observer->OnRequest(record);
+}
+
+void Stream::Finish() {
+  EndTry(TryOutcome::kAbandoned, /*clean=*/false);
+  Record();
+  if (counted_) context_->counters.requests_active.Subtract();
+  if (in_service_) context_->cells.EndTry(service_cell_);
+  ClientSide* client = client_;
+  context_->streams->Free(this);
+  client->StreamDone();
+}
+
+// ---- Time.
+
+Stream::Deadline Stream::NextDeadline() const {
+  Deadline deadline{started_ + policy_.request_timeout, Reason::kRequestTimeout};
+  const auto consider = [&deadline](common::MonotonicTime at, Reason reason) {
+    if (at < deadline.at) deadline = {at, reason};
+  };
+  switch (phase_) {
+    case Phase::kConnecting:
+      consider(phase_started_ + policy_.connect_timeout, Reason::kConnectTimeout);
+      break;
+    case Phase::kSending:
+      consider(progress_ + policy_.idle_timeout,
+               waits_for_upstream_ ? Reason::kUpstreamTimeout : Reason::kBodyTimeout);
+      break;
+    case Phase::kAwaiting:
+      consider(phase_started_ + policy_.first_byte_timeout, Reason::kUpstreamTimeout);
+      if (retries_ < policy_.max_retries && SafeToRepeat()) {
+        consider(try_sent_ + policy_.per_try_timeout, Reason::kUpstreamTimeout);
+      }
+      break;
+    case Phase::kResponding:
+      consider(progress_ + policy_.idle_timeout, Reason::kIdleTimeout);
+      break;
+    case Phase::kReceivingHead:
+    case Phase::kOver:
+      deadline.at = common::MonotonicTime::Infinite();
+      break;
+  }
+  return deadline;
+}
+
+void Stream::ArmDeadline() { context_->loop.timers().Arm(*this, NextDeadline().at); }
+
+void Stream::OnTimer() {
+  const Deadline deadline = NextDeadline();
+  if (context_->loop.Now() < deadline.at) {
+    if (phase_ != Phase::kOver) context_->loop.timers().Arm(*this, deadline.at);
+    return;
+  }
+  switch (deadline.reason) {
+    case Reason::kConnectTimeout:
+      return OnTryFailed(deadline.reason, TryOutcome::kConnectFailure);
+    case Reason::kUpstreamTimeout:
+      return OnTryFailed(deadline.reason, TryOutcome::kTimeout);
+    case Reason::kRequestTimeout:
+      if (phase_ == Phase::kAwaiting) CountTry(TryOutcome::kTimeout, absl::Microseconds(-1));
+      return Fail(deadline.reason);
+    default:
+      return Fail(deadline.reason);
+  }
+}
+
+void Stream::Reset() {
+  Cancel();
+  client_ = nullptr;
+  upstream_ = nullptr;
+  phase_ = Phase::kOver;
+  reason_ = Reason::kNone;
+  status_ = 0;
+  request_ended_ = counted_ = in_service_ = in_try_ = false;
+  outcome_counted_ = stale_retried_ = waits_for_client_ = waits_for_upstream_ = false;
+  replayable_ = true;
+  attempt_ = 0;
+  retries_ = 0;
+  tried_.clear();
+  replay_.clear();
+  replay_bytes_ = 0;
+  body_bytes_ = 0;
+}
+
+Stream* StreamPool::New(ClientSide* client) {
+  if (free_.empty()) {
+    const auto index = static_cast<uint32_t>(streams_.size());
+    streams_.push_back(std::make_unique<Stream>(context_, StreamHandle{index, 1}));
+    free_.push_back(index);
+  }
+  Stream* stream = streams_[free_.back()].get();
+  free_.pop_back();
+  stream->client_ = client;
+  stream->phase_ = Stream::Phase::kReceivingHead;
+  return stream;
+}
+
+void StreamPool::Free(Stream* stream) {
+  stream->Reset();
+  ++stream->handle_.generation;
+  free_.push_back(stream->handle_.index);
+}
+
+}  // namespace pointsman::gateway

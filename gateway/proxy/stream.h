@@ -1,0 +1,169 @@
+#pragma once
+
+// One request with its response: routes it, tries endpoints one after another within the rules of
+// docs/design/retries.md, forwards bodies with back-pressure both ways, and ends every phase by a
+// timeout. A stream sees events only; both sides are behind exchange.h. It keeps no pointer into a
+// table: what it needs of a policy it copies, so that it can outlive the table it started with.
+// Thread-compatible; owned by its worker's StreamPool, used again for later requests.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "gateway/core/cells.h"
+#include "gateway/core/router.h"
+#include "gateway/core/routing_table.h"
+#include "gateway/http/message.h"
+#include "gateway/net/timer_wheel.h"
+#include "gateway/proxy/exchange.h"
+#include "gateway/proxy/worker_context.h"
+
+namespace pointsman::gateway {
+
+class Stream final : public TimerEntry {
+ public:
+  Stream(WorkerContext* context, StreamHandle handle) : context_(context), handle_(handle) {}
+
+  StreamHandle handle() const { return handle_; }
+  RequestHead& request() { return request_; }
+  ResponseHead& response() { return response_; }
+  // The sender waits for room in the other side's queue.
+  bool waits_for_client() const { return waits_for_client_; }
+  bool waits_for_upstream() const { return waits_for_upstream_; }
+
+  void OnEvent(StreamEvent event);
+  void OnTimer() override;
+
+ private:
+  friend class StreamPool;
+
+  enum class Phase : uint8_t {
+    kReceivingHead,
+    kConnecting,
+    kSending,     // Request (body) under way, no response byte yet.
+    kAwaiting,    // Request sent, no response byte yet.
+    kResponding,  // The response head was forwarded.
+    kOver,
+  };
+
+  // Request events.
+  void OnRequestHead(bool end);
+  void OnRequestData(Slice data, bool end);
+  void OnRequestEnd();
+  void OnRequestReset(Reason reason);
+  void KeepForReplay(const Slice& data);
+  void UpdateRequestCredit();
+  void UpdateResponseCredit();
+
+  // Routing.
+  const RouteEntry* FindRoute() const;
+  Reason Admit(const ServiceTable& service) const;
+  // The service in the table of now, which may be another than the one the request began with.
+  const ServiceTable* FindService() const;
+  void EnterService(const RouteEntry& route, const ServiceTable& service);
+
+  // Tries.
+  // Picks an endpoint and begins a try; false (with why) when there is none.
+  bool PickAndTry(const ServiceTable& service, Reason* why);
+  void StartTry(bool fresh);
+  void SendRequest();
+  void OnUpstreamConnected();
+  void OnTryFailed(Reason reason, TryOutcome outcome);
+  // Ends the current try's counting and lets its connection go.
+  void EndTry(TryOutcome outcome, bool clean);
+  void CountTry(TryOutcome outcome, absl::Duration latency);
+  // The request may be sent again without the risk of doing its work twice.
+  bool SafeToRepeat() const;
+  bool TakeRetry();
+
+  // Response events.
+  void OnInterim();
+  void OnResponseHead(bool end);
+  void OnResponseData(Slice data, bool end);
+  void OnResponseEnd();
+  void OnResponseReset(Reason reason);
+
+  // Endings.
+  void Answer(const OwnResponse& response);
+  void Fail(Reason reason);
+  void Finish();
+  void Record();
+
+  // When the current phase, the try or the request as a whole is over; and why.
+  struct Deadline {
+    common::MonotonicTime at;
+    Reason reason = Reason::kNone;
+  };
+  Deadline NextDeadline() const;
+  void ArmDeadline();
+  void Reset();
+
+  WorkerContext* const context_;
+  StreamHandle handle_;
+  ClientSide* client_ = nullptr;
+  UpstreamSide* upstream_ = nullptr;
+  RequestHead request_;
+  ResponseHead response_;
+
+  Phase phase_ = Phase::kReceivingHead;
+  Reason reason_ = Reason::kNone;
+  int status_ = 0;
+  bool request_ended_ = false;
+  bool replayable_ = true;
+  bool counted_ = false;     // Its head was complete.
+  bool in_service_ = false;  // Counted in the service's cell.
+  bool in_try_ = false;      // Counted in the endpoint's cell.
+  bool outcome_counted_ = false;
+  bool stale_retried_ = false;
+  bool waits_for_client_ = false;
+  bool waits_for_upstream_ = false;
+  uint8_t attempt_ = 0;
+  uint32_t retries_ = 0;
+
+  std::string service_name_;
+  uint32_t service_index_ = 0;
+  CellRef service_cell_;
+  ServicePolicy policy_;
+  // Of the current try.
+  CellRef cell_;
+  common::Address address_;
+  absl::InlinedVector<CellRef, 6> tried_;
+
+  // Request body, kept until the response begins or it grew too large.
+  absl::InlinedVector<Slice, 4> replay_;
+  size_t replay_bytes_ = 0;
+  uint64_t body_bytes_ = 0;
+
+  common::MonotonicTime started_;
+  common::MonotonicTime phase_started_;
+  common::MonotonicTime progress_;
+  common::MonotonicTime try_sent_;
+  char request_id_[16];
+};
+
+// The worker's streams. Thread-compatible; owns them.
+class StreamPool {
+ public:
+  explicit StreamPool(WorkerContext* context) : context_(context) {}
+
+  // A stream for a request that `client` begins to receive. O(1).
+  Stream* New(ClientSide* client);
+  // The stream, or null when it is over.
+  Stream* Find(StreamHandle handle) const {
+    Stream* stream = streams_[handle.index].get();
+    return stream->handle_.generation == handle.generation ? stream : nullptr;
+  }
+  size_t live() const { return streams_.size() - free_.size(); }
+
+ private:
+  friend class Stream;
+  void Free(Stream* stream);
+
+  WorkerContext* const context_;
+  std::vector<std::unique_ptr<Stream>> streams_;
+  std::vector<uint32_t> free_;
+};
+
+}  // namespace pointsman::gateway

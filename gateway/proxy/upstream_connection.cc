@@ -1,0 +1,274 @@
+#include "gateway/proxy/upstream_connection.h"
+
+#include <cerrno>
+
+#include "gateway/http1/serializer.h"
+#include "gateway/proxy/stream.h"
+#include "gateway/proxy/upstream_pools.h"
+
+namespace pointsman::gateway {
+
+UpstreamConnection::UpstreamConnection(WorkerContext* context, UpstreamPools* pools, CellRef cell)
+    : context_(context),
+      pools_(pools),
+      cell_(cell),
+      tcp_(&context->loop, &context->chunks, this),
+      parser_(context->limits.head),
+      body_(context->limits.head) {}
+
+void UpstreamConnection::StartTry(Stream* stream, uint8_t attempt) {
+  stream_ = stream;
+  attempt_ = attempt;
+  sent_any_ = received_any_ = polluted_ = false;
+  interim_left_ = context_->limits.interim_responses_max;
+}
+
+void UpstreamConnection::Connect(const SocketAddress& address, Stream* stream, uint8_t attempt) {
+  StartTry(stream, attempt);
+  ConnectStart start = StartConnect(address);
+  const bool attached =
+      start.fd.valid() &&
+      (start.done ? tcp_.Attach(std::move(start.fd)) : tcp_.AttachConnecting(std::move(start.fd)));
+  if (!attached) {
+    Push(StreamEvent::Kind::kUpstreamFailed, true, Slice{}, Reason::kConnectFailed);
+    stream_ = nullptr;
+    Close();
+    return;
+  }
+  context_->counters.upstream_opened.Add();
+  if (start.done) OnConnected();
+}
+
+void UpstreamConnection::Bind(Stream* stream, uint8_t attempt) {
+  StartTry(stream, attempt);
+  reused_ = true;
+  StartHead();
+}
+
+void UpstreamConnection::StartHead() {
+  state_ = State::kHead;
+  parser_.Start(&stream_->response(), stream_->request().method);
+  tcp_.SetCredit(context_->limits.stream_window_bytes);
+}
+
+void UpstreamConnection::Close() {
+  if (state_ == State::kClosed) return;
+  const bool idle = state_ == State::kIdle;
+  state_ = State::kClosed;
+  tcp_.Close();
+  Cancel();
+  pending_ = Slice{};
+  pools_->OnClosed(this, idle);
+}
+
+void UpstreamConnection::BecomeIdle(common::MonotonicTime deadline) {
+  state_ = State::kIdle;
+  stream_ = nullptr;
+  idle_deadline_ = deadline;
+  context_->loop.timers().Arm(*this, deadline);
+  // Whatever comes now ends the connection.
+  tcp_.SetCredit(1);
+}
+
+void UpstreamConnection::Push(StreamEvent::Kind kind, bool end, Slice data, Reason reason) {
+  StreamEvent event;
+  event.stream = stream_->handle();
+  event.kind = kind;
+  event.end = end;
+  event.reason = reason;
+  event.attempt = attempt_;
+  event.data = std::move(data);
+  context_->ready.Push(std::move(event));
+}
+
+void UpstreamConnection::Lose(Reason reason) {
+  if (stream_ != nullptr && state_ != State::kDone) {
+    const auto kind = state_ == State::kConnecting ? StreamEvent::Kind::kUpstreamFailed
+                                                   : StreamEvent::Kind::kResponseReset;
+    Push(kind, true, Slice{}, reason);
+  }
+  stream_ = nullptr;
+  Close();
+}
+
+// ---- Receiving.
+
+void UpstreamConnection::OnConnected() {
+  Push(StreamEvent::Kind::kUpstreamConnected);
+  StartHead();
+}
+
+void UpstreamConnection::OnReceived(Slice bytes) {
+  if (state_ == State::kIdle || state_ == State::kDone) {
+    polluted_ = true;
+    if (state_ == State::kIdle) Close();
+    return;
+  }
+  if (state_ == State::kInterim) {
+    // Reading stops at an interim head; this is the chunk that was under way.
+    polluted_ = true;
+    Lose(Reason::kUpstreamProtocol);
+    return;
+  }
+  received_any_ = true;
+  pending_ = std::move(bytes);
+  ParseInput();
+}
+
+void UpstreamConnection::ParseInput() {
+  while (!pending_.empty()) {
+    bool more = false;
+    if (state_ == State::kHead) {
+      more = ParseHead();
+    } else if (state_ == State::kBody) {
+      more = ParseBody();
+    } else if (state_ == State::kDone) {
+      polluted_ = true;
+      pending_ = Slice{};
+    }
+    if (!more) return;
+  }
+}
+
+bool UpstreamConnection::ParseHead() {
+  const HeadProgress progress = parser_.Feed(pending_.view());
+  pending_.Advance(progress.consumed);
+  if (progress.state == ParseState::kMore) return false;
+  if (progress.state == ParseState::kError) {
+    Lose(Reason::kUpstreamProtocol);
+    return false;
+  }
+  if (stream_->response().status < 200) {
+    if (--interim_left_ < 0) {
+      Lose(Reason::kUpstreamProtocol);
+      return false;
+    }
+    state_ = State::kInterim;
+    tcp_.SetCredit(0);
+    Push(StreamEvent::Kind::kInterimResponse);
+    return false;
+  }
+  FinishHead();
+  return state_ != State::kClosed;
+}
+
+void UpstreamConnection::FinishHead() {
+  ResponseHead& head = stream_->response();
+  body_.Start(head.body, head.content_length, &head.block);
+  if (head.body == BodyKind::kNone && !pending_.empty()) {
+    // A body where none may be: the next response could begin anywhere.
+    Lose(Reason::kUpstreamProtocol);
+    return;
+  }
+  state_ = body_.done() ? State::kDone : State::kBody;
+  Push(StreamEvent::Kind::kResponseHead, body_.done());
+}
+
+bool UpstreamConnection::ParseBody() {
+  const BodyProgress progress = body_.Next(pending_.view());
+  if (progress.state == ParseState::kError) {
+    Lose(Reason::kUpstreamProtocol);
+    return false;
+  }
+  const bool end = progress.state == ParseState::kDone;
+  if (end) state_ = State::kDone;
+  if (!progress.data.empty()) {
+    Push(StreamEvent::Kind::kResponseData, end,
+         Slice{pending_.chunk, progress.data.data(), progress.data.size()});
+  } else if (end) {
+    Push(StreamEvent::Kind::kResponseEnd, true);
+  }
+  pending_.Advance(progress.consumed);
+  return true;
+}
+
+void UpstreamConnection::ContinueAfterInterim() {
+  if (state_ != State::kInterim) return;
+  StartHead();
+  ParseInput();
+}
+
+void UpstreamConnection::OnInputEnd() {
+  if (state_ == State::kBody && stream_->response().body == BodyKind::kUntilClose) {
+    state_ = State::kDone;
+    polluted_ = true;  // Not to be used again.
+    Push(StreamEvent::Kind::kResponseEnd, true);
+    return;
+  }
+  if (state_ == State::kDone) {
+    polluted_ = true;
+    return;
+  }
+  Lose(Reason::kUpstreamReset);
+}
+
+void UpstreamConnection::OnHangUp() {
+  // With a response held back by a slow client, what the peer sent is still to be read; the end
+  // shows then.
+  if (state_ == State::kIdle) Close();
+}
+
+void UpstreamConnection::OnFailed(int error) {
+  if (state_ == State::kDone) {
+    polluted_ = true;
+    return;
+  }
+  const bool connecting = state_ == State::kConnecting;
+  Lose(connecting ? (error == ETIMEDOUT ? Reason::kConnectTimeout : Reason::kConnectFailed)
+                  : Reason::kUpstreamReset);
+}
+
+// ---- Sending.
+
+void UpstreamConnection::OnSent(size_t /*n*/) {
+  sent_any_ = true;
+  if (stream_ != nullptr && stream_->waits_for_upstream()) {
+    Push(StreamEvent::Kind::kUpstreamSent);
+  }
+}
+
+void UpstreamConnection::SendHead(const RequestHead& head, const ForwardedFacts& facts, bool end) {
+  if (!tcp_.open()) return;
+  chunked_request_ = head.body == BodyKind::kChunked;
+  WriteRequestHead(head, facts, &tcp_.out());
+  if (end) SendEnd(head);
+  context_->FlushLater(&tcp_);
+}
+
+void UpstreamConnection::SendData(Slice data) {
+  if (!tcp_.open() || data.empty()) return;
+  if (chunked_request_) {
+    WriteChunk(data, &tcp_.out());
+  } else {
+    tcp_.out().Append(data);
+  }
+  context_->FlushLater(&tcp_);
+}
+
+void UpstreamConnection::SendEnd(const RequestHead& head) {
+  if (!tcp_.open()) return;
+  if (chunked_request_) WriteLastChunk(head.block, &tcp_.out());
+  context_->FlushLater(&tcp_);
+}
+
+void UpstreamConnection::Release(bool clean) {
+  stream_ = nullptr;
+  if (state_ == State::kClosed) return;
+  if (clean && !polluted_ && state_ == State::kDone && tcp_.open() && tcp_.out().empty() &&
+      !tcp_.input_ended()) {
+    pools_->GiveBack(this);
+  } else {
+    Close();
+  }
+}
+
+void UpstreamConnection::OnTimer() {
+  if (state_ != State::kIdle) return;
+  if (context_->loop.Now() < idle_deadline_) {
+    context_->loop.timers().Arm(*this, idle_deadline_);
+    return;
+  }
+  Close();
+}
+
+}  // namespace pointsman::gateway

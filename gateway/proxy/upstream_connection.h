@@ -1,0 +1,109 @@
+#pragma once
+
+// One HTTP/1 connection to an endpoint: connecting, serving one try at a time, or idle in the pool.
+// An idle connection that becomes readable, for whatever reason, is destroyed and never used again.
+// Thread-compatible; owned by its worker's UpstreamPools.
+
+#include <cstdint>
+
+#include "gateway/core/cells.h"
+#include "gateway/http1/body_parser.h"
+#include "gateway/http1/head_parser.h"
+#include "gateway/net/socket.h"
+#include "gateway/net/tcp_connection.h"
+#include "gateway/net/timer_wheel.h"
+#include "gateway/proxy/exchange.h"
+#include "gateway/proxy/worker_context.h"
+
+namespace pointsman::gateway {
+
+class Stream;
+class UpstreamPools;
+
+class UpstreamConnection final : public Mortal,
+                                 public ConnectionOwner,
+                                 public UpstreamSide,
+                                 public TimerEntry {
+ public:
+  UpstreamConnection(WorkerContext* context, UpstreamPools* pools, CellRef cell);
+
+  // Begins to connect for `stream`'s try; the outcome comes as an event.
+  void Connect(const SocketAddress& address, Stream* stream, uint8_t attempt);
+  // Takes an idle connection for a try.
+  void Bind(Stream* stream, uint8_t attempt);
+  void Close();
+  // From now on idle until `deadline`.
+  void BecomeIdle(common::MonotonicTime deadline);
+  CellRef cell() const { return cell_; }
+
+  // ConnectionOwner
+  void OnConnected() override;
+  void OnReceived(Slice bytes) override;
+  void OnInputEnd() override;
+  void OnSent(size_t n) override;
+  void OnHangUp() override;
+  void OnFailed(int error) override;
+
+  // UpstreamSide
+  void SendHead(const RequestHead& head, const ForwardedFacts& facts, bool end) override;
+  void SendData(Slice data) override;
+  void SendEnd(const RequestHead& head) override;
+  void ContinueAfterInterim() override;
+  void Release(bool clean) override;
+  void SetResponseCredit(int64_t bytes) override { tcp_.SetCredit(bytes); }
+  size_t UnsentBytes() const override { return tcp_.out().bytes(); }
+  bool reused() const override { return reused_; }
+  bool connected() const override { return tcp_.open() && !tcp_.connecting(); }
+  bool sent_any() const override { return sent_any_; }
+  bool received_any() const override { return received_any_; }
+
+  void OnTimer() override;
+
+  // Places in the pools' lists.
+  UpstreamConnection* idle_next = nullptr;
+  UpstreamConnection* idle_previous = nullptr;
+  size_t registry_index = 0;
+
+ private:
+  enum class State : uint8_t {
+    kConnecting,
+    kIdle,
+    kHead,     // Waiting for a response head.
+    kInterim,  // An interim head waits to be taken over.
+    kBody,
+    kDone,  // The response is complete.
+    kClosed,
+  };
+
+  void StartTry(Stream* stream, uint8_t attempt);
+  void StartHead();
+  void ParseInput();
+  bool ParseHead();
+  bool ParseBody();
+  void FinishHead();
+  void Push(StreamEvent::Kind kind, bool end = false, Slice data = {},
+            Reason reason = Reason::kNone);
+  // The try cannot get a (further) response.
+  void Lose(Reason reason);
+
+  WorkerContext* const context_;
+  UpstreamPools* const pools_;
+  const CellRef cell_;
+  TcpConnection tcp_;
+  ResponseParser parser_;
+  BodyParser body_;
+  Slice pending_;
+  Stream* stream_ = nullptr;
+  common::MonotonicTime idle_deadline_;
+  State state_ = State::kConnecting;
+  uint8_t attempt_ = 0;
+  bool reused_ = false;
+  bool sent_any_ = false;
+  bool received_any_ = false;
+  bool chunked_request_ = false;
+  // Bytes came that belong to no response.
+  bool polluted_ = false;
+  int interim_left_ = 0;
+};
+
+}  // namespace pointsman::gateway

@@ -1,0 +1,171 @@
+#include "gateway/proxy/worker.h"
+
+#include <sys/socket.h>
+
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "common/core/check.h"
+
+namespace pointsman::gateway {
+
+namespace {
+constexpr absl::string_view kTooManyConnectionsAnswer =
+    "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n"
+    "x-pointsman-reason: too_many_connections\r\nconnection: close\r\n\r\n";
+}  // namespace
+
+Worker::Worker(WorkerOptions options)
+    : context_(*options.clock, options.limits, *options.cells),
+      streams_(&context_),
+      upstreams_(&context_),
+      sweep_timer_(this),
+      on_adopted_(std::move(options.on_adopted)) {
+  // A head, or the framing between two pieces of a body, must fit into the credit given for it.
+  PM_CHECK(context_.limits.stream_window_bytes >= context_.limits.head.bytes_max + 8192);
+  context_.connections_max = options.connections_max;
+  context_.workers = options.workers;
+  context_.observer = options.observer;
+  context_.streams = &streams_;
+  context_.upstreams = &upstreams_;
+  context_.budgets = &budgets_;
+}
+
+Worker::~Worker() { CloseEverything(); }
+
+absl::Status Worker::Open(std::vector<Fd> listeners) {
+  if (absl::Status status = context_.loop.Open(); !status.ok()) return status;
+  for (Fd& fd : listeners) {
+    listeners_.push_back(std::make_unique<Listener>(
+        &context_, std::move(fd),
+        [this](Fd accepted, const SocketAddress& peer) { OnAccepted(std::move(accepted), peer); }));
+    if (!listeners_.back()->Start()) {
+      return absl::ResourceExhaustedError("listener cannot be watched");
+    }
+  }
+  context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + kSweepInterval);
+  return absl::OkStatus();
+}
+
+void Worker::Run() {
+  while (!context_.draining || !clients_.empty()) {
+    context_.loop.RunTurn(*this);
+    context_.counters.turns.Add();
+  }
+  CloseEverything();
+}
+
+void Worker::PostTable(const RoutingTable* table, uint64_t sequence) {
+  // One thread posts; the worker reads the sequence first, so that it never acknowledges a table
+  // newer than the one it takes.
+  posted_table_.store(table, std::memory_order_release);
+  posted_sequence_.store(sequence, std::memory_order_release);
+  context_.loop.Wake();
+}
+
+void Worker::Drain(absl::Duration grace) {
+  drain_grace_micros_.store(absl::ToInt64Microseconds(grace), std::memory_order_release);
+  context_.loop.Wake();
+}
+
+void Worker::AdoptTable() {
+  const uint64_t sequence = posted_sequence_.load(std::memory_order_acquire);
+  if (sequence == adopted_sequence_) return;
+  context_.table = posted_table_.load(std::memory_order_acquire);
+  adopted_sequence_ = sequence;
+  pools_stale_ = true;
+  if (on_adopted_) on_adopted_(sequence);
+}
+
+void Worker::OnTurnStart() {
+  AdoptTable();
+  if (!context_.draining && drain_grace_micros_.load(std::memory_order_acquire) >= 0) BeginDrain();
+  if (context_.loop.Now() >= drain_deadline_) {
+    while (!clients_.empty()) {
+      clients_.back()->Kill();
+      Settle();
+    }
+  }
+}
+
+void Worker::BeginDrain() {
+  context_.draining = true;
+  for (auto& listener : listeners_) listener->Close();
+  drain_deadline_ = context_.loop.Now() + absl::Microseconds(drain_grace_micros_.load());
+  for (size_t i = clients_.size(); i > 0; --i) clients_[i - 1]->Drain();
+  // The deadline ends a wait.
+  sweep_timer_.Cancel();
+  context_.loop.timers().Arm(sweep_timer_, drain_deadline_);
+}
+
+void Worker::Sweep() {
+  if (context_.draining) {
+    context_.loop.timers().Arm(sweep_timer_, drain_deadline_);
+    return;
+  }
+  context_.avoidance.Sweep(context_.loop.Now());
+  if (std::exchange(pools_stale_, false) && context_.table != nullptr) {
+    upstreams_.KeepOnly(*context_.table);
+    budgets_.KeepOnly(*context_.table);
+  }
+  context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + kSweepInterval);
+}
+
+void Worker::Settle() {
+  while (!context_.ready.empty() || !context_.to_flush.empty()) {
+    while (!context_.ready.empty()) {
+      StreamEvent event = context_.ready.Pop();
+      Stream* stream = streams_.Find(event.stream);
+      if (stream != nullptr) stream->OnEvent(std::move(event));
+    }
+    for (size_t i = 0; i < context_.to_flush.size(); ++i) {
+      TcpConnection* connection = context_.to_flush[i];
+      connection->flush_listed = false;
+      connection->Flush();
+    }
+    context_.to_flush.clear();
+  }
+}
+
+void Worker::OnAccepted(Fd fd, const SocketAddress& peer) {
+  if (clients_.size() >= context_.connections_max) {
+    context_.counters.shed_connections.Add();
+    context_.counters.reasons[static_cast<size_t>(Reason::kTooManyConnections)].Add();
+    // A fresh socket takes these few bytes; if not, the close says it.
+    [[maybe_unused]] const ssize_t sent =
+        send(fd.get(), kTooManyConnectionsAnswer.data(), kTooManyConnectionsAnswer.size(),
+             MSG_NOSIGNAL | MSG_DONTWAIT);
+    return;
+  }
+  auto client = std::make_unique<ClientConnection>(&context_, this);
+  if (!client->Start(std::move(fd), peer)) {
+    context_.counters.accept_failures.Add();
+    return;
+  }
+  client->registry_index = clients_.size();
+  clients_.push_back(std::move(client));
+  context_.counters.connections.Add();
+}
+
+void Worker::OnClientClosed(ClientConnection* connection) {
+  const size_t index = connection->registry_index;
+  context_.loop.Bury(std::move(clients_[index]));
+  if (index + 1 < clients_.size()) {
+    clients_[index] = std::move(clients_.back());
+    clients_[index]->registry_index = index;
+  }
+  clients_.pop_back();
+  context_.counters.connections.Subtract();
+}
+
+void Worker::CloseEverything() {
+  for (auto& listener : listeners_) listener->Close();
+  while (!clients_.empty()) {
+    clients_.back()->Kill();
+    Settle();
+  }
+  upstreams_.CloseAll();
+  Settle();
+}
+
+}  // namespace pointsman::gateway

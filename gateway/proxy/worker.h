@@ -1,0 +1,104 @@
+#pragma once
+
+// One worker: a thread's event loop with its listeners, connections, streams and pools. Everything
+// but the constructor and the methods marked thread-safe runs on the thread that calls Run().
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "common/clock.h"
+#include "common/core/time.h"
+#include "gateway/core/cells.h"
+#include "gateway/core/routing_table.h"
+#include "gateway/net/event_loop.h"
+#include "gateway/proxy/client_connection.h"
+#include "gateway/proxy/listener.h"
+#include "gateway/proxy/options.h"
+#include "gateway/proxy/retry_budgets.h"
+#include "gateway/proxy/stream.h"
+#include "gateway/proxy/upstream_pools.h"
+#include "gateway/proxy/worker_context.h"
+
+namespace pointsman::gateway {
+
+struct WorkerOptions {
+  const common::Clock* clock = nullptr;
+  ProxyLimits limits;
+  size_t connections_max = 0;  // Of this worker.
+  size_t workers = 1;
+  WorkerCells* cells = nullptr;
+  RequestObserver* observer = nullptr;
+  // Called at the start of a turn on the worker's thread, after it took the table that was posted
+  // with this sequence (and so let go of all before).
+  absl::AnyInvocable<void(uint64_t sequence)> on_adopted;
+};
+
+class Worker final : public EventLoop::Delegate, public ClientRegistry {
+ public:
+  explicit Worker(WorkerOptions options);
+  ~Worker() override;
+
+  // ResourceExhausted when the kernel gives no descriptors. Before Run(), on any thread.
+  absl::Status Open(std::vector<Fd> listeners);
+  // Serves until drained or stopped.
+  void Run();
+
+  // Thread-safe. The newest table is taken at the start of the next turn. `table` stays alive until
+  // on_adopted() told of this or a later sequence.
+  void PostTable(const RoutingTable* table, uint64_t sequence);
+  // Thread-safe. Stops accepting, ends each connection after its current answer; what is left
+  // `grace` after the worker took notice is closed. Run() returns when no connection is left.
+  void Drain(absl::Duration grace);
+
+  // Readable by any thread.
+  const WorkerCounters& counters() const { return context_.counters; }
+  // Of the worker's thread (or after Run()).
+  const WorkerContext& context() const { return context_; }
+
+  // EventLoop::Delegate
+  void OnTurnStart() override;
+  void Settle() override;
+  // ClientRegistry
+  void OnClientClosed(ClientConnection* connection) override;
+
+ private:
+  static constexpr absl::Duration kSweepInterval = absl::Seconds(5);
+
+  void OnAccepted(Fd fd, const SocketAddress& peer);
+  void AdoptTable();
+  void BeginDrain();
+  void CloseEverything();
+  void Sweep();
+
+  class SweepTimer final : public TimerEntry {
+   public:
+    explicit SweepTimer(Worker* worker) : worker_(worker) {}
+    void OnTimer() override { worker_->Sweep(); }
+
+   private:
+    Worker* const worker_;
+  };
+
+  WorkerContext context_;
+  StreamPool streams_;
+  UpstreamPools upstreams_;
+  RetryBudgets budgets_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<ClientConnection>> clients_;
+  SweepTimer sweep_timer_;
+  absl::AnyInvocable<void(uint64_t)> on_adopted_;
+
+  // Mailbox: written by others, taken at the start of a turn. The sequence is written last.
+  std::atomic<const RoutingTable*> posted_table_{nullptr};
+  std::atomic<uint64_t> posted_sequence_{0};
+  std::atomic<int64_t> drain_grace_micros_{-1};
+  uint64_t adopted_sequence_ = 0;
+  bool pools_stale_ = false;
+  common::MonotonicTime drain_deadline_ = common::MonotonicTime::Infinite();
+};
+
+}  // namespace pointsman::gateway

@@ -1,0 +1,59 @@
+#pragma once
+
+// What the objects of one worker share. Owned by the worker; thread-compatible, used on its thread
+// only.
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/random/random.h"
+#include "gateway/core/cells.h"
+#include "gateway/core/local_avoidance.h"
+#include "gateway/core/routing_table.h"
+#include "gateway/net/chunk.h"
+#include "gateway/net/event_loop.h"
+#include "gateway/net/tcp_connection.h"
+#include "gateway/proxy/exchange.h"
+#include "gateway/proxy/options.h"
+
+namespace pointsman::gateway {
+
+class RetryBudgets;
+class StreamPool;
+class UpstreamPools;
+
+struct WorkerContext {
+  WorkerContext(const common::Clock& clock, const ProxyLimits& proxy_limits,
+                WorkerCells& worker_cells)
+      : limits(proxy_limits), loop(clock), cells(worker_cells), avoidance(worker_cells) {}
+
+  const ProxyLimits limits;
+  // Of this worker; the rest of connections_max is the others'.
+  size_t connections_max = 0;
+  size_t workers = 1;
+  // Declared before everything that holds chunks.
+  ChunkPool chunks;
+  EventLoop loop;
+  ReadyList ready;
+  std::vector<TcpConnection*> to_flush;
+  WorkerCells& cells;
+  LocalAvoidance avoidance;
+  WorkerCounters counters;
+  absl::InsecureBitGen random;
+  const RoutingTable* table = nullptr;
+  StreamPool* streams = nullptr;
+  UpstreamPools* upstreams = nullptr;
+  RetryBudgets* budgets = nullptr;
+  RequestObserver* observer = nullptr;
+  bool draining = false;
+
+  // `connection` is flushed once the ready list is empty.
+  void FlushLater(TcpConnection* connection) {
+    if (connection->flush_listed || !connection->open()) return;
+    connection->flush_listed = true;
+    to_flush.push_back(connection);
+  }
+};
+
+}  // namespace pointsman::gateway
