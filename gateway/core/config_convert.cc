@@ -1,0 +1,163 @@
+#include "gateway/core/config_convert.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/core/names.h"
+#include "common/core/status_macros.h"
+
+namespace pointsman::gateway {
+namespace {
+
+constexpr int kServicesMax = 10'000;
+constexpr int kRoutesMax = 10'000;
+
+absl::Duration Bounded(const google::protobuf::Duration& message) {
+  const absl::Duration value =
+      absl::Seconds(message.seconds()) + absl::Nanoseconds(message.nanos());
+  return std::clamp(value, absl::Milliseconds(1), absl::Hours(24));
+}
+
+absl::StatusOr<HeaderCondition> ConditionOf(const v1::HeaderMatch& match, absl::string_view where) {
+  HeaderCondition condition;
+  condition.name = absl::AsciiStrToLower(match.name());
+  if (condition.name.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(where, ": a header without a name"));
+  }
+  switch (match.value_case()) {
+    case v1::HeaderMatch::kExact:
+      condition.kind = HeaderCondition::Kind::kExact;
+      condition.value = match.exact();
+      break;
+    case v1::HeaderMatch::kPrefix:
+      condition.kind = HeaderCondition::Kind::kPrefix;
+      condition.value = match.prefix();
+      break;
+    case v1::HeaderMatch::kMatches:
+      condition.kind = HeaderCondition::Kind::kPattern;
+      condition.value = match.matches();
+      break;
+    case v1::HeaderMatch::kPresent:
+      condition.kind =
+          match.present() ? HeaderCondition::Kind::kPresent : HeaderCondition::Kind::kAbsent;
+      break;
+    case v1::HeaderMatch::VALUE_NOT_SET:
+      condition.kind = HeaderCondition::Kind::kPresent;
+      break;
+  }
+  return condition;
+}
+
+absl::Status ReadMatch(const v1::RouteMatch& match, RouteEntry* route) {
+  switch (match.path_case()) {
+    case v1::RouteMatch::kExact:
+      route->path_kind = RouteEntry::PathKind::kExact;
+      route->path = match.exact();
+      break;
+    case v1::RouteMatch::kPrefix:
+      route->path_kind = RouteEntry::PathKind::kPrefix;
+      route->path = match.prefix();
+      break;
+    case v1::RouteMatch::PATH_NOT_SET:
+      break;
+  }
+  route->methods = {match.methods().begin(), match.methods().end()};
+  for (const v1::HeaderMatch& header : match.headers()) {
+    PM_ASSIGN_OR_RETURN(HeaderCondition condition, ConditionOf(header, route->name));
+    route->headers.push_back(std::move(condition));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadAction(const v1::Route& message, const std::map<std::string, uint32_t>& indexes,
+                        RouteEntry* route) {
+  if (message.action_case() == v1::Route::kDirectResponse) {
+    const uint32_t status = message.direct_response().status();
+    if (status < 200 || status > 599) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("route ", route->name, ": status ", status, ", range is 200 to 599"));
+    }
+    route->direct_status = static_cast<uint16_t>(status);
+    route->direct_body = message.direct_response().body();
+    return absl::OkStatus();
+  }
+  const std::string service(common::BareId(message.service(), "services"));
+  const auto it = indexes.find(service);
+  if (message.action_case() != v1::Route::kService || it == indexes.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("route ", route->name, ": no service \"", service, "\""));
+  }
+  route->service = it->second;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+ServicePolicy PolicyOf(const v1::Service& service) {
+  ServicePolicy policy;
+  const v1::Timeouts& timeouts = service.timeouts();
+  if (timeouts.has_connect()) policy.connect_timeout = Bounded(timeouts.connect());
+  if (timeouts.has_first_byte()) policy.first_byte_timeout = Bounded(timeouts.first_byte());
+  if (timeouts.has_idle()) policy.idle_timeout = Bounded(timeouts.idle());
+  if (timeouts.has_request()) policy.request_timeout = Bounded(timeouts.request());
+  const v1::Retries& retries = service.retries();
+  if (retries.has_max_retries()) policy.max_retries = std::min(retries.max_retries(), 5u);
+  if (retries.has_per_try_timeout()) policy.per_try_timeout = Bounded(retries.per_try_timeout());
+  if (retries.has_budget_ratio() && std::isfinite(retries.budget_ratio())) {
+    policy.retry_budget_ratio = std::clamp(retries.budget_ratio(), 0.0, 1.0);
+  }
+  if (retries.has_budget_min_per_second()) {
+    policy.retry_budget_min_per_second = std::min(retries.budget_min_per_second(), 1000u);
+  }
+  const v1::Limits& limits = service.limits();
+  if (limits.max_in_flight_per_endpoint() != 0) {
+    policy.max_in_flight_per_endpoint = limits.max_in_flight_per_endpoint();
+  }
+  if (limits.max_in_flight() != 0) policy.max_in_flight = limits.max_in_flight();
+  if (limits.max_request_body_bytes() != 0) {
+    policy.max_request_body_bytes = limits.max_request_body_bytes();
+  }
+  return policy;
+}
+
+absl::StatusOr<std::vector<RouteEntry>> RoutesOf(const v1::Config& config,
+                                                 const std::map<std::string, uint32_t>& indexes) {
+  std::vector<RouteEntry> routes;
+  routes.reserve(config.routes_size());
+  for (const v1::Route& message : config.routes()) {
+    RouteEntry route;
+    route.name = std::string(common::BareId(message.name(), "routes"));
+    for (const std::string& host : message.hosts()) {
+      route.hosts.push_back(absl::AsciiStrToLower(host));
+    }
+    PM_RETURN_IF_ERROR(ReadMatch(message.match(), &route));
+    PM_RETURN_IF_ERROR(ReadAction(message, indexes, &route));
+    if (message.has_request_timeout()) route.request_timeout = Bounded(message.request_timeout());
+    routes.push_back(std::move(route));
+  }
+  return routes;
+}
+
+absl::StatusOr<std::vector<std::string>> ServiceIds(const v1::Config& config) {
+  if (config.services_size() > kServicesMax || config.routes_size() > kRoutesMax) {
+    return absl::ResourceExhaustedError(absl::StrCat(config.services_size(), " services and ",
+                                                     config.routes_size(),
+                                                     " routes, limits are 10000 each"));
+  }
+  std::vector<std::string> ids;
+  for (const v1::Service& service : config.services()) {
+    ids.emplace_back(common::BareId(service.name(), "services"));
+    if (!common::IsServiceId(ids.back())) {
+      return absl::InvalidArgumentError(absl::StrCat("bad service id \"", ids.back(), "\""));
+    }
+  }
+  std::sort(ids.begin(), ids.end());
+  if (const auto twice = std::adjacent_find(ids.begin(), ids.end()); twice != ids.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("service ", *twice, " comes twice"));
+  }
+  return ids;
+}
+
+}  // namespace pointsman::gateway

@@ -1,0 +1,29 @@
+#pragma once
+
+// From configuration messages to what the table holds: policies with every default filled in, and
+// routes. Values out of range are moved to the nearest end: the controller has refused them
+// already, and a gateway must not fall over one. Thread-safe (no state).
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "gateway/core/router.h"
+#include "gateway/core/routing_table.h"
+#include "pointsman/v1/config.pb.h"
+
+namespace pointsman::gateway {
+
+ServicePolicy PolicyOf(const v1::Service& service);
+
+// `indexes`: place of each service, by bare ID, in RoutingTable::services. InvalidArgument: a route
+// names a service that is not there, has no action, or a condition without a kind.
+absl::StatusOr<std::vector<RouteEntry>> RoutesOf(const v1::Config& config,
+                                                 const std::map<std::string, uint32_t>& indexes);
+
+// Bare IDs of all services, ascending. InvalidArgument: an ID is wrong or comes twice;
+// ResourceExhausted: more than 10,000 services or routes.
+absl::StatusOr<std::vector<std::string>> ServiceIds(const v1::Config& config);
+
+}  // namespace pointsman::gateway

@@ -1,0 +1,162 @@
+#include "gateway/gateway_metrics.h"
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace pointsman::gateway {
+namespace {
+
+using Registry = common::Registry;
+
+struct EngineSeries {
+  const char* name;
+  const char* help;
+  uint64_t EngineStats::*value;
+  bool gauge;
+};
+
+constexpr EngineSeries kEngineSeries[] = {
+    {"pointsman_gateway_turns_total", "Turns of the workers' event loops.", &EngineStats::turns,
+     false},
+    {"pointsman_gateway_connections_accepted_total", "Client connections accepted.",
+     &EngineStats::accepted, false},
+    {"pointsman_gateway_connections", "Client connections open.", &EngineStats::connections, true},
+    {"pointsman_gateway_connections_shed_total", "Client connections refused at the limit.",
+     &EngineStats::shed_connections, false},
+    {"pointsman_gateway_accept_failures_total", "Connections the system could not hand over.",
+     &EngineStats::accept_failures, false},
+    {"pointsman_gateway_requests_total", "Requests whose head was complete.",
+     &EngineStats::requests, false},
+    {"pointsman_gateway_requests_in_flight", "Requests in progress.", &EngineStats::requests_active,
+     true},
+    {"pointsman_gateway_retries_total", "Further tries on another endpoint.", &EngineStats::retries,
+     false},
+    {"pointsman_gateway_stale_retries_total",
+     "Tries repeated on a fresh connection after an idle one was found closed.",
+     &EngineStats::stale_retries, false},
+    {"pointsman_gateway_upstream_connections_opened_total", "Connections opened to endpoints.",
+     &EngineStats::upstream_opened, false},
+    {"pointsman_gateway_upstream_connections_reused_total", "Requests sent on kept connections.",
+     &EngineStats::upstream_reused, false},
+    {"pointsman_gateway_upstream_connections_idle", "Connections to endpoints kept for later.",
+     &EngineStats::upstream_idle, true},
+    {"pointsman_gateway_upstream_idle_closed_total", "Kept connections that were closed unused.",
+     &EngineStats::upstream_idle_closed, false},
+    {"pointsman_gateway_received_bytes_total", "Bytes received from clients.",
+     &EngineStats::received_bytes, false},
+    {"pointsman_gateway_sent_bytes_total", "Bytes sent to clients.", &EngineStats::sent_bytes,
+     false},
+};
+
+void RegisterEngine(const Engine& engine, Registry* registry) {
+  for (const EngineSeries& series : kEngineSeries) {
+    const auto read = [&engine, value = series.value] {
+      return static_cast<double>(engine.Stats().*value);
+    };
+    if (series.gauge) {
+      registry->AddGaugeCallback({series.name, series.help}, read);
+    } else {
+      registry->AddCounterCallback({series.name, series.help}, read);
+    }
+  }
+  registry->AddCounterCollector(
+      {"pointsman_gateway_responses_total", "Responses to clients by class of status."}, [&engine] {
+        const EngineStats stats = engine.Stats();
+        std::vector<Registry::Sample> samples;
+        for (size_t i = 1; i < stats.responses.size(); ++i) {
+          samples.push_back(
+              {{{"class", absl::StrCat(i, "xx")}}, static_cast<double>(stats.responses[i])});
+        }
+        return samples;
+      });
+  registry->AddCounterCollector(
+      {"pointsman_gateway_failures_total", "Requests the gateway itself ended, by reason."},
+      [&engine] {
+        const EngineStats stats = engine.Stats();
+        std::vector<Registry::Sample> samples;
+        for (size_t i = 1; i < stats.reasons.size(); ++i) {
+          samples.push_back({{{"reason", std::string(ReasonName(static_cast<Reason>(i)))}},
+                             static_cast<double>(stats.reasons[i])});
+        }
+        return samples;
+      });
+}
+
+struct ControlSeries {
+  const char* name;
+  const char* help;
+  uint64_t ControlStatus::*value;
+};
+
+constexpr ControlSeries kControlSeries[] = {
+    {"pointsman_gateway_connects_total", "Streams opened to a controller.",
+     &ControlStatus::connects},
+    {"pointsman_gateway_bundles_total", "Bundles received.", &ControlStatus::bundles},
+    {"pointsman_gateway_bundle_bytes_total", "Bytes of bundles received.",
+     &ControlStatus::bundle_bytes},
+    {"pointsman_gateway_frames_total", "Slice frames received.", &ControlStatus::frames},
+    {"pointsman_gateway_nacks_total", "Frames and configurations refused.", &ControlStatus::nacks},
+    {"pointsman_gateway_tables_total", "Routing tables published to the workers.",
+     &ControlStatus::tables},
+    {"pointsman_gateway_observations_total", "Observations sent.", &ControlStatus::observations},
+    {"pointsman_gateway_snapshots_written_total", "Snapshots written to disk.",
+     &ControlStatus::snapshots_written},
+    {"pointsman_gateway_snapshots_failed_total", "Snapshots that could not be written.",
+     &ControlStatus::snapshots_failed},
+};
+
+void RegisterControl(const ControlLoop& control, Registry* registry) {
+  for (const ControlSeries& series : kControlSeries) {
+    registry->AddCounterCallback({series.name, series.help}, [&control, value = series.value] {
+      return static_cast<double>(control.status().*value);
+    });
+  }
+  registry->AddGaugeCallback({"pointsman_gateway_connected", "1 while a controller sends bundles."},
+                             [&control] { return control.status().connected ? 1.0 : 0.0; });
+  registry->AddGaugeCallback(
+      {"pointsman_gateway_last_apply_seconds",
+       "From the last bundle's arrival until every worker ran it."},
+      [&control] { return absl::ToDoubleSeconds(control.status().last_apply); });
+}
+
+void RegisterServices(const ControlLoop& control, Registry* registry) {
+  registry->AddGaugeCollector(
+      {"pointsman_gateway_service_in_flight", "Requests in flight by service."}, [&control] {
+        std::vector<Registry::Sample> samples;
+        const auto table = control.CurrentTable();
+        if (table == nullptr) return samples;
+        control.WithCells([&](const EndpointCells& cells) {
+          for (const auto& service : table->services) {
+            if (!service->cell.valid()) continue;
+            samples.push_back({{{"service", service->name}},
+                               static_cast<double>(cells.Totals(service->cell).in_flight)});
+          }
+        });
+        return samples;
+      });
+  registry->AddGaugeCollector(
+      {"pointsman_gateway_service_revision", "Revision of the slice that runs, by service."},
+      [&control] {
+        std::vector<Registry::Sample> samples;
+        const auto table = control.CurrentTable();
+        if (table == nullptr) return samples;
+        for (const auto& service : table->services) {
+          samples.push_back(
+              {{{"service", service->name}}, static_cast<double>(service->version.revision)});
+        }
+        return samples;
+      });
+}
+
+}  // namespace
+
+void RegisterMetrics(const Engine& engine, const ControlLoop& control, common::Registry* registry) {
+  RegisterEngine(engine, registry);
+  RegisterControl(control, registry);
+  RegisterServices(control, registry);
+}
+
+}  // namespace pointsman::gateway

@@ -1,0 +1,220 @@
+#include "gateway/server.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/clock.h"
+#include "common/core/address.h"
+#include "common/core/config_load.h"
+#include "common/core/names.h"
+#include "common/core/status_macros.h"
+#include "common/files.h"
+#include "common/log.h"
+#include "common/notify.h"
+#include "common/rpc/channel.h"
+#include "common/version.h"
+#include "gateway/gateway_metrics.h"
+#include "gateway/table_dump.h"
+
+namespace pointsman::gateway {
+namespace {
+
+constexpr size_t kWorkersMax = 256;
+// The control thread comes round every second; this late it is taken for dead.
+constexpr absl::Duration kControlStuckAfter = absl::Seconds(15);
+
+size_t UsableCpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+std::string HostName() {
+  char name[256] = {};
+  if (gethostname(name, sizeof(name) - 1) != 0) return "gateway";
+  return std::string(name).substr(0, 63);
+}
+
+uint64_t RandomBootId() {
+  std::random_device device;
+  const uint64_t id = uint64_t{device()} << 32 | device();
+  return id == 0 ? 1 : id;
+}
+
+absl::StatusOr<v1::Config> ReadStatic(const std::string& path) {
+  PM_ASSIGN_OR_RETURN(const std::string text, common::ReadFile(path, common::kConfigTextBytesMax));
+  return common::LoadConfig(text, path);
+}
+
+}  // namespace
+
+Server::Server(ServerOptions options) : options_(std::move(options)) {}
+
+Server::~Server() {
+  // The admin pages and the control thread use the engine, whose workers call the control side.
+  admin_.reset();
+  if (control_ != nullptr) control_->Stop();
+  engine_.reset();
+  control_.reset();
+}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
+  if (options.id.empty()) options.id = HostName();
+  std::unique_ptr<Server> server(new Server(std::move(options)));
+  PM_RETURN_IF_ERROR(server->Prepare());
+  PM_RETURN_IF_ERROR(server->StartControl());
+  PM_RETURN_IF_ERROR(server->StartEngine());
+  server->control_->Start();
+  PM_RETURN_IF_ERROR(server->StartAdmin());
+  common::ReadyFile ready;
+  ready.admin = server->admin_address();
+  ready.listeners = server->listen_addresses();
+  PM_RETURN_IF_ERROR(common::WriteReadyFile(server->options_.ready_file, ready));
+  common::NotifyReady();
+  common::LogInfo("gateway.started", {{"id", server->options_.id},
+                                      {"listen", absl::StrJoin(server->listen_addresses(), ",")},
+                                      {"admin", server->admin_address()},
+                                      {"controller", server->options_.controller},
+                                      {"workers", server->engine_->workers()},
+                                      {"version", common::Version()}});
+  return server;
+}
+
+absl::Status Server::Prepare() {
+  if (!common::IsEndpointId(options_.id)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--id \"", options_.id, "\": must be 1 to 63 bytes of letters, digits, '.', '_', '-'"));
+  }
+  if (options_.region.size() > 63 || options_.zone.size() > 63) {
+    return absl::InvalidArgumentError("--region and --zone have at most 63 bytes");
+  }
+  if (!options_.static_file.empty() && !options_.controller.empty()) {
+    return absl::InvalidArgumentError("--static and --controller exclude each other");
+  }
+  if (options_.workers > kWorkersMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--workers ", options_.workers, ": at most ", kWorkersMax));
+  }
+  if (options_.listen.empty()) return absl::InvalidArgumentError("--listen: none given");
+  PM_RETURN_IF_ERROR(common::CheckTlsFiles(options_.tls));
+  PM_RETURN_IF_ERROR(common::CheckBindAllowed(options_.admin, options_.tls, options_.insecure));
+  // Clients' traffic is plain HTTP whatever certificates the controller connection has.
+  for (const std::string& address : options_.listen) {
+    PM_RETURN_IF_ERROR(common::CheckBindAllowed(address, options_.tls, options_.insecure));
+  }
+  cells_ = std::make_unique<EndpointCells>(options_.workers == 0 ? UsableCpus() : options_.workers);
+  return absl::OkStatus();
+}
+
+absl::Status Server::StartControl() {
+  ControlOptions control;
+  control.gateway_id = options_.id;
+  control.place = {options_.region, options_.zone};
+  control.boot_id = RandomBootId();
+  control.state_dir = options_.state_dir;
+  if (!options_.static_file.empty()) {
+    PM_ASSIGN_OR_RETURN(control.static_config, ReadStatic(options_.static_file));
+    control.state_dir.clear();
+  }
+  if (!options_.controller.empty()) {
+    common::ChannelOptions channel;
+    channel.targets = absl::StrSplit(options_.controller, ',');
+    channel.tls = options_.tls;
+    channel.insecure = options_.insecure;
+    PM_ASSIGN_OR_RETURN(control.channel, common::MakeChannel(channel));
+  }
+  control.publish = [this](std::shared_ptr<const RoutingTable> table,
+                           std::function<void()> adopted) {
+    engine_->PublishTable(std::move(table), std::move(adopted));
+  };
+  control.free_retired = [this] { engine_->FreeRetired(); };
+  control_ = std::make_unique<ControlLoop>(common::SystemClock(), *cells_, std::move(control));
+  return control_->Load();
+}
+
+absl::Status Server::StartEngine() {
+  EngineOptions engine;
+  for (const std::string& text : options_.listen) {
+    PM_ASSIGN_OR_RETURN(common::Address address, common::ParseAddress(text));
+    if (address.kind == common::Address::Kind::kName) {
+      if (address.name != "localhost") {
+        return absl::InvalidArgumentError(
+            absl::StrCat("--listen ", text, ": an address is needed, not a name"));
+      }
+      const uint16_t port = address.port;
+      PM_ASSIGN_OR_RETURN(address, common::ParseAddress(absl::StrCat("127.0.0.1:", port)));
+    }
+    engine.listen.push_back(address);
+  }
+  engine.cells = cells_.get();
+  engine.clock = &common::SystemClock();
+  PM_ASSIGN_OR_RETURN(engine_, Engine::Start(std::move(engine)));
+  return absl::OkStatus();
+}
+
+absl::Status Server::StartAdmin() {
+  RegisterMetrics(*engine_, *control_, &registry_);
+  common::AdminServerOptions admin;
+  admin.listen = options_.admin;
+  admin.metrics = &registry_;
+  admin.ready = [this] { return Ready(); };
+  admin.pages.push_back({"/ready", [this](const common::AdminRequest&) {
+                           const bool ready = Ready();
+                           return common::AdminResponse{.status = ready ? 200 : 503,
+                                                        .body = ready ? "ready\n" : "not ready\n"};
+                         }});
+  admin.pages.push_back({"/table", [this](const common::AdminRequest& request) {
+                           const auto it = request.query.find("service");
+                           common::AdminResponse response{.content_type = "application/json"};
+                           const auto table = control_->CurrentTable();
+                           control_->WithCells([&](const EndpointCells& cells) {
+                             response.body = DumpTable(*table, cells,
+                                                       it == request.query.end() ? "" : it->second);
+                           });
+                           return response;
+                         }});
+  PM_ASSIGN_OR_RETURN(admin_, common::AdminServer::Start(std::move(admin)));
+  return absl::OkStatus();
+}
+
+bool Server::Ready() const {
+  return !draining_.load(std::memory_order_relaxed) && control_->status().has_config;
+}
+
+void Server::Reload() {
+  if (options_.static_file.empty()) return;
+  auto config = ReadStatic(options_.static_file);
+  const absl::Status status = config.ok() ? control_->ReplaceStatic(*config) : config.status();
+  if (status.ok()) {
+    common::LogInfo("gateway.reloaded", {{"file", options_.static_file}});
+  } else {
+    common::LogError("gateway.reload_refused", {{"error", status.ToString()}});
+  }
+}
+
+void Server::Run(common::Signals& signals) {
+  const auto watchdog = common::WatchdogInterval();
+  const absl::Duration wait = watchdog.has_value() ? *watchdog / 2 : absl::Hours(1);
+  while (true) {
+    const std::optional<common::Signal> signal = signals.WaitFor(wait);
+    const bool alive = common::SystemClock().Now() - control_->last_turn() < kControlStuckAfter;
+    if (watchdog.has_value() && alive) common::NotifyWatchdog();
+    if (signal == common::Signal::kReload) Reload();
+    if (signal == common::Signal::kTerminate) break;
+  }
+  draining_.store(true, std::memory_order_relaxed);
+  common::NotifyStopping();
+  common::LogInfo("gateway.draining", {{"grace", options_.drain_grace}});
+  engine_->Drain(options_.drain_grace);
+  common::LogInfo("gateway.stopped");
+}
+
+}  // namespace pointsman::gateway

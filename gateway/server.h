@@ -1,0 +1,80 @@
+#pragma once
+
+// One gateway process put together: control side, engine, admin pages. Start, then Run until told
+// to end. Thread-compatible; owns all its threads.
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/admin_http.h"
+#include "common/metrics.h"
+#include "common/rpc/tls.h"
+#include "common/signals.h"
+#include "gateway/control/control_loop.h"
+#include "gateway/core/cells.h"
+#include "gateway/proxy/engine.h"
+
+namespace pointsman::gateway {
+
+struct ServerOptions {
+  std::vector<std::string> listen = {"127.0.0.1:8080"};
+  std::string admin = "127.0.0.1:7421";
+  // "HOST:PORT", several separated by commas; empty: none.
+  std::string controller;
+  // Empty: the host's name.
+  std::string id;
+  std::string region;
+  std::string zone;
+  // Empty: no snapshot.
+  std::string state_dir;
+  // Configuration to run from without a controller; empty: none.
+  std::string static_file;
+  // 0: as many as CPUs this process may use.
+  size_t workers = 0;
+  absl::Duration drain_grace = absl::Seconds(30);
+  std::string ready_file;
+  common::TlsFiles tls;
+  bool insecure = false;
+};
+
+class Server {
+ public:
+  // Serves when it returns. InvalidArgument: an option or the static file; FailedPrecondition: an
+  // address is not loopback and neither certificates nor `insecure` are given; Unavailable: an
+  // address cannot be bound.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Until a signal tells to end: then drains, at most drain_grace. SIGHUP reads the static file
+  // again. Keeps systemd's watchdog content while the control thread is alive.
+  void Run(common::Signals& signals);
+
+  const std::vector<std::string>& listen_addresses() const { return engine_->listen_addresses(); }
+  const std::string& admin_address() const { return admin_->address(); }
+
+ private:
+  explicit Server(ServerOptions options);
+  absl::Status Prepare();
+  absl::Status StartControl();
+  absl::Status StartEngine();
+  absl::Status StartAdmin();
+  void Reload();
+  bool Ready() const;
+
+  const ServerOptions options_;
+  std::unique_ptr<EndpointCells> cells_;
+  std::unique_ptr<ControlLoop> control_;
+  std::unique_ptr<Engine> engine_;
+  common::Registry registry_;
+  std::unique_ptr<common::AdminServer> admin_;
+  std::atomic<bool> draining_{false};
+};
+
+}  // namespace pointsman::gateway
