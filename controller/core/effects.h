@@ -40,7 +40,9 @@ struct UploadWanted {
 };
 
 struct Effects {
-  // Next revisions, in order. For each service base is the previous frame's `to`.
+  // Next revisions, in order. For each service base is the previous frame's `to`, except after an
+  // earlier owner's slice was taken over or the epoch rose: then what was kept of earlier frames
+  // (the ring) no longer joins and is dropped; `continues` says who may follow.
   std::vector<Frame> frames;
   // Services that left the configuration: their slices are no longer served.
   std::vector<std::string> removed_services;
