@@ -84,7 +84,8 @@ absl::Status Transfer::SetUpProbe(const ProbeEffect& probe, common::MonotonicTim
   PM_RETURN_IF_ERROR(SetUpCommon(probe.timeout, now));
   // A connection that was not opened for this run says nothing about accepting.
   Set(easy_, CURLOPT_FRESH_CONNECT, 1L);
-  Set(easy_, CURLOPT_FORBID_REUSE, 1L);
+  // A TCP check still talks when libcurl is done with connecting; its handle's end closes it.
+  if (kind_ == Kind::kHttp) Set(easy_, CURLOPT_FORBID_REUSE, 1L);
   return kind_ == Kind::kTcp ? SetUpTcp(probe) : SetUpHttp(probe);
 }
 
