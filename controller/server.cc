@@ -224,7 +224,7 @@ class LiveServer final : public Server {
     live_ = std::make_unique<LiveState>(LiveState::Sources{&clock_, shards_.get(), &publisher_,
                                                            agents_.get(), &gateways_, epochs_.get(),
                                                            store_.get()});
-    admin_ = MakeAdminService({configuration_.get(), events_.get(), live_.get(), store_.get()});
+    admin_ = MakeAdminService({configuration_.get(), events_.get(), live_.get(), &clock_});
     agent_service_ = MakeAgentService({&clock_, shards_.get(), agents_.get(), refusals_.get()});
     gateway_service_ =
         MakeGatewayService({&clock_, shards_.get(), &publisher_, &gateways_, epochs_.get(),
