@@ -222,7 +222,8 @@ CommandResult ShowHelp(CLI::App& app, const std::string& topic, std::ostream& ou
     return ExitCode::kOk;
   }
   if (topic.empty()) {
-    out << app.help();
+    // app.help() would be the help of "help", the command that was chosen.
+    out << app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal);
     return ExitCode::kOk;
   }
   const std::vector<CLI::App*> commands =
