@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -51,6 +52,23 @@ class RunningAgent {
   common::Registry registry_;
   std::unique_ptr<Agent> agent_;
   std::thread thread_;
+};
+
+// A service that answers while it is up, and else resets.
+class Service {
+ public:
+  Service()
+      : server_([this](ScriptedServer& server, int fd) {
+          server.ReadHead(fd);
+          if (up_.load()) return server.Send(fd, Ok("fine"));
+          ScriptedServer::ResetOnClose(fd);
+        }) {}
+  void SetUp(bool up) { up_.store(up); }
+  const std::string& address() const { return server_.address(); }
+
+ private:
+  std::atomic<bool> up_{true};
+  ScriptedServer server_;
 };
 
 class AgentTest : public ::testing::Test {
@@ -136,7 +154,7 @@ TEST_F(AgentTest, RegistersChecksAndReports) {
 TEST_F(AgentTest, AServiceThatIsKilledIsReportedAndRestartedWithAGrant) {
   FakeController controller;
   controller.Assign(HttpEvery100Ms());
-  ScriptedServer service(testing::Answer(Ok("fine")));
+  Service service;
   AgentConfig config = ConfigFor(service.address());
   config.instances[0].pid_file.clear();
   RestartAction& restart = config.instances[0].restart.emplace();
@@ -151,6 +169,7 @@ TEST_F(AgentTest, AServiceThatIsKilledIsReportedAndRestartedWithAGrant) {
            Process(message, v1::PROCESS_STATE_RUNNING);
   }));
   controller.Take();
+  service.SetUp(false);
   kill(static_cast<pid_t>(first), SIGKILL);
   EXPECT_TRUE(controller.Await(
       [](const v1::AgentMessage& m) { return Process(m, v1::PROCESS_STATE_GONE); }));
@@ -158,6 +177,7 @@ TEST_F(AgentTest, AServiceThatIsKilledIsReportedAndRestartedWithAGrant) {
   EXPECT_TRUE(controller.Await([](const v1::AgentMessage& m) {
     return Process(m, v1::PROCESS_STATE_RUNNING) && m.report().instances(0).restarts() == 1;
   }));
+  service.SetUp(true);
   EXPECT_TRUE(controller.Await([](const v1::AgentMessage& m) {
     return m.has_restart_result() && m.restart_result().succeeded();
   }));
@@ -171,7 +191,7 @@ TEST_F(AgentTest, AServiceThatIsKilledIsReportedAndRestartedWithAGrant) {
 }
 
 TEST_F(AgentTest, GoesOnWithoutItsControllerAndComesBack) {
-  ScriptedServer service(testing::Answer(Ok("fine")));
+  Service service;
   int port = 0;
   uint64_t sequence = 0;
   const int64_t pid = StartService();
@@ -191,6 +211,7 @@ TEST_F(AgentTest, GoesOnWithoutItsControllerAndComesBack) {
       if (message.has_report()) sequence = message.report().sequence();
     }
   }
+  service.SetUp(false);
   kill(static_cast<pid_t>(pid), SIGKILL);
   const common::MonotonicTime deadline = common::SystemClock().Now() + absl::Seconds(20);
   while (!std::filesystem::exists(folder_ + "/restarted") &&
