@@ -26,7 +26,9 @@ TEST(HashingTest, RendezvousMovesOnlyTheKeysOfTheMemberThatLeft) {
     const std::string key = absl::StrCat("key-", i);
     const absl::string_view before = all[RendezvousPick(key, all)];
     const absl::string_view after = without_c[RendezvousPick(key, without_c)];
-    if (before != "c") EXPECT_EQ(before, after) << key;
+    if (before != "c") {
+      EXPECT_EQ(before, after) << key;
+    }
     ++counts[RendezvousPick(key, all)];
   }
   for (const int count : counts) {

@@ -1,0 +1,92 @@
+#include "gateway/core/config_convert.h"
+
+#include <limits>
+
+#include "gtest/gtest.h"
+
+namespace pointsman::gateway {
+namespace {
+
+TEST(ConfigConvertTest, AbsentFieldsGetTheirDefaults) {
+  EXPECT_EQ(PolicyOf(v1::Service()), ServicePolicy());
+}
+
+TEST(ConfigConvertTest, ZerosThatAreWrittenAreKept) {
+  v1::Service service;
+  service.mutable_retries()->set_max_retries(0);
+  service.mutable_retries()->set_budget_ratio(0);
+  service.mutable_retries()->set_budget_min_per_second(0);
+  const ServicePolicy policy = PolicyOf(service);
+  EXPECT_EQ(policy.max_retries, 0u);
+  EXPECT_EQ(policy.retry_budget_ratio, 0);
+  EXPECT_EQ(policy.retry_budget_min_per_second, 0u);
+}
+
+TEST(ConfigConvertTest, ValuesOutOfRangeMoveToTheNearestEnd) {
+  v1::Service service;
+  service.mutable_timeouts()->mutable_connect()->set_seconds(-5);
+  service.mutable_timeouts()->mutable_idle()->set_seconds(std::numeric_limits<int64_t>::max());
+  service.mutable_retries()->set_max_retries(99);
+  service.mutable_retries()->set_budget_ratio(std::numeric_limits<double>::quiet_NaN());
+  const ServicePolicy policy = PolicyOf(service);
+  EXPECT_EQ(policy.connect_timeout, absl::Milliseconds(1));
+  EXPECT_EQ(policy.idle_timeout, absl::Hours(24));
+  EXPECT_EQ(policy.max_retries, 5u);
+  EXPECT_EQ(policy.retry_budget_ratio, 0.2);
+}
+
+TEST(ConfigConvertTest, ReadsRoutesOfEveryForm) {
+  v1::Config config;
+  v1::Route* route = config.add_routes();
+  route->set_name("routes/r");
+  route->add_hosts("A.Test");
+  route->mutable_match()->set_prefix("/api");
+  route->mutable_match()->add_methods("GET");
+  v1::HeaderMatch* header = route->mutable_match()->add_headers();
+  header->set_name("X-A");
+  header->set_present(false);
+  route->set_service("services/web");
+  route->mutable_request_timeout()->set_seconds(3);
+  v1::Route* direct = config.add_routes();
+  direct->set_name("d");
+  direct->mutable_direct_response()->set_status(418);
+  direct->mutable_direct_response()->set_body("no");
+  const auto routes = RoutesOf(config, {{"web", 4}});
+  ASSERT_TRUE(routes.ok()) << routes.status();
+  EXPECT_EQ((*routes)[0].name, "r");
+  EXPECT_EQ((*routes)[0].hosts, (std::vector<std::string>{"a.test"}));
+  EXPECT_EQ((*routes)[0].path_kind, RouteEntry::PathKind::kPrefix);
+  EXPECT_EQ((*routes)[0].headers[0].name, "x-a");
+  EXPECT_EQ((*routes)[0].headers[0].kind, HeaderCondition::Kind::kAbsent);
+  EXPECT_EQ((*routes)[0].service, 4u);
+  EXPECT_EQ((*routes)[0].request_timeout, absl::Seconds(3));
+  EXPECT_EQ((*routes)[1].service, RouteEntry::kNoService);
+  EXPECT_EQ((*routes)[1].direct_status, 418);
+}
+
+TEST(ConfigConvertTest, RefusesRoutesThatLeadNowhere) {
+  v1::Config config;
+  v1::Route* route = config.add_routes();
+  route->set_name("r");
+  EXPECT_FALSE(RoutesOf(config, {}).ok()) << "no action";
+  route->set_service("missing");
+  EXPECT_FALSE(RoutesOf(config, {{"web", 0}}).ok());
+  route->mutable_direct_response()->set_status(99);
+  EXPECT_FALSE(RoutesOf(config, {}).ok());
+}
+
+TEST(ConfigConvertTest, ServiceIdsAreValidUniqueAndSorted) {
+  v1::Config config;
+  config.add_services()->set_name("services/b");
+  config.add_services()->set_name("a");
+  EXPECT_EQ(*ServiceIds(config), (std::vector<std::string>{"a", "b"}));
+  config.add_services()->set_name("services/a");
+  EXPECT_EQ(ServiceIds(config).status().code(), absl::StatusCode::kInvalidArgument);
+  config.mutable_services(2)->set_name("Not valid");
+  EXPECT_FALSE(ServiceIds(config).ok());
+  for (int i = 0; i < 10'001; ++i) config.add_services();
+  EXPECT_EQ(ServiceIds(config).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+}  // namespace
+}  // namespace pointsman::gateway
