@@ -101,7 +101,7 @@ agents:
   EXPECT_EQ(
       AgentsTable(agents.agents(), false, Style{}),
       "NAME    STATE      REPORT  INTERVAL  REPORTS  VERSION  PEER           REFUSED          "
-      "   INSTANCES\n"
+      "  INSTANCES\n"
       "host-1  connected   500ms     1.00s        7  0.1.0    10.0.0.1:5000  BAD 1, REPLAYED "
       "2  1\n");
   const auto gateways = FromYaml<v1::ListGatewaysResponse>(R"(
