@@ -26,7 +26,8 @@ RingFrame MakeRingFrame(const Frame& frame) {
 }
 
 void FrameRing::Push(RingFrame frame) {
-  if (frame.version() > head_) head_ = frame.version();
+  if (!frame.Applies(head_)) Forget();  // After an inheritance frames may not join.
+  head_ = frame.version();
   bytes_ += frame.bytes->size();
   frames_.push_back(std::move(frame));
   while (frames_.size() > kFramesMax || (bytes_ > kBytesMax && frames_.size() > 1)) {
@@ -36,9 +37,16 @@ void FrameRing::Push(RingFrame frame) {
 }
 
 void FrameRing::PushComputed(SliceVersion from, RingFrame frame) {
-  if (frame.version() > head_) head_ = frame.version();
+  if (frame.version() != head_) Forget();
+  head_ = frame.version();
   computed_.push_back({from, std::move(frame)});
   if (computed_.size() > kComputedMax) computed_.pop_front();
+}
+
+void FrameRing::Forget() {
+  frames_.clear();
+  computed_.clear();
+  bytes_ = 0;
 }
 
 std::optional<std::vector<SharedBytes>> FrameRing::PathFrom(SliceVersion have) const {

@@ -51,9 +51,10 @@ class FrameRing {
   // The newest pair; {0, 0}: nothing yet.
   SliceVersion head() const { return head_; }
 
-  // The next change.
+  // The next change; one that does not join the head makes the ring forget what it has.
   void Push(RingFrame frame);
-  // A frame that was computed for a gateway at `from`. Its `to` is the head, or was a moment ago.
+  // A frame that the core computed just now for a gateway at `from`: it leads to the core's newest
+  // pair, which becomes the head.
   void PushComputed(SliceVersion from, RingFrame frame);
 
   // What leads from `have` to the head, in order; nullopt: a frame must be computed. Empty: `have`
@@ -66,6 +67,7 @@ class FrameRing {
     RingFrame frame;
   };
 
+  void Forget();
   bool Follow(SliceVersion have, std::vector<SharedBytes>& path) const;
 
   SliceVersion head_;

@@ -1,0 +1,150 @@
+#include "controller/shard/mailbox.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+
+namespace pointsman::controller {
+namespace {
+
+AgentReportInput Report(const std::string& agent, const std::string& service, uint64_t sequence) {
+  AgentReportInput input;
+  input.agent = agent;
+  input.service = service;
+  input.session = 1;
+  input.sequence = sequence;
+  return input;
+}
+
+ObservationsInput Observed(uint64_t session, absl::Duration window,
+                           const std::vector<std::pair<uint32_t, uint64_t>>& requests) {
+  ObservationsInput input;
+  input.gateway = "edge";
+  input.service = "web";
+  input.session = session;
+  input.window = window;
+  for (const auto& [handle, count] : requests) {
+    EndpointObservation& endpoint = input.endpoints.emplace_back();
+    endpoint.handle = handle;
+    endpoint.requests = count;
+  }
+  return input;
+}
+
+const AgentReportInput& ReportIn(const Letter& letter) {
+  return std::get<AgentReportInput>(std::get<Input>(letter));
+}
+
+TEST(MailboxTest, NewestReportOfAnAgentAndServiceWins) {
+  Mailbox mailbox;
+  for (uint64_t sequence = 1; sequence <= 1000; ++sequence) {
+    ASSERT_TRUE(mailbox.Post(Input(Report("a", "web", sequence))).ok());
+  }
+  ASSERT_TRUE(mailbox.Post(Input(Report("a", "api", 7))).ok());
+  EXPECT_EQ(mailbox.counters().slots, 2u);
+  EXPECT_EQ(mailbox.counters().conflated, 999u);
+  const std::vector<Letter> letters = mailbox.Take(absl::ZeroDuration());
+  ASSERT_EQ(letters.size(), 2u);
+  EXPECT_EQ(ReportIn(letters[0]).service, "web");
+  EXPECT_EQ(ReportIn(letters[0]).sequence, 1000u);
+  EXPECT_EQ(ReportIn(letters[1]).sequence, 7u);
+}
+
+TEST(MailboxTest, ReportsOfAnOlderSessionDoNotReplaceNewerOnes) {
+  Mailbox mailbox;
+  AgentReportInput newer = Report("a", "web", 1);
+  newer.session = 9;
+  ASSERT_TRUE(mailbox.Post(Input(newer)).ok());
+  ASSERT_TRUE(mailbox.Post(Input(Report("a", "web", 50))).ok());
+  EXPECT_EQ(ReportIn(mailbox.Take(absl::ZeroDuration())[0]).session, 9u);
+}
+
+TEST(MailboxTest, ObservationsKeepEndpointsTheNewerOnesDoNotName) {
+  Mailbox mailbox;
+  ASSERT_TRUE(mailbox.Post(Input(Observed(1, absl::Seconds(1), {{1, 10}, {2, 20}}))).ok());
+  ASSERT_TRUE(mailbox.Post(Input(Observed(1, absl::Seconds(1), {{2, 25}}))).ok());
+  const std::vector<Letter> letters = mailbox.Take(absl::ZeroDuration());
+  ASSERT_EQ(letters.size(), 1u);
+  const auto& merged = std::get<ObservationsInput>(std::get<Input>(letters[0]));
+  EXPECT_EQ(merged.window, absl::Seconds(2));
+  ASSERT_EQ(merged.endpoints.size(), 2u);
+  EXPECT_EQ(merged.endpoints[0].handle, 2u);
+  EXPECT_EQ(merged.endpoints[0].requests, 25u);
+  EXPECT_EQ(merged.endpoints[1].handle, 1u);
+}
+
+TEST(MailboxTest, OrderedLettersKeepTheirOrderAndComeFirst) {
+  Mailbox mailbox;
+  ASSERT_TRUE(mailbox.Post(Input(Report("a", "web", 1))).ok());
+  ASSERT_TRUE(mailbox.Post(Input(FreezeInput{true, "operator:x", ""})).ok());
+  ASSERT_TRUE(mailbox.Post(Input(FreezeInput{false, "operator:x", ""})).ok());
+  const std::vector<Letter> letters = mailbox.Take(absl::ZeroDuration());
+  ASSERT_EQ(letters.size(), 3u);
+  EXPECT_TRUE(std::get<FreezeInput>(std::get<Input>(letters[0])).frozen);
+  EXPECT_FALSE(std::get<FreezeInput>(std::get<Input>(letters[1])).frozen);
+  EXPECT_TRUE(std::holds_alternative<AgentReportInput>(std::get<Input>(letters[2])));
+}
+
+TEST(MailboxTest, RefusesAtItsLimitsAndCounts) {
+  MailboxLimits limits;
+  limits.lane_max = 2;
+  limits.slots_max = 1;
+  Mailbox mailbox(limits);
+  EXPECT_TRUE(mailbox.Post(Input(TickInput{})).ok());
+  EXPECT_TRUE(mailbox.Post(Input(TickInput{})).ok());
+  EXPECT_EQ(mailbox.Post(Input(TickInput{})).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(mailbox.Post(Input(Report("a", "web", 1))).ok());
+  EXPECT_TRUE(mailbox.Post(Input(Report("a", "web", 2))).ok());  // Conflates.
+  EXPECT_EQ(mailbox.Post(Input(Report("b", "web", 1))).code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(mailbox.counters().refused, 2u);
+  EXPECT_EQ(mailbox.Take(absl::ZeroDuration()).size(), 3u);
+  EXPECT_TRUE(mailbox.Post(Input(Report("b", "web", 1))).ok());
+}
+
+TEST(MailboxTest, ConflatesShortAndLongNamesAlike) {
+  // Short strings live inside the object: keys must follow it when it is replaced.
+  Mailbox mailbox;
+  const std::string long_name(60, 'x');
+  for (int round = 0; round < 3; ++round) {
+    for (const std::string& name : {std::string("a"), long_name}) {
+      ASSERT_TRUE(mailbox.Post(Input(Report(name, "s", static_cast<uint64_t>(round)))).ok());
+    }
+  }
+  EXPECT_EQ(mailbox.Take(absl::ZeroDuration()).size(), 2u);
+}
+
+TEST(MailboxTest, EveryReportersNewestArrivesWhileManyThreadsPost) {
+  constexpr int kThreads = 4;
+  constexpr uint64_t kReports = 2000;
+  Mailbox mailbox;
+  std::atomic<int> running{kThreads};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (uint64_t sequence = 1; sequence <= kReports; ++sequence) {
+        EXPECT_TRUE(mailbox.Post(Input(Report(absl::StrCat("a", t), "web", sequence))).ok());
+      }
+      --running;
+      mailbox.Wake();
+    });
+  }
+  std::map<std::string, uint64_t> newest;
+  for (bool last = false; !last;) {
+    last = running == 0;
+    for (const Letter& letter : mailbox.Take(absl::Milliseconds(50))) {
+      const AgentReportInput& report = ReportIn(letter);
+      EXPECT_GT(report.sequence, newest[report.agent]);
+      newest[report.agent] = report.sequence;
+    }
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_EQ(newest.size(), static_cast<size_t>(kThreads));
+  for (const auto& [agent, sequence] : newest) EXPECT_EQ(sequence, kReports) << agent;
+}
+
+}  // namespace
+}  // namespace pointsman::controller
