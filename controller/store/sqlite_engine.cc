@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/core/status_macros.h"
+#include "common/log.h"
 
 namespace pointsman::controller {
 namespace {
@@ -126,6 +127,11 @@ absl::Status SqliteEngine::RunTransaction(Durability durability, const Body& bod
 void SqliteEngine::RecordWrite(const absl::Status& status) {
   common::MutexLock lock(health_mutex_);
   ++health_.writes;
+  if (health_.writable && !status.ok()) {
+    common::LogError("store.write_failed", {{"cause", status.message()}});
+  } else if (!health_.writable && status.ok()) {
+    common::LogInfo("store.writable_again", {{"failures", health_.write_failures}});
+  }
   health_.writable = status.ok();
   health_.error = std::string(status.message());
   if (!status.ok()) ++health_.write_failures;
