@@ -159,8 +159,12 @@ absl::Status UpdateResource(const typename Kind::Resource& resource, const Field
     return CreateResource<Kind>(resource.name(), resource, config);
   }
   PM_RETURN_IF_ERROR(CheckEtag(resource.name(), resource.etag(), (*current)->etag()));
-  const auto index = *current - &*Kind::In(*config).begin();
-  return MergeFields(resource, mask, Kind::In(config)->Mutable(static_cast<int>(index)));
+  // The elements are not neighbours in memory: found again by name to be changed.
+  auto* all = Kind::In(config);
+  const auto own = std::find_if(all->begin(), all->end(), [&](const auto& each) {
+    return each.name() == (*current)->name();
+  });
+  return MergeFields(resource, mask, &*own);
 }
 
 template <typename Kind>
