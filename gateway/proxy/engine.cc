@@ -121,6 +121,8 @@ void EngineStats::Add(const WorkerCounters& counters) {
   upstream_idle_closed += counters.upstream_idle_closed.value();
   received_bytes += counters.received_bytes.value();
   sent_bytes += counters.sent_bytes.value();
+  buffer_bytes += counters.buffer_bytes.value();
+  buffer_bytes_peak += counters.buffer_bytes_peak.value();
   for (size_t i = 0; i < responses.size(); ++i) responses[i] += counters.responses[i].value();
   for (size_t i = 0; i < reasons.size(); ++i) reasons[i] += counters.reasons[i].value();
 }

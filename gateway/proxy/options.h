@@ -50,6 +50,7 @@ class Counter {
   void Subtract(uint64_t n = 1) {
     value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
   }
+  void Set(uint64_t n) { value_.store(n, std::memory_order_relaxed); }
   uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -72,8 +73,10 @@ struct alignas(64) WorkerCounters {
   Counter upstream_reused;
   Counter upstream_idle;  // Now.
   Counter upstream_idle_closed;
-  Counter received_bytes;            // From clients.
-  Counter sent_bytes;                // To clients.
+  Counter received_bytes;  // From clients.
+  Counter sent_bytes;      // To clients.
+  Counter buffer_bytes;    // Chunks in use, after the last turn.
+  Counter buffer_bytes_peak;
   std::array<Counter, 6> responses;  // By status / 100; the gateway's own included.
   std::array<Counter, kReasonCount> reasons;
 };
@@ -95,6 +98,8 @@ struct EngineStats {
   uint64_t upstream_idle_closed = 0;
   uint64_t received_bytes = 0;
   uint64_t sent_bytes = 0;
+  uint64_t buffer_bytes = 0;
+  uint64_t buffer_bytes_peak = 0;
   std::array<uint64_t, 6> responses = {};
   std::array<uint64_t, kReasonCount> reasons = {};
 

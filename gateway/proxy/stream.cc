@@ -125,14 +125,17 @@ void Stream::EnterService(const RouteEntry& route, const ServiceTable& service) 
 
 void Stream::KeepForReplay(const Slice& data) {
   if (!replayable_ || phase_ == Phase::kResponding) return;
-  if (replay_bytes_ + data.size > context_->limits.replay_bytes_max) {
-    replayable_ = false;
-    replay_.clear();
-    replay_bytes_ = 0;
-    return;
-  }
   replay_bytes_ += data.size;
   replay_.push_back(data);
+  // Before a connection stands the kept body is the only copy; credit bounds it then.
+  if (phase_ != Phase::kConnecting) BoundReplay();
+}
+
+void Stream::BoundReplay() {
+  if (replay_bytes_ <= context_->limits.replay_bytes_max) return;
+  replayable_ = false;
+  replay_.clear();
+  replay_bytes_ = 0;
 }
 
 void Stream::OnRequestData(Slice data, bool end) {
@@ -238,6 +241,7 @@ void Stream::SendRequest() {
   upstream_->SendHead(request_, facts, bodiless);
   for (const Slice& slice : replay_) upstream_->SendData(slice);
   if (request_ended_ && !bodiless) upstream_->SendEnd(request_);
+  BoundReplay();
   phase_ = request_ended_ ? Phase::kAwaiting : Phase::kSending;
   phase_started_ = progress_ = context_->loop.Now();
   try_sent_ = context_->loop.ReadClock();
@@ -313,7 +317,8 @@ void Stream::OnResponseHead(bool end) {
   status_ = response_.status;
   replay_.clear();
   client_->SendHead(response_, end, request_ended_);
-  if (end) OnResponseEnd();
+  if (end) return OnResponseEnd();
+  ArmDeadline();
 }
 
 void Stream::OnResponseData(Slice data, bool end) {

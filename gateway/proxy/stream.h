@@ -54,6 +54,7 @@ class Stream final : public TimerEntry {
   void OnRequestEnd();
   void OnRequestReset(Reason reason);
   void KeepForReplay(const Slice& data);
+  void BoundReplay();
   void UpdateRequestCredit();
   void UpdateResponseCredit();
 

@@ -51,6 +51,8 @@ void Worker::Run() {
   while (!context_.draining || !clients_.empty()) {
     context_.loop.RunTurn(*this);
     context_.counters.turns.Add();
+    context_.counters.buffer_bytes.Set(context_.chunks.in_use() * kChunkBytes);
+    context_.counters.buffer_bytes_peak.Set(context_.chunks.in_use_peak() * kChunkBytes);
   }
   CloseEverything();
 }

@@ -1,0 +1,279 @@
+// Each row of the framing table (S1 to S14) as requests that must be refused with a stable reason,
+// and the requests next to them that must not; and: cutting the bytes anywhere changes nothing.
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/gateway/http1/parse_support.h"
+
+namespace pointsman::gateway {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+struct Refused {
+  std::string what;
+  std::string input;
+  Reason reason;
+};
+
+// A request with these lines behind "Host: a".
+std::string With(absl::string_view lines, absl::string_view body = "") {
+  return absl::StrCat("POST / HTTP/1.1\r\nHost: a\r\n", lines, "\r\n", body);
+}
+std::string Chunked(absl::string_view body) { return With("Transfer-Encoding: chunked\r\n", body); }
+std::string Line(absl::string_view line) { return absl::StrCat(line, "\r\nHost: a\r\n\r\n"); }
+std::string Host(absl::string_view host) {
+  return absl::StrCat("GET / HTTP/1.1\r\nHost: ", host, "\r\n\r\n");
+}
+
+std::vector<Refused> RefusedRequests() {
+  const Reason length = Reason::kBadContentLength;
+  const Reason coding = Reason::kBadTransferEncoding;
+  const Reason chunk = Reason::kBadChunk;
+  const Reason header = Reason::kBadHeader;
+  const Reason line = Reason::kBadRequestLine;
+  const Reason host = Reason::kBadHost;
+  std::vector<Refused> rows = {
+      {"S1 CL then TE", With("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"), coding},
+      {"S1 TE then CL", With("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n"), coding},
+      {"S4 1.0 with TE", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", coding},
+      {"S5 two equal lengths", With("Content-Length: 5\r\nContent-Length: 5\r\n"), length},
+      {"S5 two lengths", With("Content-Length: 1\r\nContent-Length: 0\r\n"), length},
+      {"S8 header syntax", Chunked("0\r\nBad Name: x\r\n\r\n"), Reason::kBadTrailer},
+      {"S8 folded", Chunked("0\r\nA: x\r\n y\r\n\r\n"), Reason::kBadTrailer},
+      {"S8 bare LF", Chunked("0\r\nA: x\n\r\n"), Reason::kBadTrailer},
+      {"S9 space before colon", With("A : x\r\n"), header},
+      {"S9 tab before colon", With("A\t: x\r\n"), header},
+      {"S9 no colon", With("abc\r\n"), header},
+      {"S9 empty name", With(": x\r\n"), header},
+      {"S9 leading space", "GET / HTTP/1.1\r\n Host: a\r\n\r\n", header},
+      {"S9 folded", With("A: x\r\n y\r\n"), header},
+      {"S9 folded by tab", With("A: x\r\n\ty\r\n"), header},
+      {"S9 name over lines", With("Na\r\nme: x\r\n"), header},
+      {"S9 8-bit name", With("A\xc3\xa9: x\r\n"), header},
+      {"S10 NUL", With(std::string("A: x\0y\r\n", 8)), header},
+      {"S10 bare CR", With("A: x\ry\r\n"), header},
+      {"S10 bare LF", With("A: x\ny\r\n"), header},
+      {"S10 CR at end", With("A: x\r\r\n"), header},
+      {"S10 DEL", With("A: x\x7f\r\n"), header},
+      {"S10 control far inside", With("A: 0123456789abcdef0123456789abcde\x01\r\n"), header},
+      {"S11 0.9", "GET /\r\n\r\n", line},
+      {"S11 version", Line("GET / HTTP/1.32"), line},
+      {"S11 version case", Line("GET / http/1.1"), line},
+      {"S11 version 2", Line("GET / HTTP/2.0"), Reason::kBadVersion},
+      {"S11 no version", Line("GET / "), line},
+      {"S11 two spaces first", Line("GET  / HTTP/1.1"), Reason::kBadTarget},
+      {"S11 two spaces last", Line("GET /  HTTP/1.1"), Reason::kBadTarget},
+      {"S11 leading space", Line(" GET / HTTP/1.1"), line},
+      {"S11 trailing space", Line("GET / HTTP/1.1 "), line},
+      {"S11 tab", Line("GET\t/\tHTTP/1.1"), line},
+      {"S11 tab in target", Line("GET /a\tb HTTP/1.1"), Reason::kBadTarget},
+      {"S11 method", Line("G@T / HTTP/1.1"), line},
+      {"S11 bare LF", "GET / HTTP/1.1\nHost: a\r\n\r\n", line},
+      {"S11 8-bit target", Line("GET /\xff HTTP/1.1"), Reason::kBadTarget},
+      {"S11 fragment", Line("GET /a#b HTTP/1.1"), Reason::kBadTarget},
+      {"S11 asterisk", Line("GET * HTTP/1.1"), Reason::kBadTarget},
+      {"S11 no slash", Line("GET a HTTP/1.1"), Reason::kBadTarget},
+      {"S11 absolute host differs", Line("GET http://b/ HTTP/1.1"), host},
+      {"S11 user", Line("GET http://x@a/ HTTP/1.1"), Reason::kBadTarget},
+      {"S11 empty host", Line("GET http:/// HTTP/1.1"), Reason::kBadTarget},
+      {"S11 scheme", Line("GET ftp://a/ HTTP/1.1"), Reason::kBadTarget},
+      {"S11 query after host", Line("GET http://a?b HTTP/1.1"), Reason::kBadTarget},
+      {"S11 two empty lines", "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", line},
+      {"S12 no host", "GET / HTTP/1.1\r\n\r\n", host},
+      {"S12 two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", host},
+      {"S12 NUL", Host(std::string("a\0b", 3)), header},
+      {"S13 connect", Line("CONNECT a:443 HTTP/1.1"), Reason::kConnectRefused},
+      {"S14 other", With("Expect: y 100-continue\r\n"), Reason::kBadExpect},
+      {"S14 list", With("Expect: 100-continue, x\r\n"), Reason::kBadExpect},
+      {"S14 twice", With("Expect: 100-continue\r\nExpect: 100-continue\r\n"), Reason::kBadExpect},
+  };
+  for (std::string value : {"xchunked", "chunked, identity", ",chunked", "chunked, chunked",
+                            "chunked\xa0", "identity", "gzip, chunked", "\"chunked\"", ""}) {
+    rows.push_back({absl::StrCat("S2 ", value),
+                    With(absl::StrCat("Transfer-Encoding: ", value, "\r\n")), coding});
+  }
+  rows.push_back({"S2 VT",
+                  With("Transfer-Encoding: \x0b"
+                       "chunked\r\n"),
+                  header});
+  rows.push_back(
+      {"S2 twice", With("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), coding});
+  for (std::string value : {"5, 5", "", "+5", "0x10", "010", "1_0", "-1", "00", "5 5", "5.0",
+                            "18446744073709551616", "9223372036854775808", "9999999999999999999"}) {
+    rows.push_back({absl::StrCat("S5 ", value),
+                    With(absl::StrCat("Content-Length: ", value, "\r\n")), length});
+  }
+  for (std::string size : {"0x2", "+2", "-2", " 2", "2 ", "", "00000000000000002", "2these", "g",
+                           "FFFFFFFFFFFFFFFF", "2\t"}) {
+    rows.push_back({absl::StrCat("S6 size \"", size, "\""),
+                    Chunked(absl::StrCat(size, "\r\nab\r\n0\r\n\r\n")), chunk});
+  }
+  for (std::string body : {"2\nab\r\n0\r\n\r\n", "2\r\r;\nab\r\n", "2\rXab\r\n",
+                           "2\r\nabc\r\n0\r\n\r\n", "2\r\nab\n0\r\n\r\n", "2\r\nab\rX0\r\n\r\n",
+                           "2\r\nab\r\n\r\n0\r\n\r\n", "2;a\nb\r\nab\r\n"}) {
+    rows.push_back(
+        {absl::StrCat("S7 ", absl::StrReplaceAll(body, {{"\r", "<CR>"}, {"\n", "<LF>"}})),
+         Chunked(body), chunk});
+  }
+  rows.push_back(
+      {"S7 long extension", Chunked(absl::StrCat("2;", std::string(1 << 20, 'x'))), chunk});
+  std::string many_small = Chunked("");
+  for (int i = 0; i < 3000; ++i) many_small += "1;xx\r\na\r\n";
+  rows.push_back({"S7 many extensions", many_small, chunk});
+  for (std::string value : {"a:b:c", "a/b", "a b", "a:", ":80", "a:123456", "a:8x", "[::1", "[]",
+                            "[::g]", "a,b", "a@b", "", "a%41", "a?b", "[::1]x"}) {
+    rows.push_back({absl::StrCat("S12 ", value), Host(value), host});
+  }
+  return rows;
+}
+
+TEST(RequestParserTest, RefusesEveryRowOfTheFramingTable) {
+  for (const Refused& row : RefusedRequests()) {
+    const ParsedMessage parsed = ParseRequest(row.input);
+    EXPECT_EQ(parsed.state, ParseState::kError) << row.what;
+    EXPECT_EQ(ReasonName(parsed.reason), ReasonName(row.reason)) << row.what;
+  }
+}
+
+TEST(RequestParserTest, RefusesTheSameHoweverTheBytesAreCut) {
+  for (const Refused& row : RefusedRequests()) {
+    if (row.input.size() > 20'000) continue;
+    Cuts every_byte;
+    for (size_t i = 1; i < row.input.size(); ++i) every_byte.push_back(i);
+    EXPECT_EQ(ParseRequest(row.input, every_byte), ParseRequest(row.input)) << row.what;
+  }
+}
+
+std::vector<std::string> GoodRequests() {
+  return {
+      Host("a"),
+      "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+      Host("under_score.example:65535"),
+      Host("[2001:db8::1]:80"),
+      "GET http://a/x?y=z HTTP/1.1\r\nHost: A\r\n\r\n",
+      "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET / HTTP/1.0\r\n\r\n",
+      With("A:  x\t \r\nB:\r\nC: \xc3\xa9\r\n"),
+      With("Content-Length: 3\r\nExpect: 100-CONTINUE\r\n", "abc"),
+      Chunked("2\r\nab\r\n0A;x=\"y\"\r\n0123456789\r\n000\r\nX-T: 1\r\nHost: evil\r\n\r\n"),
+      With("Connection: close, X-Mine\r\nX-Mine: 1\r\nX-Other: 2\r\n"),
+  };
+}
+
+TEST(RequestParserTest, ReadsTheSameInAllTwoCuts) {
+  for (const std::string& input : GoodRequests()) {
+    const ParsedMessage whole = ParseRequest(input);
+    ASSERT_EQ(whole.state, ParseState::kDone) << input;
+    EXPECT_EQ(whole.consumed, input.size()) << input;
+    for (size_t i = 0; i <= input.size(); ++i) {
+      for (size_t j = i; j <= input.size(); ++j) {
+        ASSERT_EQ(ParseRequest(input, {i, j}), whole) << input << " cut at " << i << " and " << j;
+      }
+    }
+  }
+}
+
+TEST(RequestParserTest, NeverReadsBeyondTheMessage) {
+  for (const std::string& input : GoodRequests()) {
+    const ParsedMessage whole = ParseRequest(input);
+    const ParsedMessage followed = ParseRequest(absl::StrCat(input, "GET /next"));
+    EXPECT_EQ(followed, whole) << input;
+  }
+}
+
+TEST(RequestParserTest, EveryPrefixAsksForMore) {
+  for (const std::string& input : GoodRequests()) {
+    for (size_t i = 0; i < input.size(); ++i) {
+      EXPECT_EQ(ParseRequest(input.substr(0, i)).state, ParseState::kMore) << input << " at " << i;
+    }
+  }
+}
+
+// Random changes to good requests: whatever comes out, it does not depend on the cuts.
+TEST(RequestParserTest, MutatedRequestsReadTheSameHoweverCut) {
+  std::mt19937_64 random(20261123);
+  const std::vector<std::string> good = GoodRequests();
+  const std::string alphabet("\r\n :;,0129aAfFxX\t\0\x7f\x80", 22);
+  for (int round = 0; round < 20'000; ++round) {
+    std::string input = good[random() % good.size()];
+    for (size_t changes = random() % 3 + 1; changes > 0; --changes) {
+      const size_t at = random() % input.size();
+      const char c = alphabet[random() % alphabet.size()];
+      if (random() % 2 == 0) {
+        input[at] = c;
+      } else {
+        input.insert(at, 1, c);
+      }
+    }
+    Cuts cuts;
+    for (size_t i = 1; i < input.size(); ++i) {
+      if (random() % 4 == 0) cuts.push_back(i);
+    }
+    ASSERT_EQ(ParseRequest(input, cuts), ParseRequest(input)) << input;
+  }
+}
+
+TEST(RequestParserTest, DropsWhatBelongsToTheConnection) {
+  const ParsedMessage parsed = ParseRequest(
+      With("Connection: close, X-Mine, content-length\r\nX-Mine: 1\r\nKeep-Alive: 5\r\n"
+           "Proxy-Connection: x\r\nTE: trailers\r\nUpgrade: h2c\r\nX-Other: 2\r\n"
+           "Content-Length: 0\r\nTransfer_Encoding: chunked\r\nContent_Length: 5\r\n"));
+  EXPECT_EQ(parsed.state, ParseState::kDone);
+  EXPECT_THAT(parsed.fields, ElementsAre("X-Other: 2"));
+  EXPECT_FALSE(parsed.keep_alive);
+}
+
+TEST(RequestParserTest, KeepsOnlyTrailersWithoutAMeaning) {
+  const ParsedMessage parsed =
+      ParseRequest(Chunked("0\r\nHost: b\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"
+                           "Authorization: x\r\nX-Sum: 1\r\n\r\n"));
+  EXPECT_EQ(parsed.state, ParseState::kDone);
+  EXPECT_THAT(parsed.trailers, ElementsAre("X-Sum: 1"));
+  EXPECT_THAT(parsed.fields, IsEmpty());
+}
+
+TEST(RequestParserTest, FollowsTheRulesOfPersistence) {
+  EXPECT_TRUE(ParseRequest(Host("a")).keep_alive);
+  EXPECT_FALSE(ParseRequest(With("Connection: foo, CLOSE\r\n")).keep_alive);
+  EXPECT_FALSE(ParseRequest("GET / HTTP/1.0\r\n\r\n").keep_alive);
+  EXPECT_TRUE(ParseRequest("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").keep_alive);
+}
+
+TEST(RequestParserTest, TakesTheAbsoluteFormApart) {
+  EXPECT_EQ(ParseRequest(Line("GET http://A/x?y HTTP/1.1")).start, "GET /x?y a");
+  EXPECT_EQ(ParseRequest(Line("GET HTTP://a HTTP/1.1")).start, "GET / a");
+  EXPECT_EQ(ParseRequest("GET http://a:81/x HTTP/1.0\r\n\r\n").start, "GET /x a:81");
+}
+
+TEST(RequestParserTest, BoundsTheHead) {
+  HeadLimits limits;
+  limits.bytes_max = 1000;
+  limits.fields_max = 5;
+  const std::string long_line = With(absl::StrCat("A: ", std::string(1000, 'x'), "\r\n"));
+  EXPECT_EQ(ParseRequest(long_line, {}, limits).reason, Reason::kHeadTooLarge);
+  // Also without any line end.
+  EXPECT_EQ(ParseRequest(std::string(1001, 'x'), {}, limits).reason, Reason::kHeadTooLarge);
+  EXPECT_EQ(ParseRequest(With("A: 1\r\nA: 2\r\nA: 3\r\nA: 4\r\nA: 5\r\n"), {}, limits).reason,
+            Reason::kTooManyFields);
+  EXPECT_EQ(ParseRequest(With("A: 1\r\nA: 2\r\nA: 3\r\nA: 4\r\n"), {}, limits).state,
+            ParseState::kDone);
+}
+
+TEST(RequestParserTest, BoundsTrailers) {
+  std::string body = "0\r\n";
+  for (int i = 0; i < 33; ++i) absl::StrAppend(&body, "T: x\r\n");
+  EXPECT_EQ(ParseRequest(Chunked(body)).reason, Reason::kTooManyFields);
+  EXPECT_EQ(ParseRequest(Chunked(absl::StrCat("0\r\nT: ", std::string(40'000, 'x')))).reason,
+            Reason::kHeadTooLarge);
+}
+
+}  // namespace
+}  // namespace pointsman::gateway

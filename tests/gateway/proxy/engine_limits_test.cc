@@ -1,0 +1,391 @@
+// Bounds: time, memory, sizes, connections; and the end of the engine's life.
+
+#include <atomic>
+#include <future>
+#include <string>
+
+#include "tests/gateway/proxy/engine_fixture.h"
+
+namespace pointsman::gateway {
+namespace {
+
+using EngineLimitsTest = EngineFixture;
+
+constexpr absl::string_view kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+// Takes requests and never answers.
+ScriptedUpstream::Script Silent() {
+  return [](Peer& peer, int) {
+    std::string all;
+    peer.ReadToEnd(&all);
+  };
+}
+
+TEST_F(EngineLimitsTest, NoFirstByteIs504) {
+  policy.first_byte_timeout = absl::Milliseconds(50);
+  policy.max_retries = 0;
+  ScriptedUpstream upstream(Silent());
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write(kGet);
+  const TestMessage answer = client.ReadMessage();
+  EXPECT_EQ(answer.status(), 504);
+  EXPECT_EQ(answer.Field("x-pointsman-reason"), "upstream_timeout");
+  EXPECT_EQ(Totals(upstream.port()).timeouts, 1u);
+}
+
+TEST_F(EngineLimitsTest, ASilentEndpointsRequestsAreTriedElsewhere) {
+  policy.per_try_timeout = absl::Milliseconds(50);
+  ScriptedUpstream silent(Silent());
+  ScriptedUpstream good(Answering([](const TestMessage&) { return Ok("good"); }));
+  Publish({silent.port(), good.port()});
+  for (int i = 0; i < 8; ++i) {
+    Peer client = Client();
+    client.Write(kGet);
+    ASSERT_EQ(client.ReadMessage().body, "good");
+  }
+}
+
+TEST_F(EngineLimitsTest, TheWholeRequestHasAnEnd) {
+  policy.request_timeout = absl::Milliseconds(50);
+  ScriptedUpstream upstream(Silent());
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write(kGet);
+  EXPECT_EQ(client.ReadMessage().Field("x-pointsman-reason"), "request_timeout");
+}
+
+TEST_F(EngineLimitsTest, AStalledAnswerIsCut) {
+  policy.idle_timeout = absl::Milliseconds(50);
+  ScriptedUpstream upstream([](Peer& peer, int) {
+    peer.ReadMessage();
+    peer.Write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    std::string all;
+    peer.ReadToEnd(&all);
+  });
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write(kGet);
+  const TestMessage answer = client.ReadMessage();
+  EXPECT_EQ(answer.status(), 200);
+  EXPECT_FALSE(answer.complete);
+  EXPECT_EQ(ReasonCountOf(Reason::kIdleTimeout), 1u);
+}
+
+TEST_F(EngineLimitsTest, AStalledRequestBodyIs408) {
+  policy.idle_timeout = absl::Milliseconds(50);
+  ScriptedUpstream upstream(Silent());
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+  EXPECT_EQ(client.ReadMessage().Field("x-pointsman-reason"), "body_timeout");
+  EXPECT_TRUE(client.Closed());
+}
+
+TEST_F(EngineLimitsTest, ASlowHeadIs408AndAnIdleConnectionJustCloses) {
+  limits.client_head_timeout = absl::Milliseconds(50);
+  limits.client_idle_timeout = absl::Milliseconds(50);
+  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
+  Publish({upstream.port()});
+  Peer slow = Client();
+  slow.Write("GET / HTTP/1.1\r\nHo");
+  EXPECT_EQ(slow.ReadMessage().Field("x-pointsman-reason"), "head_timeout");
+  Peer mute = Client();
+  EXPECT_TRUE(mute.Closed());
+  Peer idle = Client();
+  idle.Write(kGet);
+  EXPECT_EQ(idle.ReadMessage().status(), 200);
+  EXPECT_TRUE(idle.Closed());
+}
+
+TEST_F(EngineLimitsTest, RefusesBodiesThatAreTooLarge) {
+  policy.max_request_body_bytes = 10;
+  ScriptedUpstream upstream(Silent());
+  Publish({upstream.port()});
+  Peer announced = Client();
+  announced.Write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n");
+  EXPECT_EQ(announced.ReadMessage().status(), 413);
+  EXPECT_EQ(upstream.connections(), 0);
+  Peer chunked = Client();
+  chunked.Write(
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n6\r\nabcdef");
+  EXPECT_EQ(chunked.ReadMessage().status(), 413);
+}
+
+TEST_F(EngineLimitsTest, RefusesHeadsThatAreTooLarge) {
+  Publish({});
+  Peer client = Client();
+  client.Write(absl::StrCat("GET / HTTP/1.1\r\nHost: a\r\nA: ", std::string(40'000, 'x')));
+  EXPECT_EQ(client.ReadMessage().Field("x-pointsman-reason"), "head_too_large");
+  EXPECT_TRUE(client.Closed());
+}
+
+TEST_F(EngineLimitsTest, BadInputReachesNoUpstream) {
+  ScriptedUpstream upstream(Silent());
+  Publish({upstream.port()});
+  for (absl::string_view bad :
+       {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n"}) {
+    Peer client = Client();
+    client.Write(absl::StrCat(bad, kGet));
+    const TestMessage answer = client.ReadMessage();
+    EXPECT_EQ(answer.status(), 400) << bad;
+    EXPECT_TRUE(client.Closed()) << bad;
+  }
+  EXPECT_EQ(upstream.connections(), 0);
+}
+
+TEST_F(EngineLimitsTest, ABadChunkLaterEndsBothSides) {
+  std::promise<std::string> seen;
+  ScriptedUpstream upstream([&](Peer& peer, int) {
+    std::string all;
+    peer.ReadToEnd(&all);
+    seen.set_value(all);
+  });
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write(
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n-1\r\n");
+  EXPECT_EQ(client.ReadMessage().Field("x-pointsman-reason"), "bad_chunk");
+  const std::string all = seen.get_future().get();
+  EXPECT_EQ(all.find("0\r\n\r\n"), std::string::npos) << "the body must not look complete: " << all;
+}
+
+TEST_F(EngineLimitsTest, AnswersExpectItself) {
+  TestMessage seen;
+  ScriptedUpstream upstream(Answering([&](const TestMessage& request) {
+    seen = request;
+    return Ok(request.body);
+  }));
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(client.ReadMessage().status(), 100);
+  client.Write("abc");
+  EXPECT_EQ(client.ReadMessage().body, "abc");
+  EXPECT_FALSE(seen.Has("expect"));
+  client.Write("GET / HTTP/1.1\r\nHost: a\r\nExpect: y 100-continue\r\n\r\n");
+  EXPECT_EQ(client.ReadMessage().status(), 417);
+}
+
+TEST_F(EngineLimitsTest, AnEarlyAnswerWithAnUnreadBodyClosesAndIsStillRead) {
+  ScriptedUpstream upstream([](Peer& peer, int) {
+    peer.ReadHead();
+    peer.Write("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
+    std::string all;
+    peer.ReadToEnd(&all);
+  });
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write(absl::StrCat("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n",
+                            std::string(100'000, 'x')));
+  const TestMessage answer = client.ReadMessage();
+  EXPECT_EQ(answer.status(), 403);
+  EXPECT_EQ(answer.Field("connection"), "close");
+  client.Write(kGet);  // Must not be taken for a request.
+  EXPECT_TRUE(client.Closed());
+  EXPECT_EQ(engine().Stats().requests, 1u);
+}
+
+// However large the body and however slow its reader: what waits in the gateway is bounded.
+TEST_F(EngineLimitsTest, ASlowReaderHoldsBackTheUpstream) {
+  constexpr size_t kBody = 64 << 20;
+  ScriptedUpstream upstream([&](Peer& peer, int) {
+    peer.ReadMessage();
+    peer.Write(absl::StrCat("HTTP/1.1 200 OK\r\nContent-Length: ", kBody, "\r\n\r\n"));
+    const std::string block(1 << 16, 'x');
+    for (size_t sent = 0; sent < kBody; sent += block.size()) {
+      if (!peer.Write(block)) return;
+    }
+  });
+  Publish({upstream.port()});
+  Peer client = Client(/*receive_buffer=*/16 << 10);
+  client.Write(kGet);
+  std::string body;
+  ASSERT_TRUE(client.ReadHead().complete);
+  ASSERT_TRUE(client.ReadExact(kBody, &body));
+  EXPECT_TRUE(body == std::string(kBody, 'x'));
+  EXPECT_TRUE(WaitFor([&] { return engine().Stats().buffer_bytes == 0; }));
+  EXPECT_LE(engine().Stats().buffer_bytes_peak, 256u << 10);
+}
+
+TEST_F(EngineLimitsTest, ASlowUpstreamHoldsBackTheClient) {
+  constexpr size_t kBody = 32 << 20;
+  ScriptedUpstream upstream([&](Peer& peer, int) {
+    const int small = 16 << 10;
+    setsockopt(peer.fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    std::string body;
+    peer.ReadHead();
+    peer.ReadExact(kBody, &body);
+    peer.Write(Ok(absl::StrCat(body.size())));
+  });
+  Publish({upstream.port()});
+  Peer client = Client();
+  ASSERT_TRUE(client.Write(
+      absl::StrCat("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ", kBody, "\r\n\r\n")));
+  ASSERT_TRUE(client.Write(std::string(kBody, 'x')));
+  EXPECT_EQ(client.ReadMessage().body, absl::StrCat(kBody));
+  // The window, the replay buffer and what is under way.
+  EXPECT_LE(engine().Stats().buffer_bytes_peak, 512u << 10);
+}
+
+TEST_F(EngineLimitsTest, LargeBodiesPassBothWays) {
+  ScriptedUpstream upstream(Answering([](const TestMessage& request) { return Ok(request.body); }));
+  Publish({upstream.port()});
+  std::string body(8 << 20, '\0');
+  for (size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>(i * 2654435761u >> 13);
+  Peer client = Client();
+  std::thread writer([&] {
+    client.Write(
+        absl::StrCat("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ", body.size(), "\r\n\r\n"));
+    client.Write(body);
+  });
+  const TestMessage answer = client.ReadMessage();
+  writer.join();
+  EXPECT_TRUE(answer.body == body);
+}
+
+TEST_F(EngineLimitsTest, ShedsConnectionsBeyondTheLimit) {
+  limits.connections_max = 2;
+  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
+  Publish({upstream.port()});
+  Peer first = Client();
+  Peer second = Client();
+  first.Write(kGet);
+  second.Write(kGet);
+  ASSERT_EQ(first.ReadMessage().status(), 200);
+  ASSERT_EQ(second.ReadMessage().status(), 200);
+  Peer third = Client();
+  EXPECT_EQ(third.ReadMessage().Field("x-pointsman-reason"), "too_many_connections");
+  EXPECT_EQ(engine().Stats().shed_connections, 1u);
+  first.Close();
+  ASSERT_TRUE(WaitFor([&] { return engine().Stats().connections == 1; }));
+  Peer fourth = Client();
+  fourth.Write(kGet);
+  EXPECT_EQ(fourth.ReadMessage().status(), 200);
+}
+
+TEST_F(EngineLimitsTest, ShedsRequestsBeyondTheServicesLimit) {
+  policy.max_in_flight = 1;
+  std::promise<void> go;
+  auto ready = go.get_future().share();
+  ScriptedUpstream upstream([ready](Peer& peer, int) {
+    while (peer.ReadMessage().complete) {
+      ready.wait();
+      peer.Write(Ok("x"));
+    }
+  });
+  Publish({upstream.port()});
+  Peer first = Client();
+  first.Write(kGet);
+  ASSERT_TRUE(WaitFor([&] { return engine().Stats().requests_active == 1; }));
+  Peer second = Client();
+  second.Write(kGet);
+  EXPECT_EQ(second.ReadMessage().Field("x-pointsman-reason"), "too_many_requests");
+  go.set_value();
+  EXPECT_EQ(first.ReadMessage().status(), 200);
+}
+
+TEST_F(EngineLimitsTest, DrainEndsAfterTheCurrentAnswers) {
+  std::promise<void> go;
+  auto ready = go.get_future().share();
+  ScriptedUpstream upstream([ready](Peer& peer, int) {
+    while (peer.ReadMessage().complete) {
+      ready.wait();
+      peer.Write(Ok("x"));
+    }
+  });
+  Publish({upstream.port()});
+  Peer idle = Client();
+  Peer busy = Client();
+  busy.Write(kGet);
+  ASSERT_TRUE(WaitFor([&] { return engine().Stats().requests_active == 1; }));
+  std::thread drain([&] { engine().Drain(absl::Seconds(10)); });
+  EXPECT_TRUE(idle.Closed());
+  go.set_value();
+  const TestMessage answer = busy.ReadMessage();
+  EXPECT_EQ(answer.status(), 200);
+  EXPECT_EQ(answer.Field("connection"), "close");
+  busy.Close();
+  drain.join();
+  EXPECT_EQ(engine().Stats().connections, 0u);
+}
+
+TEST_F(EngineLimitsTest, DrainHasADeadline) {
+  ScriptedUpstream upstream(Silent());
+  Publish({upstream.port()});
+  Peer busy = Client();
+  busy.Write(kGet);
+  ASSERT_TRUE(WaitFor([&] { return engine().Stats().requests_active == 1; }));
+  engine().Drain(absl::Milliseconds(20));
+  EXPECT_TRUE(busy.Closed());
+}
+
+TEST_F(EngineLimitsTest, ChangesTablesUnderLoadWithoutALoss) {
+  workers = 2;
+  ScriptedUpstream a(Answering([](const TestMessage&) { return Ok("a"); }));
+  ScriptedUpstream b(Answering([](const TestMessage&) { return Ok("b"); }));
+  Publish({a.port()});
+  std::atomic<bool> stop{false};
+  std::atomic<int> good{0};
+  std::atomic<int> bad{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back([&] {
+      Peer client = Client();
+      while (!stop.load()) {
+        client.Write(kGet);
+        (client.ReadMessage().status() == 200 ? good : bad).fetch_add(1);
+        if (bad.load() > 0) return;
+      }
+    });
+  }
+  for (int i = 0; i < 300; ++i) {
+    Publish(i % 3 == 0 ? std::vector<uint16_t>{a.port()}
+                       : (i % 3 == 1 ? std::vector<uint16_t>{b.port()}
+                                     : std::vector<uint16_t>{a.port(), b.port()}));
+  }
+  stop.store(true);
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(bad.load(), 0);
+  EXPECT_GT(good.load(), 0);
+  EXPECT_EQ(engine().FreeRetired(), 1u);
+}
+
+TEST_F(EngineLimitsTest, ServesHttp10ClientsByTheirRules) {
+  ScriptedUpstream upstream(Answering([](const TestMessage&) -> std::string {
+    return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+  }));
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  const TestMessage answer = client.ReadMessage();
+  EXPECT_FALSE(answer.Has("transfer-encoding"));
+  EXPECT_EQ(answer.Field("connection"), "close");
+  EXPECT_EQ(answer.body, "abc");
+}
+
+TEST_F(EngineLimitsTest, AHalfClosedClientGetsItsAnswer) {
+  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write(kGet);
+  client.ShutdownWrite();
+  EXPECT_EQ(client.ReadMessage().body, "x");
+  EXPECT_TRUE(client.Closed());
+}
+
+TEST_F(EngineLimitsTest, AClientThatGoesFreesItsTry) {
+  ScriptedUpstream upstream(Silent());
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write(kGet);
+  ASSERT_TRUE(WaitFor([&] { return Totals(upstream.port()).in_flight == 1; }));
+  client.Reset();
+  EXPECT_TRUE(WaitFor([&] { return Totals(upstream.port()).in_flight == 0; }));
+  EXPECT_EQ(ReasonCountOf(Reason::kClientGone), 1u);
+}
+
+}  // namespace
+}  // namespace pointsman::gateway
