@@ -360,7 +360,8 @@ uint64_t ControlLoop::PublishBuilt() {
   const uint64_t serial = built.table->serial;
   // Even without cells to retire: an adopted serial frees every earlier one.
   if (!built.retired.empty()) pending_retirements_.push_back({serial, std::move(built.retired)});
-  snapshot_dirty_ = true;
+  // Never an empty one over what a person may still need.
+  snapshot_dirty_ = state_->has_config();
   resolver_->SetNames(state_->Names());
   {
     common::MutexLock lock(mutex_);

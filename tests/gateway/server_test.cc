@@ -1,0 +1,134 @@
+// A whole gateway in this process: flags' rules, traffic, admin pages, drain.
+
+#include "gateway/server.h"
+
+#include <httplib.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <string>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "common/files.h"
+#include "gtest/gtest.h"
+#include "tests/gateway/control/temp_dir.h"
+
+namespace pointsman::gateway {
+namespace {
+
+constexpr char kStatic[] = R"(
+services:
+  - name: web
+    endpoints:
+      - {id: a, address: "127.0.0.1:1"}
+routes:
+  - {name: hello, hosts: [hello.test], direct_response: {status: 200, body: hello}}
+  - {name: web, hosts: [web.test], service: web}
+)";
+
+class ServerTest : public ::testing::Test {
+ protected:
+  ServerOptions Options() {
+    ServerOptions options;
+    options.listen = {"127.0.0.1:0"};
+    options.admin = "127.0.0.1:0";
+    options.id = "gw";
+    options.workers = 2;
+    options.ready_file = dir_.path() + "/ready";
+    options.static_file = dir_.path() + "/gateway.yaml";
+    options.drain_grace = absl::Seconds(1);
+    EXPECT_TRUE(common::WriteFileAtomically(options.static_file, kStatic).ok());
+    return options;
+  }
+  static std::string Get(const std::string& address, const std::string& path,
+                         const std::string& host) {
+    httplib::Client client("http://" + address);
+    const auto result = client.Get(path, httplib::Headers{{"Host", host}});
+    if (!result) return "failed";
+    return std::to_string(result->status) + " " + result->body;
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(ServerTest, ServesFromAFileAndShowsItself) {
+  auto server = Server::Start(Options());
+  ASSERT_TRUE(server.ok()) << server.status();
+  const std::string traffic = (*server)->listen_addresses().at(0);
+  const std::string admin = (*server)->admin_address();
+  EXPECT_EQ(Get(traffic, "/", "hello.test"), "200 hello");
+  EXPECT_EQ(Get(traffic, "/", "nobody.test").substr(0, 3), "404");
+  EXPECT_EQ(Get(traffic, "/", "web.test").substr(0, 1), "5") << "nobody listens on port 1";
+  EXPECT_EQ(Get(admin, "/readyz", "x").substr(0, 3), "200");
+  EXPECT_EQ(Get(admin, "/ready", "x"), "200 ready\n");
+  EXPECT_EQ(Get(admin, "/healthz", "x").substr(0, 3), "200");
+  EXPECT_NE(Get(admin, "/table", "x").find("\"connect_failures\": 1"), std::string::npos);
+  EXPECT_NE(Get(admin, "/metrics", "x").find("pointsman_gateway_requests_total 3\n"),
+            std::string::npos);
+  const auto ready = common::ReadFile(dir_.path() + "/ready", 4096);
+  ASSERT_TRUE(ready.ok());
+  EXPECT_NE(ready->find(traffic), std::string::npos);
+  EXPECT_NE(ready->find(admin), std::string::npos);
+}
+
+TEST_F(ServerTest, RefusesOpenAddressesWithoutCertificates) {
+  ServerOptions options = Options();
+  options.admin = "0.0.0.0:0";
+  EXPECT_EQ(Server::Start(options).status().code(), absl::StatusCode::kFailedPrecondition);
+  options = Options();
+  options.listen = {"0.0.0.0:0"};
+  EXPECT_EQ(Server::Start(options).status().code(), absl::StatusCode::kFailedPrecondition);
+  options.insecure = true;
+  EXPECT_TRUE(Server::Start(options).ok());
+}
+
+TEST_F(ServerTest, BadOptionsAreRefusedWithTheirName) {
+  ServerOptions options = Options();
+  options.id = "not a name";
+  EXPECT_EQ(Server::Start(options).status().code(), absl::StatusCode::kInvalidArgument);
+  options = Options();
+  options.controller = "127.0.0.1:1";
+  EXPECT_EQ(Server::Start(options).status().code(), absl::StatusCode::kInvalidArgument);
+  options = Options();
+  EXPECT_TRUE(common::WriteFileAtomically(options.static_file, "servces: []").ok());
+  const absl::Status status = Server::Start(options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(std::string(status.message()).find("services"), std::string::npos) << status;
+}
+
+TEST_F(ServerTest, SignalsReloadAndEnd) {
+  common::Signals signals;
+  ServerOptions options = Options();
+  auto server = Server::Start(options);
+  ASSERT_TRUE(server.ok()) << server.status();
+  std::thread runner([&] { (*server)->Run(signals); });
+  std::string changed = kStatic;
+  changed.replace(changed.find("body: hello"), 11, "body: again");
+  EXPECT_TRUE(common::WriteFileAtomically(options.static_file, changed).ok());
+  kill(getpid(), SIGHUP);
+  std::string answer;
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  do {
+    answer = Get((*server)->listen_addresses().at(0), "/", "hello.test");
+  } while (answer != "200 again" && absl::Now() < deadline);
+  EXPECT_EQ(answer, "200 again");
+  signals.RequestTermination();
+  runner.join();
+  EXPECT_EQ(Get((*server)->listen_addresses().at(0), "/", "hello.test"), "failed");
+  EXPECT_EQ(Get((*server)->admin_address(), "/ready", "x").substr(0, 3), "503");
+}
+
+TEST_F(ServerTest, StartsWithoutAControllerAndIsNotReady) {
+  ServerOptions options = Options();
+  options.static_file.clear();
+  options.controller = "127.0.0.1:1";
+  options.state_dir = dir_.path() + "/state";
+  auto server = Server::Start(options);
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_EQ(Get((*server)->admin_address(), "/readyz", "x").substr(0, 3), "503");
+  EXPECT_EQ(Get((*server)->listen_addresses().at(0), "/", "hello.test").substr(0, 3), "404");
+}
+
+}  // namespace
+}  // namespace pointsman::gateway

@@ -1,0 +1,35 @@
+#include "gateway/table_dump.h"
+
+#include <nlohmann/json.hpp>
+
+#include "gateway/core/table_state.h"
+#include "gtest/gtest.h"
+#include "tests/gateway/core/bundle_fixture.h"
+
+namespace pointsman::gateway {
+namespace {
+
+TEST(TableDumpTest, ShowsServicesEndpointsAndCounters) {
+  EndpointCells cells(1);
+  TableState state(cells, {});
+  v1::Bundle bundle;
+  *bundle.mutable_config() = MakeConfig(4, {"a", "b"});
+  *bundle.add_frames() = MakeSlice("a", 7, 2);
+  *bundle.add_frames() = MakeSlice("b", 8, 1500);
+  state.Apply(bundle, common::MonotonicTime::FromMicros(1));
+  const auto table = state.Build().table;
+  cells.worker(0).StartTry(table->services[0]->endpoints[1].cell);
+  auto json = nlohmann::json::parse(DumpTable(*table, cells, ""));
+  EXPECT_EQ(json["config"]["revision"], 4);
+  ASSERT_EQ(json["services"].size(), 2u);
+  EXPECT_EQ(json["services"][0]["endpoints"][1]["id"], "e2");
+  EXPECT_EQ(json["services"][0]["endpoints"][1]["in_flight"], 1);
+  EXPECT_EQ(json["services"][1]["endpoint_count"], 1500);
+  EXPECT_EQ(json["services"][1]["endpoints"].size(), 1000u) << "bounded";
+  json = nlohmann::json::parse(DumpTable(*table, cells, "b"));
+  ASSERT_EQ(json["services"].size(), 1u);
+  EXPECT_EQ(json["services"][0]["name"], "b");
+}
+
+}  // namespace
+}  // namespace pointsman::gateway
