@@ -20,10 +20,13 @@
 
 namespace pointsman::common {
 
-// Bytes of text, levels of nesting, and values (aliases counted each time they are used).
+// Bytes of text, levels of nesting, values (aliases counted each time they are used), and
+// characters that YAML gives a meaning in lists and maps (brackets, braces, commas, colons): the
+// parser keeps a token of a few hundred bytes for each of these.
 inline constexpr size_t kConfigTextBytesMax = 8 << 20;
 inline constexpr int kConfigDepthMax = 32;
-inline constexpr int kConfigValuesMax = 2'000'000;
+inline constexpr int kConfigValuesMax = 1'000'000;
+inline constexpr int kConfigPunctuationMax = 1'000'000;
 
 // Parses, normalises and validates: what Apply and files at start use. InvalidArgument with every
 // problem (at most kConfigProblemsMax), each with its line. `source` is shown as the file's name.

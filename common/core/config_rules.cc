@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/core/address.h"
 #include "common/core/config_validate.h"
+#include "common/core/proto_time.h"
 
 namespace pointsman::common {
 namespace {
@@ -21,10 +22,6 @@ std::string Shown(absl::string_view text) {
 }
 
 }  // namespace
-
-absl::Duration ToDuration(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
-}
 
 std::string RulePath::Text() const {
   if (parent_ == nullptr) return "";
@@ -43,7 +40,7 @@ void Rules::DurationIn(const RulePath& path, bool present, const google::protobu
                        Range<absl::Duration> range) {
   if (!present) return;
   const bool well_formed = value.nanos() > -1'000'000'000 && value.nanos() < 1'000'000'000;
-  const absl::Duration duration = ToDuration(value);
+  const absl::Duration duration = FromProto(value);
   if (well_formed && duration >= range.min && duration <= range.max) return;
   Broken(config_code::kRange, path,
          absl::StrCat(absl::FormatDuration(duration), " is out of range: ",

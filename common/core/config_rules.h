@@ -15,8 +15,6 @@
 
 namespace pointsman::common {
 
-absl::Duration ToDuration(const google::protobuf::Duration& duration);
-
 // Where a rule is looked at: "services[0].checks[1]". Cheap to pass on; makes text only when a
 // problem is noted.
 class RulePath {

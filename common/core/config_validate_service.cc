@@ -14,6 +14,7 @@
 #include "common/core/config_rules.h"
 #include "common/core/config_validate.h"
 #include "common/core/names.h"
+#include "common/core/proto_time.h"
 
 namespace pointsman::common {
 namespace {
@@ -114,11 +115,11 @@ void CheckTiming(const v1::HealthCheck& check, const RulePath& path, Rules* rule
   rules->DurationIn(path.Field("interval"), check.has_interval(), check.interval(),
                     {Milliseconds(100), Minutes(10)});
   const absl::Duration interval =
-      check.has_interval() ? ToDuration(check.interval()) : kDefaultInterval;
+      check.has_interval() ? FromProto(check.interval()) : kDefaultInterval;
   rules->DurationIn(path.Field("timeout"), check.has_timeout(), check.timeout(),
                     {Milliseconds(10), std::min(Seconds(60), interval)});
   const absl::Duration timeout =
-      check.has_timeout() ? ToDuration(check.timeout()) : std::min(kDefaultTimeout, interval);
+      check.has_timeout() ? FromProto(check.timeout()) : std::min(kDefaultTimeout, interval);
   rules->DurationIn(path.Field("transition_interval"), check.has_transition_interval(),
                     check.transition_interval(), {Milliseconds(50), interval});
   rules->DurationIn(path.Field("degraded_after"), check.has_degraded_after(),
@@ -224,7 +225,7 @@ void CheckTimeoutsAndRetries(const v1::Service& service, const RulePath& path, R
   const RulePath retries_path = path.Field("retries");
   rules->CountIn(retries_path.Field("max_retries"), retries.max_retries(), {0, 5});
   const absl::Duration first_byte =
-      timeouts.has_first_byte() ? ToDuration(timeouts.first_byte()) : kDefaultFirstByte;
+      timeouts.has_first_byte() ? FromProto(timeouts.first_byte()) : kDefaultFirstByte;
   rules->DurationIn(retries_path.Field("per_try_timeout"), retries.has_per_try_timeout(),
                     retries.per_try_timeout(), {Milliseconds(1), first_byte});
   rules->NumberIn(retries_path.Field("budget_ratio"), retries.budget_ratio(), {0, 1});

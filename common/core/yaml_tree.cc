@@ -167,7 +167,9 @@ ConfigProblems CheckText(absl::string_view text) {
                       absl::StrCat("the text has ", text.size(), " bytes, at most ",
                                    kConfigTextBytesMax, " are allowed"))};
   }
+  constexpr absl::string_view kPunctuation = "[]{},:";
   int line = 1;
+  int punctuation = 0;
   for (absl::string_view rest = text; !rest.empty();) {
     const size_t length = Utf8SequenceLength(rest);
     if (length == 0 || rest[0] == '\0') {
@@ -177,7 +179,13 @@ ConfigProblems CheckText(absl::string_view text) {
       return {problem};
     }
     if (rest[0] == '\n') ++line;
+    if (kPunctuation.find(rest[0]) != absl::string_view::npos) ++punctuation;
     rest.remove_prefix(length);
+  }
+  if (punctuation > kConfigPunctuationMax) {
+    return {WholeText(config_code::kTooLarge,
+                      absl::StrCat(punctuation, " brackets, braces, commas and colons, at most ",
+                                   kConfigPunctuationMax, " are allowed"))};
   }
   return {};
 }

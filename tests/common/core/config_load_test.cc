@@ -145,6 +145,7 @@ TEST(ConfigLoadTest, EachMistakeHasItsCode) {
       {std::string("services: []\0", 13), "CONFIG_ENCODING"},
       {std::string("\xff\xfes\0e\0", 6), "CONFIG_ENCODING"},
       {std::string(9 << 20, ' '), "CONFIG_TOO_LARGE"},
+      {std::string(2 << 20, '['), "CONFIG_TOO_LARGE"},
       {"services: []\n---\nservices: []\n", "CONFIG_SEVERAL_DOCUMENTS"},
       {"services: []\nservices: []\n", "CONFIG_DUPLICATE"},
       {"services:\n- {name: web, weights: {minFactor: 1, min_factor: 1}}", "no error"},
