@@ -22,6 +22,19 @@ constexpr absl::Duration kRestartPeriod = absl::Milliseconds(250);
 constexpr absl::Duration kMetricsLead = absl::Milliseconds(100);
 constexpr uint64_t kReservedIds = 1000;
 
+const char* ShortName(v1::CheckStatus status) {
+  switch (status) {
+    case v1::CHECK_STATUS_PASSING:
+      return "passing";
+    case v1::CHECK_STATUS_DEGRADED:
+      return "degraded";
+    case v1::CHECK_STATUS_FAILING:
+      return "failing";
+    default:
+      return "open";
+  }
+}
+
 }  // namespace
 
 AgentCore::AgentCore(Options options, AgentConfig config, std::optional<SavedState> saved,
@@ -221,9 +234,8 @@ void AgentCore::On(const ProbeDoneInput& input, MonotonicTime now, absl::BitGenR
       report_now_ = persist_now_ = true;
       out.events.push_back(
           {"check.status", absl::StrCat(slot.name(), "/", check.spec.name),
-           absl::StrCat(v1::CheckStatus_Name(before), " -> ",
-                        v1::CheckStatus_Name(check.machine.status()), " ",
-                        v1::CheckFailure_Name(input.run.failure), " ", input.run.detail)});
+           absl::StrCat(ShortName(before), " to ", ShortName(check.machine.status()),
+                        input.run.passed() ? "" : ": ", ShownText(input.run.detail, 127))});
       return;
     }
   }
@@ -234,13 +246,16 @@ void AgentCore::On(const MetricsDoneInput& input, MonotonicTime, absl::BitGenRef
   for (InstanceSlot& slot : instances_) {
     if (input.token == 0 || slot.metrics_token != input.token) continue;
     slot.metrics_token = 0;
+    const bool was_bad = std::exchange(slot.metrics_bad, !input.metrics.ok());
     if (input.metrics.ok()) {
       slot.metrics.Take(*input.metrics);
+      if (was_bad) out.events.push_back({"metrics.accepted", slot.name(), ""});
       return;
     }
     ++counters_.metrics_refused;
-    out.events.push_back(
-        {"metrics.refused", slot.name(), std::string(input.metrics.status().message())});
+    if (was_bad) return;
+    out.events.push_back({"metrics.refused", slot.name(),
+                          ShownText(std::string(input.metrics.status().message()), 255)});
     return;
   }
 }

@@ -156,6 +156,7 @@ class AgentCore {
     CpuMeter cpu;
     MetricsWindow metrics;
     uint64_t metrics_token = 0;
+    bool metrics_bad = false;  // The last answer was refused.
     ProcessInput::Sight sight = ProcessInput::Sight::kUnknown;
     int64_t pid = 0;
     common::MonotonicTime gone_at;

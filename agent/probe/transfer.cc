@@ -111,6 +111,15 @@ absl::Status Transfer::AddHeader(absl::string_view name, absl::string_view value
   return absl::OkStatus();
 }
 
+absl::Status Transfer::ConnectTo(const std::string& authority) {
+  // Whatever host and port the URL names.
+  connect_to_ = curl_slist_append(nullptr, absl::StrCat("::", authority).c_str());
+  if (connect_to_ == nullptr || !Set(easy_, CURLOPT_CONNECT_TO, connect_to_)) {
+    return absl::InternalError("libcurl refuses the address");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Transfer::SetUpHttp(const ProbeEffect& probe) {
   const v1::HttpCheck& http = probe.what->http();
   PM_ASSIGN_OR_RETURN(const common::Address target, Target(probe.address, http.port()));
@@ -118,11 +127,19 @@ absl::Status Transfer::SetUpHttp(const ProbeEffect& probe) {
   if (path[0] != '/' || HasControl(path) || absl::StrContains(path, " ")) {
     return absl::InvalidArgumentError("path: must begin with '/' and have no blank");
   }
+  if (absl::StrContains(http.host(), "/") || absl::StrContains(http.host(), "@")) {
+    return absl::InvalidArgumentError("host: must be a name, with or without a port");
+  }
   for (const auto& [name, value] : http.headers()) PM_RETURN_IF_ERROR(AddHeader(name, value));
   if (!http.host().empty()) PM_RETURN_IF_ERROR(AddHeader("Host", http.host()));
   PM_RETURN_IF_ERROR(AddHeader("User-Agent", "pointsman-agent"));
-  const std::string url =
-      absl::StrCat(http.tls() ? "https://" : "http://", Aim(easy_, target), path);
+  std::string authority = Aim(easy_, target);
+  if (http.tls() && !http.host().empty()) {
+    // The name that the certificate must have, whatever the address is.
+    PM_RETURN_IF_ERROR(ConnectTo(authority));
+    authority = http.host();
+  }
+  const std::string url = absl::StrCat(http.tls() ? "https://" : "http://", authority, path);
   bool ok = Set(easy_, CURLOPT_URL, url.c_str()) && Set(easy_, CURLOPT_PATH_AS_IS, 1L) &&
             Set(easy_, CURLOPT_HTTPHEADER, headers_) &&
             Set(easy_, CURLOPT_HEADERFUNCTION, &Transfer::OnHeader) &&

@@ -23,7 +23,10 @@ class Transfer {
 
   // Takes an easy handle, reset.
   Transfer(CURL* easy, Kind kind, uint64_t token) : easy_(easy), kind_(kind), token_(token) {}
-  ~Transfer() { curl_slist_free_all(headers_); }
+  ~Transfer() {
+    curl_slist_free_all(headers_);
+    curl_slist_free_all(connect_to_);
+  }
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
@@ -55,6 +58,8 @@ class Transfer {
   absl::Status SetUpCommon(absl::Duration timeout, common::MonotonicTime now);
   absl::Status SetUpHttp(const ProbeEffect& probe);
   absl::Status SetUpTcp(const ProbeEffect& probe);
+  // Sends the connection to `authority`, whatever the URL names.
+  absl::Status ConnectTo(const std::string& authority);
   absl::Status AddHeader(absl::string_view name, absl::string_view value);
   v1::CheckFailure FailureOf(CURLcode code) const;
 
@@ -65,6 +70,7 @@ class Transfer {
   common::MonotonicTime deadline_;
   std::shared_ptr<const v1::HealthCheck> what_;
   curl_slist* headers_ = nullptr;
+  curl_slist* connect_to_ = nullptr;
   HttpAnswer answer_;
   bool body_full_ = false;
   char error_[CURL_ERROR_SIZE] = {};

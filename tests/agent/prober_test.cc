@@ -333,14 +333,20 @@ class TlsContext {
     SSL* ssl = SSL_new(context_);
     SSL_set_fd(ssl, fd);
     char buffer[1024];
-    if (SSL_accept(ssl) == 1 && SSL_read(ssl, buffer, sizeof(buffer)) > 0) {
+    const bool accepted = SSL_accept(ssl) == 1;
+    const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    server_name_ = name == nullptr ? "" : name;
+    if (accepted && SSL_read(ssl, buffer, sizeof(buffer)) > 0) {
       SSL_write(ssl, answer.data(), static_cast<int>(answer.size()));
       SSL_shutdown(ssl);
     }
     SSL_free(ssl);
   }
+  // What the last client asked for. Read when its transfer has ended.
+  const std::string& server_name() const { return server_name_; }
 
  private:
+  std::string server_name_;
   SSL_CTX* context_;
 };
 
@@ -354,6 +360,20 @@ TEST_F(ProberTest, CertificatesAreVerifiedUnlessToldOtherwise) {
   check.mutable_http()->set_tls_insecure(true);
   const RunResult insecure = Probe(server.address(), check);
   EXPECT_TRUE(insecure.passed()) << insecure.detail;
+}
+
+TEST_F(ProberTest, TlsAsksForTheHostThatTheCheckNames) {
+  TlsContext tls;
+  ScriptedServer server([&tls](ScriptedServer&, int fd) { tls.Serve(fd, Ok("fine")); });
+  v1::HealthCheck check = Http();
+  check.mutable_http()->set_tls(true);
+  check.mutable_http()->set_tls_insecure(true);
+  check.mutable_http()->set_host("web.example.org:8443");
+  const RunResult run = Probe(server.address(), check);
+  EXPECT_TRUE(run.passed()) << run.detail;
+  EXPECT_EQ(tls.server_name(), "web.example.org");
+  check.mutable_http()->set_host("user@web.example.org");
+  EXPECT_EQ(Probe(server.address(), check).failure, v1::CHECK_FAILURE_PROTOCOL);
 }
 
 TEST_F(ProberTest, TlsToAPlainServerIsATlsFailure) {
