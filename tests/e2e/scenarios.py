@@ -1,0 +1,252 @@
+"""The scenarios. Each takes a World that has not begun and returns what it saw, in words."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from world import BACKENDS, CONFIG, REQUESTS, TableWatch, check, wait_until
+
+VICTIM = BACKENDS[0]
+OTHERS = BACKENDS[1:]
+
+
+def _requests_after(world, load, backend, count=20):
+    """Until `backend` has answered `count` requests from now on."""
+    since = load.latest()['now']
+    wait_until(lambda: sum(one['backends'].get(backend, {}).get('ok', 0)
+                           for one in load.intervals(since)) >= count,
+               30, f'{backend} to answer {count} requests')
+
+
+def backend_sigkill(world):
+    """A backend dies: traffic leaves it, its agent starts it again, traffic returns."""
+    world.begin()
+    load = world.load()
+    _requests_after(world, load, VICTIM)
+    pid = world.backend_pid(VICTIM)
+    world.processes[VICTIM].kill()
+    killed = load.latest()['now']
+    wait_until(lambda: world.backend_pid(VICTIM) != pid, 30, 'the agent to start the backend again')
+    world.wait_verdict([VICTIM], 'HEALTHY')
+    _requests_after(world, load, VICTIM)
+    load.wait_for_requests(REQUESTS)
+    world.finish(load)
+    restarts = world.endpoints()[VICTIM].get('restarts')
+    check(int(restarts) == 1, f'restarts reported: {restarts}')
+    return f'killed at {killed:.3f}, restarted once by its agent, back in traffic'
+
+
+def backend_sigstop(world):
+    """A backend accepts and never answers: tries time out and go elsewhere, then it is left."""
+    world.begin(restart=False)
+    load = world.load()
+    _requests_after(world, load, VICTIM)
+    world.processes[VICTIM].signal(signal.SIGSTOP)
+    world.wait_verdict([VICTIM], 'UNHEALTHY')
+    load.wait_for_requests(REQUESTS)
+    world.processes[VICTIM].signal(signal.SIGCONT)
+    world.wait_verdict([VICTIM], 'HEALTHY')
+    _requests_after(world, load, VICTIM)
+    summary = world.finish(load)
+    return f"stopped and continued; the longest request took {summary['max_ms']:.0f} ms"
+
+
+def agent_sigkill(world):
+    """An agent dies: its service lives on and keeps its traffic; the agent returns."""
+    world.begin()
+    load = world.load()
+    agent = 'agent-' + VICTIM
+    world.processes[agent].kill()
+
+    def silent():
+        agents = {one['name']: one for one in world.listed('agents')}
+        return not agents.get('agents/' + agent, {}).get('connected', False)
+    wait_until(silent, 30, 'the controller to see that the agent is gone')
+    check(world.processes[VICTIM].alive(), 'the backend died with its agent')
+    # Longer than silent_after (2 s): the silence itself has become evidence by then.
+    load.wait_for_requests(4 * REQUESTS)
+    check(world.endpoints()[VICTIM].get('routable'), 'silence alone took the endpoint away')
+    _requests_after(world, load, VICTIM)
+    world.start_agent(VICTIM)
+    wait_until(lambda: not silent(), 30, 'the agent to be connected again')
+    world.wait_verdict([VICTIM], 'HEALTHY')
+    load.wait_for_requests(REQUESTS)
+    world.finish(load)
+    return 'service kept its traffic without its agent'
+
+
+def _all_connected(world):
+    agents = world.listed('agents')
+    return len(agents) == len(BACKENDS) and all(one.get('connected') for one in agents)
+
+
+def controller_sigkill(world):
+    """The controller dies after a backend came back: traffic goes on and no weight jumps.
+
+    The controller saves its weights every 10 s. A backend is killed just before that, so that what
+    is saved is its weight in slow start, while the gateway holds its full one by the time the
+    controller dies: the newer table must win.
+    """
+    world.config(CONFIG.replace('slow_start: 1s', 'slow_start: 4s'))
+    world.begin()
+    load = world.load()
+    watch = TableWatch(world.processes['gateway'].ready['admin'])
+    wait_until(lambda: VICTIM in watch.latest(), 20, 'the table to be read')
+    wait_until(lambda: _uptime(world) > 8.3, 20, 'the controller to come close to saving')
+    world.processes[VICTIM].kill()
+    wait_until(lambda: not watch.latest()[VICTIM][0], 20, 'the table to leave the backend out')
+    wait_until(lambda: watch.latest()[VICTIM][0], 20, 'the table to take the backend in')
+    wait_until(lambda: _near_others(watch.latest(), VICTIM), 40, 'slow start to end')
+    killed = time.monotonic()
+    before = watch.latest()
+    world.processes['controller'].kill()
+    load.wait_for_requests(2 * REQUESTS)
+    world.start_controller()
+    wait_until(lambda: _all_connected(world), 30, 'all agents to be connected again')
+    world.wait_verdict(BACKENDS, 'HEALTHY')
+    world.wait_routable()
+    load.wait_for_requests(2 * REQUESTS)
+    world.finish(load)
+    watch.stop()
+    jumps = _jumps([before] + [table for at, table in watch.changes() if at > killed])
+    check(not jumps, f'weights of the gateway jumped: {jumps}')
+    return f'{len(watch.changes())} tables, none with a jump'
+
+
+def _uptime(world):
+    return float(json.loads(world.cli('status', '-o', 'json'))['uptime'].rstrip('s'))
+
+
+def _near_others(table, name):
+    weights = sorted(weight for other, (_, weight) in table.items() if other != name)
+    return table[name][1] >= 0.85 * weights[len(weights) // 2]
+
+
+def _jumps(tables):
+    """(endpoint, before, after) of each change of weight beyond one bounded step: x0.5 to x1.25."""
+    found = []
+    for old, new in zip(tables, tables[1:]):
+        for name in old.keys() | new.keys():
+            before, after = old.get(name, (False, 0))[1], new.get(name, (False, 0))[1]
+            if not 0.49 * before <= after <= 1.26 * before:
+                found.append((name, before, after))
+    return found
+
+
+def controller_database_deleted(world):
+    """The controller dies and its database with it: gateways are not stranded by a new store."""
+    world.begin()
+    load = world.load()
+    store = json.loads(world.cli('status', '-o', 'json'))
+    world.processes['controller'].kill()
+    shutil.rmtree(world.path('controller'))
+    load.wait_for_requests(REQUESTS)
+    world.start_controller()
+    wait_until(lambda: _all_connected(world), 30, 'all agents to be connected again')
+    world.wait_verdict(BACKENDS, 'HEALTHY')
+    world.wait_routable()
+    # The gateway takes changes from the new store: a drained endpoint gets nothing more.
+    world.cli('drain', f'web/{VICTIM}')
+    _no_requests(load, VICTIM)
+    load.wait_for_requests(REQUESTS)
+    world.finish(load)
+    after = json.loads(world.cli('status', '-o', 'json'))
+    check(after['store_id'] != store['store_id'], 'the store kept its identity')
+    check(int(after['epoch']) > int(store['epoch']),
+          f"epoch {after['epoch']} after {store['epoch']}")
+    return f"store {store['store_id']} became {after['store_id']}, epoch {after['epoch']}"
+
+
+def _no_requests(load, backend):
+    """Until two whole intervals passed in which `backend` answered nothing."""
+    def quiet():
+        last = load.intervals(load.latest()['now'] - 1.0)[-2:]
+        return len(last) == 2 and all(backend not in one['backends'] for one in last)
+    wait_until(quiet, 30, f'{backend} to get no more requests')
+
+
+def gateway_restart_without_controller(world):
+    """No controller, and the gateway restarts: it serves the last good table from disk.
+
+    Requests that are refused while no gateway listens cannot be the gateway's to answer: each load
+    starts when the gateway says that it is ready, and the first ends before it goes down.
+    """
+    world.begin()
+    load = world.load()
+    wait_until(lambda: os.listdir(world.path('gateway')), 30, 'the gateway to save its table')
+    for name in OTHERS:
+        _requests_after(world, load, name)
+    world.processes['controller'].kill()
+    codes = []
+    for how in ('kill', 'stop'):
+        world.finish(load)
+        codes.append(getattr(world.processes['gateway'], how)())
+        world.start_gateway()
+        load = world.load()
+        for name in BACKENDS:
+            _requests_after(world, load, name)
+    world.finish(load)
+    check(codes[1] == 0, f'exit code {codes[1]} of the gateway after SIGTERM')
+    return 'after SIGKILL and after SIGTERM it served all five backends from its snapshot'
+
+
+def store_failing(world):
+    """Every write of the store fails: verdicts still reach gateways, configuration is refused."""
+    fault = world.path('fault')
+    world.begin(controller_options=['--store-fault-file', fault])
+    load = world.load()
+    with open(fault, 'w', encoding='utf-8'):
+        pass
+    refused = subprocess.run(
+        [world.program('pointsman'), '--controller', world.controller_address(), 'drain',
+         f'web/{OTHERS[0]}'], capture_output=True, text=True, timeout=30, check=False)
+    check(refused.returncode != 0, 'a drain was accepted by a store that does not take writes')
+    pid = world.backend_pid(VICTIM)
+    world.processes[VICTIM].kill()
+    wait_until(lambda: world.backend_pid(VICTIM) != pid, 30, 'the agent to start the backend again')
+    world.wait_verdict([VICTIM], 'HEALTHY')
+    _requests_after(world, load, VICTIM)
+    os.unlink(fault)
+    world.cli('drain', f'web/{OTHERS[0]}')
+    _no_requests(load, OTHERS[0])
+    world.finish(load)
+    return f'drain refused while it failed ("{refused.stderr.strip()[:100]}"), taken afterwards'
+
+
+def table_update_every_10_ms(world):
+    """The table changes all the time: a weight is pinned anew every 10 ms."""
+    world.begin()
+    load = world.load()
+    churn = subprocess.run(
+        [world.program('pm-table-churn'), '--controller', world.controller_address(),
+         '--service', 'web', '--endpoints', ','.join(BACKENDS), '--period-ms', '10',
+         '--updates', '400'], capture_output=True, text=True, timeout=60, check=False)
+    check(churn.returncode == 0, f'pm-table-churn: {churn.stderr}')
+    done = json.loads(churn.stdout)
+    world.wait_routable()
+    load.wait_for_requests(REQUESTS)
+    world.finish(load)
+    return (f"{done['updates']} updates in {done['seconds']:.2f} s, one each "
+            f"{1000 * done['seconds'] / done['updates']:.1f} ms")
+
+
+def scale_in_without_drain(world):
+    """A host vanishes, backend and agent at once, and nobody drained it."""
+    world.begin()
+    load = world.load()
+    _requests_after(world, load, VICTIM)
+    world.processes['agent-' + VICTIM].kill()
+    world.processes[VICTIM].kill()
+    _no_requests(load, VICTIM)
+    wait_until(lambda: VICTIM not in world.endpoints(), 60, 'the endpoint to be deregistered')
+    load.wait_for_requests(REQUESTS)
+    world.finish(load)
+    return 'left all counts after its deregistration time'
+
+
+ALL = [backend_sigkill, backend_sigstop, agent_sigkill, controller_sigkill,
+       controller_database_deleted, gateway_restart_without_controller, store_failing,
+       table_update_every_10_ms, scale_in_without_drain]
