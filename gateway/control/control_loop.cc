@@ -170,7 +170,7 @@ absl::Duration ControlLoop::NextWait(common::MonotonicTime now) const {
   common::MonotonicTime next = now + kLongestWait;
   next = std::min({next, sum_at_, observe_at_, state_->wake_at(), proven_at_});
   if (subscription_ != nullptr && stream_ == 0) next = std::min(next, connect_at_);
-  if (snapshot_dirty_) next = std::min(next, snapshot_at_);
+  if (snapshot_dirty_ && snapshot_writer_ != nullptr) next = std::min(next, snapshot_at_);
   return std::max(next - now, absl::ZeroDuration());
 }
 
