@@ -1,5 +1,4 @@
 // The rules of a service, its checks and its endpoints.
-
 #include <algorithm>
 #include <map>
 #include <optional>

@@ -17,13 +17,13 @@ struct YamlNode {
 
   Kind kind = Kind::kNull;
   // kScalar: its text.
-  std::string text;
+  std::string text = {};
   // kScalar: written without quotes.
   bool plain = false;
   // kScalar: tagged !!binary, the text is base64.
   bool binary = false;
   // Indices of nodes; of a map: key, value, key, value.
-  std::vector<int> children;
+  std::vector<int> children = {};
   // From 1.
   int line = 0;
   int column = 0;
