@@ -1,7 +1,7 @@
 #pragma once
 
 // Words to write the configuration's rules in: each checks one field and notes a problem. Used by
-// config_validate.cc and config_validate_service.cc alone. Thread-compatible.
+// config_validate.cc and config_service_rules.cc alone. Thread-compatible.
 
 #include <cstdint>
 #include <string>
@@ -10,8 +10,6 @@
 #include "absl/time/time.h"
 #include "common/core/config_problem.h"
 #include "google/protobuf/duration.pb.h"
-#include "pointsman/v1/route.pb.h"
-#include "pointsman/v1/service.pb.h"
 
 namespace pointsman::common {
 
@@ -65,9 +63,5 @@ class Rules {
  private:
   ProblemList& problems_;
 };
-
-void CheckService(const v1::Service& service, const RulePath& path, Rules* rules);
-void CheckEndpoint(const v1::Endpoint& endpoint, const RulePath& path, Rules* rules);
-void CheckHeaderMatch(const v1::HeaderMatch& match, const RulePath& path, Rules* rules);
 
 }  // namespace pointsman::common

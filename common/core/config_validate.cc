@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/core/config_rules.h"
+#include "common/core/config_service_rules.h"
 #include "common/core/names.h"
 
 namespace pointsman::common {

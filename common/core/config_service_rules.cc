@@ -1,4 +1,5 @@
-// The rules of a service, its checks and its endpoints.
+#include "common/core/config_service_rules.h"
+
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -10,8 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "common/core/config_rules.h"
-#include "common/core/config_validate.h"
 #include "common/core/names.h"
 #include "common/core/proto_time.h"
 

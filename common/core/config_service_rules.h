@@ -1,0 +1,17 @@
+#pragma once
+
+// The rules of a service, its checks and its endpoints; config_validate.h is the door to them.
+// Thread-safe (no state).
+
+#include "common/core/config_rules.h"
+#include "pointsman/v1/service.pb.h"
+
+namespace pointsman::common {
+
+// Each notes every broken rule of the message at `path`. REQUIRES: names are normalised.
+void CheckService(const v1::Service& service, const RulePath& path, Rules* rules);
+void CheckEndpoint(const v1::Endpoint& endpoint, const RulePath& path, Rules* rules);
+// Of a check's response and of a route's request alike.
+void CheckHeaderMatch(const v1::HeaderMatch& match, const RulePath& path, Rules* rules);
+
+}  // namespace pointsman::common
