@@ -151,14 +151,29 @@ double Quantile(std::vector<double> sorted, double q) {
   return sorted[static_cast<size_t>(q * static_cast<double>(sorted.size() - 1))];
 }
 
-void Print(const Options& options, std::vector<double> one, std::vector<double> last) {
-  std::sort(one.begin(), one.end());
-  std::sort(last.begin(), last.end());
-  std::printf("%-28s %8s %8s %8s\n", "check result to picks (ms)", "p50", "p99", "max");
-  std::printf("%-28s %8.2f %8.2f %8.2f\n", "on one gateway", Quantile(one, 0.5),
-              Quantile(one, 0.99), one.back());
-  std::printf("%-28s %8.2f %8.2f %8.2f\n", "on the last of all gateways", Quantile(last, 0.5),
-              Quantile(last, 0.99), last.back());
+// Milliseconds of all changes.
+struct Times {
+  std::vector<double> one;   // To each gateway.
+  std::vector<double> last;  // To the last of all gateways.
+  std::vector<double> out;   // As last, of endpoints that left.
+  std::vector<double> back;  // As last, of endpoints that came back.
+};
+
+void PrintRow(const char* name, const std::vector<double>& sorted) {
+  std::printf("%-34s %8.2f %8.2f %8.2f\n", name, Quantile(sorted, 0.5), Quantile(sorted, 0.99),
+              sorted.back());
+}
+
+void Print(const Options& options, Times times) {
+  auto& [one, last, out, back] = times;
+  for (std::vector<double>* column : {&one, &last, &out, &back}) {
+    std::sort(column->begin(), column->end());
+  }
+  std::printf("%-34s %8s %8s %8s\n", "check result to picks (ms)", "p50", "p99", "max");
+  PrintRow("on each gateway", one);
+  PrintRow("on the last of all gateways", last);
+  PrintRow("  of these: failed, taken out", out);
+  PrintRow("  of these: passed, brought back", back);
   std::printf(
       "{\"bench\":\"propagation\",\"gateways\":%u,\"agents\":%u,\"services\":%u,\"changes\":%zu,"
       "\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f,\"last_p50_ms\":%.3f,\"last_p99_ms\":%.3f,"
@@ -170,7 +185,7 @@ void Print(const Options& options, std::vector<double> one, std::vector<double> 
 // Turns agents' checks, one after another, and times each change to every gateway. Every agent in
 // turn fails and passes again, so that no service runs out of endpoints.
 int Measure(const Options& options, AgentFleet& fleet, Stopwatch& stopwatch) {
-  std::vector<double> one, last;
+  Times all;
   std::mt19937_64 random(1);
   std::uniform_int_distribution<int> pause_ms(0, 40);  // Not in step with any timer.
   for (uint32_t i = 0; i < options.changes; ++i) {
@@ -187,12 +202,13 @@ int Measure(const Options& options, AgentFleet& fleet, Stopwatch& stopwatch) {
     }
     double worst = 0;
     for (const common::MonotonicTime time : *times) {
-      one.push_back(absl::ToDoubleMilliseconds(time - start));
-      worst = std::max(worst, one.back());
+      all.one.push_back(absl::ToDoubleMilliseconds(time - start));
+      worst = std::max(worst, all.one.back());
     }
-    last.push_back(worst);
+    all.last.push_back(worst);
+    (passing ? all.back : all.out).push_back(worst);
   }
-  Print(options, std::move(one), std::move(last));
+  Print(options, std::move(all));
   return 0;
 }
 

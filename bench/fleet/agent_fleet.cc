@@ -148,8 +148,6 @@ class SimulatedAgent final : public grpc::ClientBidiReactor<v1::AgentMessage, v1
     v1::CheckState& check = *instance.add_checks();
     check.set_last_status(200);
     SetMillis(check.mutable_last_latency(), 2);
-    SetMillis(check.mutable_age(), 300);
-    SetMillis(check.mutable_since(), 60'000);
     v1::InstanceLoad& load = *instance.mutable_load();
     load.set_cpu_utilisation(0.4f);
     load.set_memory_bytes(100 << 20);
@@ -161,6 +159,8 @@ class SimulatedAgent final : public grpc::ClientBidiReactor<v1::AgentMessage, v1
     check.set_status(passing ? v1::CHECK_STATUS_PASSING : v1::CHECK_STATUS_FAILING);
     check.set_last_failure(passing ? v1::CHECK_FAILURE_UNSPECIFIED : v1::CHECK_FAILURE_REFUSED);
     check.set_consecutive(3);
+    SetMillis(check.mutable_age(), 0);  // The run that turned it has just ended.
+    SetMillis(check.mutable_since(), 0);
   }
 
   v1::InstanceReport* InstanceReport() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
