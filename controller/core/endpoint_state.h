@@ -51,9 +51,10 @@ struct EndpointState {
   bool late_counters = false;  // Gateways may have counted it before this owner knew it.
   bool draining = false;       // The agent's word.
   bool restartable = false;
-  bool leaving = false;      // Deregistered during a freeze.
-  bool limit_moves = false;  // After inheritance the sent weight moves by bounded steps only.
-  std::string agent;         // Empty: none.
+  bool leaving = false;         // Deregistered during a freeze.
+  bool limit_moves = false;     // After inheritance the sent weight moves by bounded steps only.
+  bool earlier_weight = false;  // The weight is an earlier owner's: no step of this one made it.
+  std::string agent;            // Empty: none.
 
   // Reports.
   bool reported = false;

@@ -54,7 +54,9 @@ void ServiceState::AdoptEntry(const FrameEntry& entry, bool rebase, StepContext&
   endpoint.grace_until = context.now + context.options.inherit_grace;
   const HealthMemory& memory = endpoint.health;
   // What this owner has seen with its own eyes stands: taken away, or proven by checks long since.
+  // A weight that is an earlier owner's is no judgement of this one: the newer of the two counts.
   const bool judged = memory.proven && !endpoint.inherited && !endpoint.is_static &&
+                      !endpoint.earlier_weight &&
                       context.now - memory.serving_since > policy_.weights.slow_start;
   const bool removed = endpoint.reported && memory.verdict == v1::VERDICT_UNHEALTHY;
   if (judged || removed || endpoint.draining) return;
@@ -63,6 +65,7 @@ void ServiceState::AdoptEntry(const FrameEntry& entry, bool rebase, StepContext&
   endpoint.sent = std::max(1u, entry.state.weight);
   endpoint.weighed = true;
   endpoint.limit_moves = true;
+  endpoint.earlier_weight = true;
   HealthMemory& health = endpoint.health;
   if (!Serves(health.verdict)) {
     endpoint.inherited = true;

@@ -160,6 +160,7 @@ void ServiceState::StepNow(absl::Duration elapsed, StepContext& context) {
     endpoint.weight_record = {context.now,           elapsed,         rows[i], endpoint.weight,
                               step.mean_utilisation, step.mean_factor};
     endpoint.weight = rows[i].weight;
+    endpoint.earlier_weight = false;
     endpoint.gain = rows[i].gain;
     endpoint.run = rows[i].run;
     MarkClamp(endpoint, rows[i].clamped, context);

@@ -141,6 +141,24 @@ TEST(InheritTest, UnconfirmedEndpointsLeaveOnlyAfterGraceAndNeverAllAtOnce) {
   EXPECT_EQ(world.mirror.entries.size(), 2u);
 }
 
+TEST(InheritTest, AGatewaysNewerWeightCountsAlsoForAnEndpointThatIsConfirmedAlready) {
+  ShardWorld world = Restarted();
+  Frame saved = Earlier(3, 110);
+  for (FrameEntry& entry : saved.entries) entry.state.weight = kNominalWeight / 10;
+  world.Step(InheritedSliceInput{saved, "snapshot"});
+  world.Hello("web-1");
+  world.Report("web-1");
+  ASSERT_EQ(world.VerdictOf("web-1"), v1::VERDICT_HEALTHY);
+  world.Run(absl::Milliseconds(300));
+  world.GatewayHello("g1", {{"web", {3, 120}}});
+  world.Step(InheritedSliceInput{Earlier(), "gateway:g1"});
+  const auto full = world.core->FullFrame("web");
+  ASSERT_TRUE(full.has_value());
+  for (const FrameEntry& entry : full->entries) {
+    EXPECT_EQ(entry.state.weight, kNominalWeight / (entry.handle - 9)) << entry.info->id;
+  }
+}
+
 TEST(InheritTest, FreshEvidenceContradicts) {
   ShardWorld world = Restarted();
   world.Step(InheritedSliceInput{Earlier(), "snapshot"});
