@@ -73,10 +73,13 @@ CASES = {
          {'cli/a.h': ''}],
         [{'cli/a.h': GOOD_HEADER}]),
     rules.cores_are_tested: (
-        [{'agent/core/a.cc': 'int x;\n'}],
+        [{'agent/core/a.cc': 'int x;\n'},
+         {'agent/core/a_more.cc': '#include "agent/core/a_state.h"\n',
+          'agent/core/a_state.h': GOOD_HEADER, 'tests/agent/core/b_test.cc': 'int y;\n'}],
         [{'agent/core/a.cc': 'int x;\n', 'tests/agent/core/a_test.cc': 'int y;\n'},
-         {'agent/core/a_more.cc': '#include "agent/core/a.h"\n', 'agent/core/a.h': GOOD_HEADER,
-          'tests/agent/core/a_test.cc': 'int y;\n'}]),
+         {'agent/core/a_more.cc': '#include "agent/core/a_state.h"\n',
+          'agent/core/a_state.h': GOOD_HEADER,
+          'tests/agent/core/all_test.cc': '#include "agent/core/a_state.h"\n'}]),
     rules.sizes: (
         [{'cli/a.cc': 'int x;\n' * 801},
          {'cli/a.cc': 'int F() {\n' + '  Use();\n' * 70 + '}\n'},
