@@ -111,13 +111,13 @@ void PutStatusLine(int status, absl::string_view text, HeadWriter* writer) {
 
 void WriteRequestHead(const RequestHead& head, const ForwardedFacts& facts, OutQueue* out) {
   const HeaderBlock& block = head.block;
-  HeadWriter writer(HeadBound(block, 256 + facts.client_host.size() + facts.request_id.size()),
+  HeadWriter writer(HeadBound(block, 320 + facts.client_host.size() + facts.request_id.size()),
                     out);
   writer.Put(block.At(head.method_text));
   writer.Put(" ");
   writer.Put(block.At(head.target));
   writer.Put(" HTTP/1.1\r\n");
-  if (head.authority.size > 0) writer.PutField("host", block.At(head.authority));
+  writer.PutField("host", head.authority.size > 0 ? block.At(head.authority) : facts.default_host);
   for (size_t i = 0; i < block.head_fields(); ++i) {
     const Field& field = block.fields()[i];
     if (field.dropped || ReplacedByOurs(field, facts.trust_client)) continue;

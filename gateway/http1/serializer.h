@@ -16,6 +16,8 @@ struct ForwardedFacts {
   absl::string_view client_host;  // Without port.
   absl::string_view proto;        // "http" or "https".
   absl::string_view request_id;
+  // Host of requests that named none (HTTP/1.0).
+  absl::string_view default_host;
   // The client's own X-Forwarded-* and Forwarded are kept (and For extended), not replaced.
   bool trust_client = false;
 };

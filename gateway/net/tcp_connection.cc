@@ -30,6 +30,12 @@ void TcpConnection::Close() {
   connecting_ = readable_ = writable_ = requeued_ = false;
 }
 
+void TcpConnection::Reset() {
+  const linger hard{1, 0};
+  if (fd_.valid()) setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+  Close();
+}
+
 void TcpConnection::ShutdownWrite() {
   if (fd_.valid()) shutdown(fd_.get(), SHUT_WR);
 }

@@ -47,6 +47,8 @@ class TcpConnection : public IoHandler {
   bool AttachConnecting(Fd fd);
   // Closes at once; unsent bytes are lost, no callback comes any more. Idempotent.
   void Close();
+  // As Close(), and the peer is told that it was cut (RST).
+  void Reset();
   // Closes the sending direction after everything was flushed.
   void ShutdownWrite();
 

@@ -163,6 +163,11 @@ void ClientConnection::OnInputEnd() {
       // The client may have closed its sending side only.
       close_after_ = true;
       return;
+    case State::kIdle:
+      if (tcp_.out().empty()) return ClientGone();
+      close_after_ = true;
+      state_ = State::kFlushing;
+      return;
     default:
       ClientGone();
   }
@@ -233,6 +238,7 @@ void ClientConnection::SendHead(const ResponseHead& head, bool end, bool request
     if (request.legacy) close_after_ = true;
   }
   chunked_answer_ = framing.body == BodyKind::kChunked;
+  body_until_close_ = framing.body == BodyKind::kUntilClose;
   framing.close = close_after_;
   framing.legacy_keep_alive = request.legacy && !close_after_;
   WriteResponseHead(head, framing, &tcp_.out());
@@ -269,13 +275,16 @@ void ClientConnection::SendOwn(const OwnResponse& response, bool request_ended) 
 
 void ClientConnection::Abort() {
   if (state_ == State::kClosed) return;
-  // What was queued may leave; the missing end tells the client.
   close_after_ = true;
+  // What was queued may leave; the missing end tells the client. Where the end of the connection is
+  // the end of the body, only a reset tells.
+  if (body_until_close_) tcp_.Reset();
 }
 
 void ClientConnection::StreamDone() {
   stream_ = nullptr;
   if (state_ == State::kClosed) return;
+  if (!tcp_.open()) return Close();
   if (close_after_) {
     pending_ = Slice{};
     state_ = State::kFlushing;

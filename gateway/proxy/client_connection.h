@@ -109,6 +109,7 @@ class ClientConnection final : public Mortal,
   bool close_after_ = false;
   // The answer's body is sent in chunks.
   bool chunked_answer_ = false;
+  bool body_until_close_ = false;
   bool input_ended_ = false;
   uint8_t peer_host_size_ = 0;
   char peer_host_[46];

@@ -235,6 +235,7 @@ void Stream::SendRequest() {
       .client_host = client_->PeerHost(),
       .proto = client_->Proto(),
       .request_id = absl::string_view(request_id_, sizeof(request_id_)),
+      .default_host = service_name_,
       .trust_client = context_->limits.trust_client,
   };
   const bool bodiless = request_ended_ && replay_.empty();

@@ -28,6 +28,7 @@ void CheckForwarding(absl::string_view input) {
   facts.client_host = "192.0.2.1";
   facts.proto = "http";
   facts.request_id = "0123456789abcdef";
+  facts.default_host = "web";
   WriteRequestHead(head, facts, &out);
   std::string written;
   iovec parts[16];
@@ -36,7 +37,6 @@ void CheckForwarding(absl::string_view input) {
     written.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
   }
   out.Clear();
-  if (head.authority.size == 0) return;  // HTTP/1.0 without Host: not a request of 1.1.
   RequestHead again;
   HeadLimits wider;
   wider.bytes_max += 4096;

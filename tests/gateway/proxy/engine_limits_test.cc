@@ -1,5 +1,7 @@
 // Bounds: time, memory, sizes, connections; and the end of the engine's life.
 
+#include <sys/resource.h>
+
 #include <atomic>
 #include <future>
 #include <string>
@@ -364,6 +366,52 @@ TEST_F(EngineLimitsTest, ServesHttp10ClientsByTheirRules) {
   EXPECT_FALSE(answer.Has("transfer-encoding"));
   EXPECT_EQ(answer.Field("connection"), "close");
   EXPECT_EQ(answer.body, "abc");
+}
+
+// To such a client the end of the connection is the end of the body: a cut must look different.
+TEST_F(EngineLimitsTest, ACutAnswerToAnHttp10ClientIsReset) {
+  ScriptedUpstream upstream([](Peer& peer, int) {
+    const TestMessage request = peer.ReadMessage();
+    EXPECT_EQ(request.Field("host"), "web");
+    peer.Write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+  });
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write("GET / HTTP/1.0\r\n\r\n");
+  std::string all;
+  EXPECT_FALSE(client.ReadToEnd(&all));
+}
+
+// Descriptors run out: waiting connections are closed instead of waking the loop for ever.
+TEST_F(EngineLimitsTest, AcceptDoesNotSpinWithoutDescriptors) {
+  Publish({});
+  Peer warm = Client();
+  warm.Write(kGet);
+  ASSERT_EQ(warm.ReadMessage().status(), 503);
+  std::vector<Peer> clients;
+  for (int i = 0; i < 8; ++i) clients.push_back(Client());
+  ASSERT_TRUE(WaitFor([&] { return engine().Stats().connections == 9; }));
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  // A socket made now would get the lowest free number: no number is left above it.
+  Fd lowest(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port());
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  rlimit none = before;
+  none.rlim_cur = static_cast<rlim_t>(lowest.get()) + 1;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  ASSERT_EQ(connect(lowest.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  Peer refused(std::move(lowest));
+  EXPECT_TRUE(refused.Closed());
+  const EngineStats stats = engine().Stats();
+  EXPECT_EQ(stats.accept_failures, 1u);
+  EXPECT_EQ(stats.shed_connections, 1u);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  // Those inside are served on.
+  clients[0].Write(kGet);
+  EXPECT_EQ(clients[0].ReadMessage().status(), 503);
 }
 
 TEST_F(EngineLimitsTest, AHalfClosedClientGetsItsAnswer) {
