@@ -1,0 +1,92 @@
+#include "controller/core/registry.h"
+
+#include <gtest/gtest.h>
+
+namespace pointsman::controller {
+namespace {
+
+using common::MonotonicTime;
+
+MonotonicTime At(double seconds) {
+  return MonotonicTime::FromMicros(static_cast<int64_t>(seconds * 1e6));
+}
+
+AgentHelloInput Hello(const std::string& agent, uint64_t session,
+                      const std::vector<std::string>& endpoints) {
+  AgentHelloInput input;
+  input.agent = agent;
+  input.boot = 1;
+  input.session = session;
+  for (const std::string& id : endpoints) {
+    auto info = std::make_shared<EndpointInfo>();
+    info->id = id;
+    input.instances.push_back({"web", info, false, false});
+  }
+  return input;
+}
+
+Registry::Outcome Accept(Registry& registry, const AgentHelloInput& input, double seconds = 0) {
+  std::vector<InstanceInfo> dropped;
+  return registry.Hello(input, 100, At(seconds), &dropped);
+}
+
+TEST(RegistryTest, OnlyTheNewestSessionSpeaksForAnAgent) {
+  Registry registry;
+  EXPECT_EQ(Accept(registry, Hello("a", 5, {"e1"})), Registry::Outcome::kAccepted);
+  EXPECT_EQ(Accept(registry, Hello("a", 4, {"e1"})), Registry::Outcome::kStale);
+  EXPECT_NE(registry.Find("a", 5), nullptr);
+  EXPECT_EQ(registry.Find("a", 4), nullptr);
+  EXPECT_EQ(registry.Find("b", 5), nullptr);
+  EXPECT_FALSE(registry.Gone("a", 4));
+  EXPECT_TRUE(registry.Gone("a", 5));
+}
+
+TEST(RegistryTest, NamesTheInstancesAnAgentNoLongerNames) {
+  Registry registry;
+  std::vector<InstanceInfo> dropped;
+  registry.Hello(Hello("a", 1, {"e1", "e2", "e3"}), 100, At(0), &dropped);
+  EXPECT_TRUE(dropped.empty());
+  registry.Hello(Hello("a", 2, {"e2"}), 100, At(1), &dropped);
+  ASSERT_EQ(dropped.size(), 2u);
+  EXPECT_EQ(dropped[0].endpoint->id, "e1");
+  EXPECT_EQ(dropped[1].endpoint->id, "e3");
+}
+
+TEST(RegistryTest, RefusesAgentsBeyondItsLimitButNotKnownOnes) {
+  Registry registry;
+  std::vector<InstanceInfo> dropped;
+  EXPECT_EQ(registry.Hello(Hello("a", 1, {}), 1, At(0), &dropped), Registry::Outcome::kAccepted);
+  EXPECT_EQ(registry.Hello(Hello("b", 2, {}), 1, At(0), &dropped), Registry::Outcome::kFull);
+  EXPECT_EQ(registry.Hello(Hello("a", 3, {}), 1, At(0), &dropped), Registry::Outcome::kAccepted);
+}
+
+TEST(RegistryTest, ForgetsAgentsOnlyWhenTheyAreGoneLongEnough) {
+  Registry registry;
+  Accept(registry, Hello("gone", 1, {"e1"}));
+  Accept(registry, Hello("here", 2, {"e2"}));
+  registry.Gone("gone", 1);
+  registry.Forget(absl::Minutes(5), At(299));
+  EXPECT_NE(registry.Find("gone", 1), nullptr);
+  registry.Forget(absl::Minutes(5), At(301));
+  EXPECT_EQ(registry.Find("gone", 1), nullptr);
+  EXPECT_NE(registry.Find("here", 2), nullptr);
+}
+
+TEST(RegistryTest, CountsTheSilentAmongItsAgents) {
+  Registry registry;
+  Accept(registry, Hello("a", 1, {"e1"}), 0);
+  Accept(registry, Hello("b", 2, {"e2"}), 8);
+  Accept(registry, Hello("elsewhere", 3, {}), 0);  // No instance here: not this shard's.
+  uint32_t agents = 0, silent = 0;
+  registry.Count(0, 1, absl::Seconds(5), At(10), &agents, &silent);
+  EXPECT_EQ(agents, 2u);
+  EXPECT_EQ(silent, 1u);
+}
+
+TEST(RegistryTest, SilenceIsNeverLessThanThreeReports) {
+  EXPECT_EQ(SilenceLimit(absl::Seconds(5), absl::Seconds(1)), absl::Seconds(5));
+  EXPECT_EQ(SilenceLimit(absl::Seconds(5), absl::Seconds(10)), absl::Seconds(30));
+}
+
+}  // namespace
+}  // namespace pointsman::controller
