@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace pointsman::controller {
+namespace {
+
+// Health checks and scrapes that an application may count as requests.
+constexpr double kProbesPerSecond = 5;
+
+}  // namespace
 
 void LoadWindow::Restart() {
   LoadWindow empty;
@@ -60,6 +66,32 @@ void LoadWindow::AddObservation(const TrafficDelta& delta, double in_flight,
       std::max(in_flight * absl::ToDoubleSeconds(window), absl::ToDoubleSeconds(delta.latency_sum));
 }
 
+// Requests and in-flight of one source. An application counts health checks and scrapes among its
+// requests: what it says counts only where it clearly saw more than the gateways sent, else an
+// endpoint that gets next to no traffic would look quick by its checks.
+void LoadWindow::AverageTraffic(double seconds, Result& out) const {
+  const double probes = kProbesPerSecond * seconds;
+  const bool counted = counted_seconds_ > 0;
+  const bool gauged = in_flight_seconds_ > 0;
+  if (gauged && counted && requests_ > 2 * observed_requests_ + probes) {
+    out.has_requests = out.has_in_flight = true;
+    out.in_flight = in_flight_ / in_flight_seconds_;
+    out.requests = requests_;
+    out.requests_per_second = requests_ / counted_seconds_;
+  } else if (observed_) {
+    out.has_requests = out.has_in_flight = true;
+    out.in_flight = observed_in_flight_seconds_ / seconds;
+    out.requests = observed_requests_;
+    out.requests_per_second = observed_requests_ / seconds;
+  } else {
+    out.has_in_flight = gauged;
+    if (gauged) out.in_flight = in_flight_ / in_flight_seconds_;
+    out.has_requests = counted;
+    if (counted) out.requests = requests_ > probes ? requests_ : 0;
+    if (counted) out.requests_per_second = out.requests / counted_seconds_;
+  }
+}
+
 LoadWindow::Result LoadWindow::Average(absl::Duration elapsed) const {
   Result out;
   const double seconds = std::max(absl::ToDoubleSeconds(elapsed), 0.001);
@@ -73,22 +105,7 @@ LoadWindow::Result LoadWindow::Average(absl::Duration elapsed) const {
     out.has_utilisation = true;
     out.utilisation = utilisation_ / utilisation_seconds_;
   }
-  if (observed_) {
-    out.has_in_flight = true;
-    out.in_flight = observed_in_flight_seconds_ / seconds;
-    out.has_requests = true;
-    out.requests = observed_requests_;
-    out.requests_per_second = observed_requests_ / seconds;
-  }
-  if (in_flight_seconds_ > 0 && (counted_seconds_ > 0 || !observed_)) {
-    out.has_in_flight = true;
-    out.in_flight = in_flight_ / in_flight_seconds_;
-  }
-  if (counted_seconds_ > 0 && (in_flight_seconds_ > 0 || !observed_)) {
-    out.has_requests = true;
-    out.requests = requests_;
-    out.requests_per_second = requests_ / counted_seconds_;
-  }
+  AverageTraffic(seconds, out);
   return out;
 }
 

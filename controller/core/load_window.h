@@ -39,6 +39,8 @@ class LoadWindow {
   Result Average(absl::Duration elapsed) const;
 
  private:
+  void AverageTraffic(double seconds, Result& out) const;
+
   // From the agent: sums of value x seconds, and the seconds each gauge was measured.
   float report_seconds_ = 0;
   float counted_seconds_ = 0;

@@ -48,7 +48,7 @@ double ServiceState::MedianFactor() const {
 }
 
 void ServiceState::BeginServing(EndpointState& endpoint, StepContext& context) {
-  endpoint.traffic.ForgetEvidence();
+  endpoint.traffic.ForgetEvidence(context.now);
   if (!endpoint.weighed) {
     endpoint.weight = MedianFactor() * endpoint.info->capacity;
     endpoint.weighed = true;

@@ -86,6 +86,7 @@ TrafficDelta EndpointTraffic::Observe(uint32_t gateway, const ObservationsInput&
   const TrafficDelta delta = Difference(view, input, observation, fresh_counters);
   view.observed = now;
   view.in_flight = observation.in_flight;
+  if (now - input.window < forgotten_until_) return {};
   if (now - view.bucket_start > kTrafficBucket) {
     const bool adjacent = now - view.bucket_start <= 2 * kTrafficBucket;
     view.previous = adjacent ? view.current : TrafficCounts{};
@@ -119,7 +120,8 @@ void EndpointTraffic::ForgetGateway(uint32_t gateway) {
   std::erase_if(views_, [gateway](const View& view) { return view.gateway == gateway; });
 }
 
-void EndpointTraffic::ForgetEvidence() {
+void EndpointTraffic::ForgetEvidence(MonotonicTime now) {
+  forgotten_until_ = now;
   for (View& view : views_) {
     view.current = view.previous = {};
     view.unreachable_streak = 0;

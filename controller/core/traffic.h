@@ -60,8 +60,9 @@ class EndpointTraffic {
                        const EndpointObservation& observation, bool fresh_counters,
                        common::MonotonicTime now);
   void ForgetGateway(uint32_t gateway);
-  // The endpoint serves again: what was seen before is no evidence against it.
-  void ForgetEvidence();
+  // The endpoint serves again: what was seen before is no evidence against it, nor is what comes
+  // later from a window that began before.
+  void ForgetEvidence(common::MonotonicTime now);
 
   // Counts of the last 5 to 10 s, all gateways.
   TrafficCounts Counts(common::MonotonicTime now) const;
@@ -104,6 +105,7 @@ class EndpointTraffic {
   void AddLatencies(const EndpointObservation& observation, common::MonotonicTime now);
 
   std::vector<View> views_;  // By gateway.
+  common::MonotonicTime forgotten_until_;
   common::LatencyHistogram latencies_[2];
   common::MonotonicTime latencies_start_;
 };

@@ -56,6 +56,21 @@ TEST(EndpointTrafficTest, OldCountersOfAnInheritedEndpointAreOnlyABase) {
   EXPECT_EQ(traffic.Observe(1, input, Counts(510, 401), false, kStart).failures, 1u);
 }
 
+TEST(EndpointTrafficTest, FailuresOfBeforeItServedAgainAreNoEvidence) {
+  EndpointTraffic traffic;
+  ObservationsInput input;
+  input.boot = 1;
+  input.window = absl::Seconds(1);
+  traffic.Observe(1, input, Counts(100, 0), true, kStart);
+  traffic.ForgetEvidence(kStart + absl::Seconds(2));
+  // Of a window that began before: the endpoint's death, seen late.
+  EXPECT_EQ(traffic.Observe(1, input, Counts(110, 10), true, kStart + absl::Seconds(2.5)).failures,
+            0u);
+  EXPECT_EQ(traffic.Counts(kStart + absl::Seconds(2.5)), TrafficCounts{});
+  EXPECT_EQ(traffic.Observe(1, input, Counts(115, 12), true, kStart + absl::Seconds(3.5)).failures,
+            2u);
+}
+
 TEST(EndpointTrafficTest, CountsAreForgottenAfterTenSeconds) {
   EndpointTraffic traffic;
   ObservationsInput input;
