@@ -201,7 +201,8 @@ TEST(RequestParserTest, EveryPrefixAsksForMore) {
 TEST(RequestParserTest, MutatedRequestsReadTheSameHoweverCut) {
   std::mt19937_64 random(20261123);
   const std::vector<std::string> good = GoodRequests();
-  const std::string alphabet("\r\n :;,0129aAfFxX\t\0\x7f\x80", 22);
+  constexpr char kAlphabet[] = "\r\n :;,0129aAfFxX\t\0\x7f\x80";
+  const std::string alphabet(kAlphabet, sizeof(kAlphabet) - 1);
   for (int round = 0; round < 20'000; ++round) {
     std::string input = good[random() % good.size()];
     for (size_t changes = random() % 3 + 1; changes > 0; --changes) {
