@@ -117,6 +117,9 @@ void RegisterControl(const ControlLoop& control, Registry* registry) {
   registry->AddGaugeCallback({"pointsman_gateway_connected", "1 while a controller sends bundles."},
                              [&control] { return control.status().connected ? 1.0 : 0.0; });
   registry->AddGaugeCallback(
+      {"pointsman_gateway_snapshot_pending", "1 while the running table is not on disk yet."},
+      [&control] { return control.status().snapshot_pending ? 1.0 : 0.0; });
+  registry->AddGaugeCallback(
       {"pointsman_gateway_last_apply_seconds",
        "From the last bundle's arrival until every worker ran it."},
       [&control] { return absl::ToDoubleSeconds(control.status().last_apply); });

@@ -56,7 +56,8 @@ void ControlLoop::Stop() {
 ControlLoop::~ControlLoop() {
   Stop();
   // The last word, and the start is proven: the process ended as it was told to.
-  if (snapshot_writer_ != nullptr && snapshot_dirty_) snapshot_writer_->Put(state_->Snapshot());
+  if (snapshot_writer_ != nullptr && snapshot_dirty_)
+    snapshot_writer_->Put(state_->Snapshot(), CurrentTable()->serial);
   snapshot_writer_.reset();
   if (snapshot_ != nullptr && proven_at_ != common::MonotonicTime::Infinite()) snapshot_->Proven();
 }
@@ -189,7 +190,7 @@ void ControlLoop::Tick(common::MonotonicTime now) {
       cells_.HardFailures() != hard_failures_seen_ && now >= observed_at_ + kUrgentGap;
   if (now >= observe_at_ || (urgent && stream_ != 0)) Observe(now);
   if (snapshot_dirty_ && now >= snapshot_at_ && snapshot_writer_ != nullptr) {
-    snapshot_writer_->Put(state_->Snapshot());
+    snapshot_writer_->Put(state_->Snapshot(), CurrentTable()->serial);
     snapshot_dirty_ = false;
     snapshot_at_ = now + options_.snapshot_interval;
   }
@@ -398,6 +399,8 @@ ControlStatus ControlLoop::status() const {
   ControlStatus status = status_;
   status.snapshots_written = counts.written;
   status.snapshots_failed = counts.failed;
+  status.snapshot_pending = snapshot_writer_ != nullptr && status.has_config &&
+                            current_ != nullptr && current_->serial != counts.serial;
   if (!status.connected) {
     status.disconnected_for = disconnected_at_ == common::MonotonicTime()
                                   ? absl::InfiniteDuration()

@@ -79,6 +79,7 @@ struct ControlStatus {
   uint64_t observations = 0;
   uint64_t snapshots_written = 0;
   uint64_t snapshots_failed = 0;
+  bool snapshot_pending = false;    // The running table is not on disk yet.
   absl::Duration last_apply;        // Arrival of the last bundle until every worker ran it.
   absl::Duration disconnected_for;  // Zero while connected; Infinite: never connected.
   std::string last_nack;

@@ -96,10 +96,11 @@ SnapshotWriter::~SnapshotWriter() {
   thread_.join();
 }
 
-void SnapshotWriter::Put(v1::Bundle bundle) {
+void SnapshotWriter::Put(v1::Bundle bundle, uint64_t serial) {
   {
     common::MutexLock lock(mutex_);
     waiting_ = std::move(bundle);
+    waiting_serial_ = serial;
   }
   changed_.NotifyAll();
 }
@@ -112,11 +113,13 @@ SnapshotWriter::Counts SnapshotWriter::counts() const {
 void SnapshotWriter::Run() {
   while (true) {
     std::optional<v1::Bundle> bundle;
+    uint64_t serial = 0;
     {
       common::MutexLock lock(mutex_);
       while (!waiting_.has_value() && !stopping_) changed_.Wait(mutex_);
       if (!waiting_.has_value()) return;
       bundle = std::exchange(waiting_, std::nullopt);
+      serial = waiting_serial_;
     }
     const absl::Status status = file_.Save(*bundle);
     if (!status.ok()) {
@@ -125,6 +128,7 @@ void SnapshotWriter::Run() {
     }
     common::MutexLock lock(mutex_);
     ++(status.ok() ? counts_.written : counts_.failed);
+    if (status.ok()) counts_.serial = serial;
     // Paced: only the end cuts the wait short, not the next bundle.
     const common::MonotonicTime until = clock_.Now() + interval_;
     while (!stopping_ && clock_.Now() < until) changed_.WaitFor(mutex_, until - clock_.Now());

@@ -69,12 +69,13 @@ class SnapshotWriter {
   // Writes what waits, then joins.
   ~SnapshotWriter();
 
-  // Takes the place of what waits.
-  void Put(v1::Bundle bundle);
+  // Takes the place of what waits. `serial`: of the table it belongs to.
+  void Put(v1::Bundle bundle, uint64_t serial);
 
   struct Counts {
     uint64_t written = 0;
     uint64_t failed = 0;
+    uint64_t serial = 0;  // Of the table last written; 0: none yet.
   };
   Counts counts() const;
 
@@ -87,6 +88,7 @@ class SnapshotWriter {
   mutable common::Mutex mutex_;
   common::CondVar changed_;
   std::optional<v1::Bundle> waiting_ ABSL_GUARDED_BY(mutex_);
+  uint64_t waiting_serial_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   Counts counts_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;

@@ -176,10 +176,12 @@ def gateway_restart_without_controller(world):
     """
     world.begin()
     load = world.load()
-    wait_until(lambda: os.listdir(world.path('gateway')), 30, 'the gateway to save its table')
     for name in OTHERS:
         _requests_after(world, load, name)
     world.processes['controller'].kill()
+    # Tables are saved every few seconds; now that nothing changes any more, the last one is.
+    wait_until(lambda: world.gateway_metric('pointsman_gateway_snapshot_pending') == 0, 30,
+               'the gateway to save its table')
     codes = []
     for how in ('kill', 'stop'):
         world.finish(load)

@@ -11,7 +11,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'deploy'))
 
-from local_cluster import Cluster, ClusterError, wait_until  # noqa: E402,F401
+from local_cluster import Cluster, ClusterError, http, wait_until  # noqa: E402,F401
 from table_watch import TableWatch  # noqa: E402,F401
 
 BACKENDS = [f'web-{number}' for number in range(1, 6)]
@@ -86,6 +86,12 @@ class World(Cluster):
         """Ends the load; its summary is held against the bar at the end."""
         self.summaries.append(load.stop())
         return self.summaries[-1]
+
+    def gateway_metric(self, name):
+        """The value of a series without labels on the gateway's /metrics."""
+        page = http('GET', f"http://{self.processes['gateway'].ready['admin']}/metrics")
+        values = [line.split()[1] for line in page.splitlines() if line.split()[0] == name]
+        return float(values[0])
 
     def weights(self):
         return {name: state.get('weight', 0) for name, state in self.endpoints().items()}

@@ -79,13 +79,25 @@ TEST_F(SnapshotTest, ProvenStartsAreNotCounted) {
   }
 }
 
+TEST_F(SnapshotTest, WriterSaysWhichTableIsOnDisk) {
+  SnapshotWriter writer(file_, common::SystemClock(), absl::Hours(1));
+  EXPECT_EQ(writer.counts().serial, 0u);
+  writer.Put(Example(), 7);
+  const common::MonotonicTime deadline = common::SystemClock().Now() + absl::Seconds(10);
+  while (writer.counts().serial != 7 && common::SystemClock().Now() < deadline) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(writer.counts().serial, 7u);
+  EXPECT_EQ(writer.counts().written, 1u);
+}
+
 TEST_F(SnapshotTest, WriterWritesTheLastOneBeforeItEnds) {
   {
     SnapshotWriter writer(file_, common::SystemClock(), absl::Hours(1));
     for (uint64_t i = 1; i <= 50; ++i) {
       v1::Bundle bundle = Example();
       bundle.mutable_config()->mutable_version()->set_revision(i);
-      writer.Put(std::move(bundle));
+      writer.Put(std::move(bundle), i);
     }
   }
   const auto loaded = file_.LoadAtStart();
