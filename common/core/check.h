@@ -17,7 +17,7 @@ namespace pointsman::common {
 
 }  // namespace pointsman::common
 
-#define PM_CHECK(condition)     \
+#define PM_CHECK(condition)           \
   (__builtin_expect(!!(condition), 1) \
-       ? static_cast<void>(0)   \
+       ? static_cast<void>(0)         \
        : ::pointsman::common::CheckFailed(__FILE__, __LINE__, #condition))

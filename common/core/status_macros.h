@@ -11,8 +11,8 @@
 #define PM_STATUS_CONCAT(a, b) PM_STATUS_CONCAT_INNER(a, b)
 
 // Returns the status of `expression` from the enclosing function unless it is OK.
-#define PM_RETURN_IF_ERROR(expression)                          \
-  do {                                                          \
+#define PM_RETURN_IF_ERROR(expression)                                              \
+  do {                                                                              \
     if (::absl::Status pm_status = (expression); !pm_status.ok()) return pm_status; \
   } while (false)
 
