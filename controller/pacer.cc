@@ -7,6 +7,8 @@ namespace {
 
 // Fewer reports say too little about the cost of one.
 constexpr uint64_t kReportsMin = 100;
+// Fewer agents than this are not worth pacing.
+constexpr uint64_t kAgentsMin = 100;
 constexpr double kSmoothing = 0.3;
 
 // Whole tenths of a second.
@@ -17,11 +19,17 @@ absl::Duration Quantise(absl::Duration interval) {
 }  // namespace
 
 absl::Duration Pacer::Update(const Measurement& measured) {
-  if (measured.reports >= kReportsMin) {
-    const absl::Duration sample = measured.cpu / static_cast<double>(measured.reports);
+  cpu_ += measured.cpu;
+  reports_ += measured.reports;
+  if (reports_ >= kReportsMin) {
+    const absl::Duration sample = cpu_ / static_cast<double>(reports_);
+    cpu_ = absl::ZeroDuration();
+    reports_ = 0;
     cost_ = cost_ == absl::ZeroDuration() ? sample : cost_ * (1 - kSmoothing) + sample * kSmoothing;
   }
-  const absl::Duration needed = cost_ * static_cast<double>(measured.agents) / options_.cores;
+  const double agents =
+      measured.agents < kAgentsMin ? 0 : static_cast<double>(measured.agents) / options_.cores;
+  const absl::Duration needed = cost_ * agents;
   const absl::Duration wanted = std::clamp(Quantise(needed), options_.shortest, options_.longest);
   const bool too_short = wanted > interval_ * 1.1;
   const bool too_long =

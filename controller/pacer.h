@@ -28,6 +28,7 @@ class Pacer {
   };
   // The interval from now on: stretched at once when reports would take more than their cores,
   // shortened when they would take under half of it; changes of less than a tenth are not made.
+  // Few agents are never paced: their reports cost next to nothing.
   absl::Duration Update(const Measurement& measured);
 
   absl::Duration interval() const { return interval_; }
@@ -38,6 +39,9 @@ class Pacer {
   const PacerOptions options_;
   absl::Duration interval_;
   absl::Duration cost_;
+  // Gathered until there are enough reports to divide by.
+  absl::Duration cpu_;
+  uint64_t reports_ = 0;
 };
 
 }  // namespace pointsman::controller
