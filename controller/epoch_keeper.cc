@@ -29,9 +29,11 @@ uint64_t EpochKeeper::epoch() const {
 
 void EpochKeeper::RaiseAbove(uint64_t presented, std::function<void(absl::Status)> done) {
   uint64_t above = 0;
+  bool stopped = false;
   {
     common::MutexLock lock(mutex_);
-    if (presented >= epoch_) {
+    stopped = stopped_;
+    if (!stopped && presented >= epoch_) {
       waiting_.push_back(std::move(done));
       wanted_above_ = std::max(wanted_above_, presented);
       if (claiming_) return;
@@ -40,7 +42,7 @@ void EpochKeeper::RaiseAbove(uint64_t presented, std::function<void(absl::Status
     }
   }
   if (above == 0) {
-    done(absl::OkStatus());
+    done(stopped ? absl::UnavailableError("this controller shuts down") : absl::OkStatus());
     return;
   }
   store_.ClaimScope({kScope, owner_, above},
@@ -53,12 +55,17 @@ void EpochKeeper::OnClaim(const absl::StatusOr<Claim>& claim) {
   {
     common::MutexLock lock(mutex_);
     claiming_ = false;
+    if (stopped_) {
+      waiting_.clear();
+      return;
+    }
     if (claim.ok()) epoch_ = std::max(epoch_, claim->epoch);
     if (claim.ok() && wanted_above_ >= epoch_) {
       claiming_ = true;  // Somebody presented a higher one meanwhile.
       above = wanted_above_;
     } else {
       waiting.swap(waiting_);
+      ++calls_;
     }
   }
   if (above != 0) {
@@ -68,6 +75,15 @@ void EpochKeeper::OnClaim(const absl::StatusOr<Claim>& claim) {
   }
   if (claim.ok()) raised_(claim->epoch);
   for (auto& done : waiting) done(claim.status());
+  common::MutexLock lock(mutex_);
+  --calls_;
+  calls_ended_.NotifyAll();
+}
+
+void EpochKeeper::Stop() {
+  common::MutexLock lock(mutex_);
+  stopped_ = true;
+  while (calls_ > 0) calls_ended_.Wait(mutex_);
 }
 
 }  // namespace pointsman::controller

@@ -29,6 +29,10 @@ class EpochKeeper {
   // store's error (then the next call tries again).
   void RaiseAbove(uint64_t presented, std::function<void(absl::Status)> done);
 
+  // From now on nothing is called back: what waits is dropped, calls under way are waited for.
+  // RaiseAbove() answers Unavailable. Not from a callback. Idempotent.
+  void Stop();
+
  private:
   void OnClaim(const absl::StatusOr<Claim>& claim);
 
@@ -37,6 +41,9 @@ class EpochKeeper {
   const std::function<void(uint64_t)> raised_;
   mutable common::Mutex mutex_;
   uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;
+  common::CondVar calls_ended_;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  int calls_ ABSL_GUARDED_BY(mutex_) = 0;  // Threads in callbacks.
   bool claiming_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t wanted_above_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::function<void(absl::Status)>> waiting_ ABSL_GUARDED_BY(mutex_);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/synchronization/notification.h"
 #include "common/log.h"
 #include "controller/core/frame_proto.h"
 #include "pointsman/v1/gateway.pb.h"
@@ -68,7 +69,7 @@ void Housekeeper::Run() {
     last = now;
     if (now - saved < kSnapshotPeriod) continue;
     saved = now;
-    SaveTables();
+    SaveTables([] {});
   }
 }
 
@@ -111,7 +112,14 @@ void Housekeeper::Pace(absl::Duration elapsed) {
   parts_.agents->SetInterval(interval);
 }
 
-void Housekeeper::SaveTables() {
+void Housekeeper::SaveAtEnd(absl::Duration timeout) {
+  auto waiter = std::make_shared<absl::Notification>();
+  SaveTables([waiter] { waiter->Notify(); });
+  waiter->WaitForNotificationWithTimeout(timeout);
+}
+
+// `saved` runs once, unless an earlier one is under way.
+void Housekeeper::SaveTables(std::function<void()> saved) {
   if (saving_->exchange(true)) return;  // The store is slow: the next one will do.
   auto gathering = std::make_shared<TablesGathering>();
   parts_.shards->CallAll(
@@ -123,7 +131,8 @@ void Housekeeper::SaveTables() {
           FrameToProto(*frame, *gathering->tables.add_frames());
         }
       },
-      [saving = saving_, local = parts_.local, gathering](const absl::Status& status) {
+      [saving = saving_, local = parts_.local, gathering,
+       saved = std::move(saved)](const absl::Status& status) {
         std::string blob;
         {
           common::MutexLock lock(gathering->mutex);
@@ -131,10 +140,12 @@ void Housekeeper::SaveTables() {
         }
         if (!status.ok()) {
           *saving = false;
+          saved();
           return;
         }
-        local->PutSnapshot(kTablesSnapshot, std::move(blob), [saving](absl::Status put) {
+        local->PutSnapshot(kTablesSnapshot, std::move(blob), [saving, saved](absl::Status put) {
           *saving = false;
+          saved();
           if (!put.ok()) common::LogWarning("tables.not_saved", {{"cause", put.message()}});
         });
       });

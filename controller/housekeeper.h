@@ -5,6 +5,7 @@
 // start warm from every ten seconds. Thread-compatible; owns its thread.
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <thread>
 
@@ -38,6 +39,8 @@ class Housekeeper {
 
   void Start();
   void Stop();
+  // Saves the tables now, at most `timeout` long. After Stop(), while shards and store still run.
+  void SaveAtEnd(absl::Duration timeout);
   // CPU of one report, as measured, and the pace that follows. Any thread.
   absl::Duration report_cost() const { return absl::Microseconds(cost_micros_.load()); }
   absl::Duration report_interval() const { return absl::Microseconds(interval_micros_.load()); }
@@ -46,7 +49,7 @@ class Housekeeper {
   void Run();
   void TellFleet(absl::Duration own_lag);
   void Pace(absl::Duration elapsed);
-  void SaveTables();
+  void SaveTables(std::function<void()> saved);
 
   const Parts parts_;
   Pacer pacer_;

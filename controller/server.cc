@@ -5,6 +5,7 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/impl/service_type.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -81,13 +82,19 @@ class LiveServer final : public Server {
 
   void Stop(absl::Duration deadline) override {
     if (std::exchange(stopped_, true)) return;
+    const absl::Time end = absl::Now() + deadline;
     if (housekeeper_ != nullptr) housekeeper_->Stop();
     if (agents_ != nullptr) agents_->CloseAll();
     gateways_.CloseAll();
     if (admin_ != nullptr) admin_->Shutdown();
-    if (grpc_ != nullptr) grpc_->Shutdown(absl::ToChronoTime(absl::Now() + deadline));
-    http_.reset();
+    if (grpc_ != nullptr) grpc_->Shutdown(absl::ToChronoTime(end));
+    if (epochs_ != nullptr) epochs_->Stop();
     configuration_.reset();
+    // So that the next start continues this very table.
+    if (http_ != nullptr) {
+      housekeeper_->SaveAtEnd(std::max(end - absl::Now(), absl::Milliseconds(100)));
+    }
+    http_.reset();
     if (shards_ != nullptr) shards_->Stop();
   }
 
@@ -129,15 +136,15 @@ class LiveServer final : public Server {
     shards_->Start();
   }
 
-  // Tables of the last run come before the configuration, so that nothing is published without
-  // them.
+  // Tables of the last run; the cores take them for services that are configured, so they come
+  // after the configuration, and publish nothing until these or gateways' slices are there.
   void InheritTables() {
     absl::StatusOr<std::string> blob = Await<std::string>(
         [this](auto done) { store_->local().GetSnapshot(kTablesSnapshot, std::move(done)); });
     v1::Bundle tables;
     if (!blob.ok() || !tables.ParseFromString(*blob)) {
       if (!absl::IsNotFound(blob.status())) {
-        common::LogWarning("tables.not_inherited", {{"cause", blob.status().ToString()}});
+        common::LogWarning("tables.not_inherited", {{"cause", blob.status().message()}});
       }
       return;
     }

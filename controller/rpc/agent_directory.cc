@@ -55,8 +55,12 @@ absl::Status AgentDirectory::Add(const std::shared_ptr<AgentSession>& session) {
   std::shared_ptr<AgentSession> replaced;
   {
     common::MutexLock lock(mutex_);
+    if (closed_) return absl::UnavailableError("this controller shuts down");
     auto it = agents_.find(session->agent);
     if (it == agents_.end()) {
+      if (agents_.size() >= kAgentsMax) {
+        if (const auto oldest = gone_.PopOldest()) agents_.erase(*oldest);
+      }
       if (agents_.size() >= kAgentsMax) {
         return absl::ResourceExhaustedError(
             absl::StrCat("AGENTS_MAX: this controller carries ", kAgentsMax, " agents already"));
@@ -72,6 +76,7 @@ absl::Status AgentDirectory::Add(const std::shared_ptr<AgentSession>& session) {
     } else {
       return absl::OkStatus();
     }
+    gone_.Erase(session->agent);
     ++connected_;
   }
   if (replaced != nullptr) replaced->Close(absl::AbortedError("replaced by a newer stream"));
@@ -81,6 +86,11 @@ absl::Status AgentDirectory::Add(const std::shared_ptr<AgentSession>& session) {
 void AgentDirectory::Remove(const std::shared_ptr<AgentSession>& session) {
   session->Detach();
   --connected_;
+  const common::MonotonicTime now = clock_.Now();
+  common::MutexLock lock(mutex_);
+  auto it = agents_.find(session->agent);
+  if (it != agents_.end() && it->second == session) gone_.Insert(session->agent, now);
+  while (const auto due = gone_.PopDue(now)) agents_.erase(*due);
 }
 
 void AgentDirectory::Greet(AgentSession& session) {
@@ -141,6 +151,10 @@ void AgentDirectory::Decide(const RestartDecisionOut& decision) {
 }
 
 void AgentDirectory::CloseAll() {
+  {
+    common::MutexLock lock(mutex_);
+    closed_ = true;
+  }
   for (const auto& session : Live()) {
     session->Close(absl::UnavailableError("this controller shuts down"));
   }

@@ -1,7 +1,7 @@
 #pragma once
 
 // All agents this controller has heard of: their sessions, what each service's agents are told, and
-// who may connect. Thread-safe.
+// who may connect. An agent whose stream ended is shown for an hour, then forgotten. Thread-safe.
 
 #include <atomic>
 #include <functional>
@@ -16,6 +16,7 @@
 #include "controller/configuration.h"
 #include "controller/core/effects.h"
 #include "controller/rpc/agent_session.h"
+#include "controller/rpc/gone_order.h"
 #include "pointsman/v1/state.pb.h"
 
 namespace pointsman::controller {
@@ -32,7 +33,8 @@ class AgentDirectory {
   uint64_t NewSession() { return ++last_session_; }
 
   // Takes the session in as its agent's. The same boot id replaces a live stream (which is closed
-  // with Aborted). AlreadyExists: another boot id is live; ResourceExhausted: kAgentsMax.
+  // with Aborted). AlreadyExists: another boot id is live; ResourceExhausted: kAgentsMax are
+  // connected; Unavailable: after CloseAll().
   absl::Status Add(const std::shared_ptr<AgentSession>& session);
   // The stream ended.
   void Remove(const std::shared_ptr<AgentSession>& session);
@@ -44,7 +46,7 @@ class AgentDirectory {
   // All agents report at this interval from now on.
   void SetInterval(absl::Duration interval);
   void Decide(const RestartDecisionOut& decision);
-  // Ends every stream with Unavailable.
+  // Ends every stream with Unavailable, and lets none in any more.
   void CloseAll();
 
   std::vector<v1::AgentState> States() const;
@@ -64,6 +66,8 @@ class AgentDirectory {
   std::atomic<size_t> connected_{0};
   mutable common::Mutex mutex_;
   std::map<std::string, std::shared_ptr<AgentSession>> agents_ ABSL_GUARDED_BY(mutex_);
+  GoneOrder gone_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<const v1::Config> config_ ABSL_GUARDED_BY(mutex_) =
       std::make_shared<const v1::Config>();
   absl::Duration interval_ ABSL_GUARDED_BY(mutex_) = absl::Seconds(1);

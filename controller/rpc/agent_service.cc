@@ -2,10 +2,10 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <algorithm>
 #include <map>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "common/core/status_macros.h"
 #include "common/log.h"
@@ -22,7 +22,28 @@ namespace {
 
 constexpr char kMethod[] = "/pointsman.v1.AgentService/Connect";
 
-using Reactor = grpc::ServerBidiReactor<v1::AgentMessage, v1::AgentCommand>;
+// Largest message of an agent: above a Hello of 256 instances with every label at its longest.
+constexpr size_t kMessageBytesMax = 4 << 20;
+
+using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
+
+// The stream is raw so that bytes which are no message are told from a stream's end.
+absl::Status Parse(grpc::ByteBuffer& buffer, v1::AgentMessage& message) {
+  if (buffer.Length() > kMessageBytesMax) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("MESSAGE_TOO_LARGE: ", buffer.Length(), " bytes, at most ", kMessageBytesMax));
+  }
+  if (!grpc::SerializationTraits<v1::AgentMessage>::Deserialize(&buffer, &message).ok()) {
+    return absl::InvalidArgumentError("MESSAGE_MALFORMED: not an AgentMessage");
+  }
+  return absl::OkStatus();
+}
+
+// Instances of one service: their places in the Hello, and the assignment they were told.
+struct ServicePart {
+  std::vector<uint32_t> indices;
+  uint64_t assigned = 0;
+};
 
 // One agent's stream. Reads one message at a time; writes what the session hands out. Deletes
 // itself when gRPC is done with it.
@@ -37,15 +58,19 @@ class AgentStream final : public Reactor, public CommandWriter {
       return;
     }
     identity_ = *std::move(identity);
-    StartRead(&message_);
+    StartRead(&buffer_);
   }
 
   // CommandWriter: under the session's lock.
   void StartCommand(v1::AgentCommand command) override {
     common::MutexLock lock(mutex_);
     if (finished_) return;
-    command_ = std::move(command);
-    StartWrite(&command_);
+    written_.Clear();  // A buffer is filled only while it is empty.
+    bool own = false;
+    if (!grpc::SerializationTraits<v1::AgentCommand>::Serialize(command, &written_, &own).ok()) {
+      return;
+    }
+    StartWrite(&written_);
   }
   void Close(const absl::Status& status) override { FinishOnce(status); }
 
@@ -54,12 +79,14 @@ class AgentStream final : public Reactor, public CommandWriter {
       FinishOnce(absl::OkStatus());
       return;
     }
-    const absl::Status status = Handle();
+    absl::Status status = Parse(buffer_, message_);
+    if (status.ok()) status = Handle();
     if (!status.ok()) {
+      options_.refusals->Count(CodeOf(status));
       FinishOnce(status);
       return;
     }
-    StartRead(&message_);
+    StartRead(&buffer_);
   }
 
   void OnWriteDone(bool ok) override {
@@ -100,10 +127,7 @@ class AgentStream final : public Reactor, public CommandWriter {
   }
 
   absl::Status OnHello(const v1::AgentHello& hello) {
-    if (absl::Status status = ValidateHello(hello); !status.ok()) {
-      options_.refusals->Count(CodeOf(status));
-      return status;
-    }
+    PM_RETURN_IF_ERROR(ValidateHello(hello));
     if (!identity_.MaySpeakFor(common::Role::kAgent, hello.agent_id())) {
       return absl::PermissionDeniedError(absl::StrCat("IDENTITY_MISMATCH: ", identity_.ToString(),
                                                       " may not speak for agent ",
@@ -112,16 +136,19 @@ class AgentStream final : public Reactor, public CommandWriter {
     if (added_ && (hello.agent_id() != session_->agent || hello.boot_id() != session_->boot)) {
       return absl::InvalidArgumentError("HELLO_INVALID: agent or boot id changed on a stream");
     }
-    session_->agent = hello.agent_id();
-    session_->version = hello.version();
-    session_->boot = hello.boot_id();
-    session_->actor = absl::StrCat("agent:", hello.agent_id());
-    TakeInstances(hello);
-    PM_RETURN_IF_ERROR(options_.directory->Add(session_));
+    // Others read who the session is once it is added, so that is written before and never again.
     if (!added_) {
+      session_->agent = hello.agent_id();
+      session_->version = hello.version();
+      session_->boot = hello.boot_id();
+      session_->actor = absl::StrCat("agent:", hello.agent_id());
+    }
+    TakeInstances(hello);
+    if (!added_) {
+      PM_RETURN_IF_ERROR(options_.directory->Add(session_));
+      added_ = true;
       common::LogInfo("agent.connected", {{"agent", session_->agent}, {"peer", session_->peer}});
     }
-    added_ = true;
     PM_RETURN_IF_ERROR(
         options_.shards->PostToAll(Input(HelloInput(hello, session_->session(), session_->actor))));
     options_.directory->Greet(*session_);
@@ -130,11 +157,12 @@ class AgentStream final : public Reactor, public CommandWriter {
 
   void TakeInstances(const v1::AgentHello& hello) {
     std::vector<SessionInstance> instances;
-    instances_of_.clear();
+    parts_.clear();
+    assigned_seen_ = 0;
     for (int i = 0; i < hello.instances_size(); ++i) {
       const v1::Instance& instance = hello.instances(i);
       instances.push_back({instance.service(), instance.endpoint().id()});
-      instances_of_[instance.service()].push_back(static_cast<uint32_t>(i));
+      parts_[instance.service()].indices.push_back(static_cast<uint32_t>(i));
     }
     instance_count_ = static_cast<uint32_t>(instances.size());
     session_->SetInstances(std::move(instances), options_.directory->NewSession());
@@ -150,20 +178,28 @@ class AgentStream final : public Reactor, public CommandWriter {
     last_sequence_ = report.sequence();
     session_->CountReport(options_.clock->Now());
     options_.directory->CountReport();
+    ReadAssigned();
     const Sender sender{session_->agent, session_->boot, session_->session()};
     const AgentReportInput header = ReportHeader(report, sender, session_->interval());
-    for (const auto& [service, indices] : instances_of_) {
+    for (const auto& [service, part] : parts_) {
       AgentReportInput input = header;
       input.service = service;
-      const uint64_t assigned = session_->AssignmentVersion(service);
-      for (const uint32_t i : indices) {
+      for (const uint32_t i : part.indices) {
         const v1::InstanceReport& instance = report.instances(static_cast<int>(i));
-        const bool current = assigned != 0 && instance.assignment_version() == assigned;
+        const bool current = part.assigned != 0 && instance.assignment_version() == part.assigned;
         input.instances.push_back(SampleOf(instance, i, current));
       }
       PM_RETURN_IF_ERROR(options_.shards->Post(service, Input(std::move(input))));
     }
     return absl::OkStatus();
+  }
+
+  // One atomic read a report while no assignment changes.
+  void ReadAssigned() {
+    const uint64_t newest = session_->newest_assignment();
+    if (newest == assigned_seen_) return;
+    assigned_seen_ = newest;
+    for (auto& [service, part] : parts_) part.assigned = session_->AssignmentVersion(service);
   }
 
   absl::Status OnRestartRequest(const v1::RestartRequest& request) {
@@ -191,8 +227,8 @@ class AgentStream final : public Reactor, public CommandWriter {
   }
 
   std::string ServiceOf(uint32_t instance) const {
-    for (const auto& [service, indices] : instances_of_) {
-      if (std::find(indices.begin(), indices.end(), instance) != indices.end()) return service;
+    for (const auto& [service, part] : parts_) {
+      if (absl::c_linear_search(part.indices, instance)) return service;
     }
     return "";
   }
@@ -205,7 +241,7 @@ class AgentStream final : public Reactor, public CommandWriter {
     }
     if (!status.ok()) {
       common::LogWarning("agent.stream_ended",
-                         {{"agent", session_->agent}, {"cause", status.ToString()}});
+                         {{"agent", session_->agent}, {"cause", status.message()}});
     }
     Finish(common::ToGrpcStatus(status));
   }
@@ -213,17 +249,20 @@ class AgentStream final : public Reactor, public CommandWriter {
   const AgentServiceOptions& options_;
   const std::shared_ptr<AgentSession> session_;
   common::Identity identity_;
+  grpc::ByteBuffer buffer_;
   v1::AgentMessage message_;
-  v1::AgentCommand command_;
+  grpc::ByteBuffer written_;
   bool added_ = false;
   uint32_t instance_count_ = 0;
   uint64_t last_sequence_ = 0;
-  std::map<std::string, std::vector<uint32_t>> instances_of_;  // By service.
+  std::map<std::string, ServicePart> parts_;  // By service.
+  uint64_t assigned_seen_ = 0;
   common::Mutex mutex_;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-class Service final : public v1::AgentService::CallbackService {
+class Service final
+    : public v1::AgentService::WithRawCallbackMethod_Connect<v1::AgentService::Service> {
  public:
   explicit Service(const AgentServiceOptions& options) : options_(options) {}
 

@@ -1,5 +1,6 @@
 #include "controller/rpc/agent_session.h"
 
+#include <set>
 #include <utility>
 
 #include "common/core/proto_time.h"
@@ -16,6 +17,16 @@ void AgentSession::SetInstances(std::vector<SessionInstance> instances, uint64_t
   common::MutexLock lock(mutex_);
   instances_ = std::move(instances);
   session_ = session;
+  std::set<absl::string_view> named;
+  for (const SessionInstance& instance : instances_) named.insert(instance.service);
+  for (auto it = told_.begin(); it != told_.end();) {
+    if (named.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    assignments_.erase(it->first);
+    it = told_.erase(it);
+  }
 }
 
 std::vector<SessionInstance> AgentSession::instances() const {
@@ -46,7 +57,7 @@ void AgentSession::SendAssignment(v1::Assignment assignment) {
 
 uint64_t AgentSession::AssignmentVersion(absl::string_view service) const {
   common::MutexLock lock(mutex_);
-  auto it = told_.find(std::string(service));
+  auto it = told_.find(service);
   return it == told_.end() ? 0 : it->second.version;
 }
 

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -53,7 +54,8 @@ class AgentSession {
   std::string actor;
   uint64_t boot = 0;
 
-  // Replaces the instances (a Hello), under the session number from now on.
+  // Replaces the instances (a Hello), under the session number from now on. What was told of
+  // services that it no longer names is forgotten.
   void SetInstances(std::vector<SessionInstance> instances, uint64_t session);
   std::vector<SessionInstance> instances() const;
   uint64_t session() const { return session_; }
@@ -63,6 +65,8 @@ class AgentSession {
   void SendAssignment(v1::Assignment assignment);
   // Version of the last assignment of the service; 0: none.
   uint64_t AssignmentVersion(absl::string_view service) const;
+  // Highest version given so far, of any service: when it is the same, so is every other.
+  uint64_t newest_assignment() const { return last_assignment_; }
   void SendPace(absl::Duration interval);
   void SendDecision(v1::RestartDecision decision);
   // Counted, too.
@@ -91,6 +95,7 @@ class AgentSession {
   bool Next(v1::AgentCommand& command) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::atomic<uint64_t> session_{0};
+  std::atomic<uint64_t> last_assignment_{0};
   std::atomic<uint64_t> reports_{0};
   std::atomic<int64_t> last_report_micros_{0};
   std::atomic<int64_t> interval_micros_{1'000'000};
@@ -100,10 +105,9 @@ class AgentSession {
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<SessionInstance> instances_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Told, std::less<>> told_ ABSL_GUARDED_BY(mutex_);
-  uint64_t last_assignment_ ABSL_GUARDED_BY(mutex_) = 0;
   std::optional<v1::AgentWelcome> welcome_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Duration> pace_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, v1::Assignment> assignments_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, v1::Assignment, std::less<>> assignments_ ABSL_GUARDED_BY(mutex_);
   std::deque<v1::RestartDecision> decisions_ ABSL_GUARDED_BY(mutex_);
   std::deque<v1::Refusal> refused_ ABSL_GUARDED_BY(mutex_);
 };

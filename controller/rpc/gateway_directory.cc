@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/core/proto_time.h"
+#include "controller/rpc/ack_check.h"
 
 namespace pointsman::controller {
 
@@ -11,7 +12,11 @@ absl::Status GatewayDirectory::Add(GatewayRecord record) {
   std::function<void(const absl::Status&)> close_old;
   {
     common::MutexLock lock(mutex_);
+    if (closed_) return absl::UnavailableError("this controller shuts down");
     auto it = gateways_.find(record.gateway);
+    if (it == gateways_.end() && gateways_.size() >= kGatewaysMax) {
+      if (const auto oldest = gone_.PopOldest()) gateways_.erase(*oldest);
+    }
     if (it == gateways_.end() && gateways_.size() >= kGatewaysMax) {
       return absl::ResourceExhaustedError(absl::StrCat("GATEWAYS_MAX: this controller carries ",
                                                        kGatewaysMax, " gateways already"));
@@ -25,6 +30,7 @@ absl::Status GatewayDirectory::Add(GatewayRecord record) {
       close_old = std::move(it->second.close);
     }
     record.connected = true;
+    gone_.Erase(record.gateway);
     std::string name = record.gateway;
     gateways_[std::move(name)] = std::move(record);
   }
@@ -38,6 +44,9 @@ void GatewayDirectory::Remove(const std::string& gateway, uint64_t session) {
   if (it == gateways_.end() || it->second.session != session) return;
   it->second.connected = false;
   it->second.close = nullptr;
+  const common::MonotonicTime now = clock_.Now();
+  gone_.Insert(gateway, now);
+  while (const auto due = gone_.PopDue(now)) gateways_.erase(*due);
 }
 
 void GatewayDirectory::OnAck(const std::string& gateway, uint64_t session, const v1::Ack& ack) {
@@ -49,7 +58,8 @@ void GatewayDirectory::OnAck(const std::string& gateway, uint64_t session, const
   if (ack.has_config()) record.config = {ack.config().epoch(), ack.config().revision()};
   record.nacks += static_cast<uint64_t>(ack.nacks_size());
   for (const v1::Nack& nack : ack.nacks()) {
-    record.last_nack = absl::StrCat(nack.code(), " ", nack.service(), ": ", nack.detail());
+    record.last_nack = absl::StrCat(nack.code(), " ", nack.service(), ": ",
+                                    nack.detail().substr(0, kDetailBytesMax));
   }
 }
 
@@ -64,6 +74,7 @@ void GatewayDirectory::CloseAll() {
   std::vector<std::function<void(const absl::Status&)>> closes;
   {
     common::MutexLock lock(mutex_);
+    closed_ = true;
     for (auto& [name, record] : gateways_) {
       if (record.close) closes.push_back(std::exchange(record.close, nullptr));
     }

@@ -1,6 +1,7 @@
 #pragma once
 
-// All gateways this controller has heard of, to show. Thread-safe.
+// All gateways this controller has heard of, to show. One whose stream ended is shown for an hour,
+// then forgotten. Thread-safe.
 
 #include <atomic>
 #include <map>
@@ -11,6 +12,7 @@
 #include "absl/status/status.h"
 #include "common/clock.h"
 #include "common/mutex.h"
+#include "controller/rpc/gone_order.h"
 #include "controller/shard/publisher.h"
 #include "pointsman/v1/gateway.pb.h"
 #include "pointsman/v1/state.pb.h"
@@ -44,12 +46,12 @@ class GatewayDirectory {
 
   uint64_t NewSession() { return ++last_session_; }
   // A new stream; a live one of the same boot is closed with Aborted. AlreadyExists: another boot
-  // id is live. ResourceExhausted: kGatewaysMax.
+  // id is live. ResourceExhausted: kGatewaysMax are connected. Unavailable: after CloseAll().
   absl::Status Add(GatewayRecord record);
   void Remove(const std::string& gateway, uint64_t session);
   void OnAck(const std::string& gateway, uint64_t session, const v1::Ack& ack);
   void OnObservations(const std::string& gateway, uint64_t session);
-  // Ends every stream with Unavailable.
+  // Ends every stream with Unavailable, and lets none in any more.
   void CloseAll();
 
   std::vector<v1::GatewayState> States(const Publisher& publisher) const;
@@ -60,6 +62,8 @@ class GatewayDirectory {
   std::atomic<uint64_t> last_session_{0};
   mutable common::Mutex mutex_;
   std::map<std::string, GatewayRecord> gateways_ ABSL_GUARDED_BY(mutex_);
+  GoneOrder gone_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace pointsman::controller

@@ -16,6 +16,7 @@
 #include "controller/core/codes.h"
 #include "controller/core/frame_proto.h"
 #include "controller/core/validate.h"
+#include "controller/rpc/ack_check.h"
 #include "controller/rpc/report_input.h"
 #include "controller/rpc/role.h"
 #include "pointsman/v1/gateway.grpc.pb.h"
@@ -51,6 +52,11 @@ class GatewayLink final : public BundleSink {
 
   void Send(std::vector<SharedBytes> parts) override {
     common::MutexLock lock(mutex_);
+    // The publisher waits for an acknowledgement, so this one was of a bundle not sent yet.
+    if (next_) {
+      EndStream(absl::InvalidArgumentError("ACK_INVALID: of a bundle that was not sent yet"));
+      return;
+    }
     next_ = std::move(parts);
     Pump();
   }
@@ -62,16 +68,23 @@ class GatewayLink final : public BundleSink {
   }
   void Finish(const absl::Status& status) {
     common::MutexLock lock(mutex_);
-    if (reactor_ == nullptr || finished_) return;
-    finished_ = true;
-    reactor_->Finish(common::ToGrpcStatus(status));
+    EndStream(status);
   }
   void Detach() {
     common::MutexLock lock(mutex_);
     reactor_ = nullptr;
   }
+  bool detached() {
+    common::MutexLock lock(mutex_);
+    return reactor_ == nullptr;
+  }
 
  private:
+  void EndStream(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (reactor_ == nullptr || finished_) return;
+    finished_ = true;
+    reactor_->Finish(common::ToGrpcStatus(status));
+  }
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (reactor_ == nullptr || finished_ || writing_ || !next_) return;
     std::vector<grpc::Slice> slices;
@@ -131,7 +144,7 @@ class GatewayStream final : public Reactor {
     if (!status.ok()) {
       options_.refusals->Count(CodeOf(status));
       common::LogWarning("gateway.stream_ended",
-                         {{"gateway", gateway_}, {"cause", status.ToString()}});
+                         {{"gateway", gateway_}, {"cause", status.message()}});
       link_->Finish(status);
       return;
     }
@@ -171,6 +184,7 @@ class GatewayStream final : public Reactor {
       return absl::InvalidArgumentError("HELLO_INVALID: a second Hello on a stream");
     }
     PM_RETURN_IF_ERROR(ValidateGatewayHello(hello));
+    PM_RETURN_IF_ERROR(ValidateHeld(hello));
     if (!identity_.MaySpeakFor(common::Role::kGateway, hello.gateway_id())) {
       return absl::PermissionDeniedError(absl::StrCat("IDENTITY_MISMATCH: ", identity_.ToString(),
                                                       " may not speak for gateway ",
@@ -223,14 +237,14 @@ class GatewayStream final : public Reactor {
             absl::StrCat("EPOCH_NOT_RAISED: the store does not take it: ", raised.message())));
         return;
       }
-      GreetShards(options, input, std::move(attachment));
+      GreetShards(options, input, std::move(attachment), link);
     };
     // An epoch of our own is not above ours.
     options_.epochs->RaiseAbove(highest > options_.epochs->epoch() ? highest : 0, std::move(greet));
   }
 
   static void GreetShards(const GatewayServiceOptions& options, const GatewayHelloInput& input,
-                          Publisher::Attachment attachment) {
+                          Publisher::Attachment attachment, std::shared_ptr<GatewayLink> link) {
     (void)options.shards->PostToAll(Input(input));
     auto greeting = std::make_shared<Greeting>();
     {
@@ -239,17 +253,28 @@ class GatewayStream final : public Reactor {
     }
     options.shards->CallAll(
         [greeting](const ShardCore& core, size_t, auto) { greeting->Collect(core); },
-        [greeting, attachment = std::move(attachment),
-         publisher = options.publisher](const absl::Status&) mutable {
+        [greeting, attachment = std::move(attachment), link = std::move(link),
+         publisher = options.publisher, shards = options.shards](const absl::Status&) mutable {
           {
             common::MutexLock lock(greeting->mutex);
+            // A pair that nothing continues stays as presented: the core is asked for what follows
+            // it, and gives nothing while the slice is being inherited. Without it the gateway
+            // would be sent what this owner had before it knew of the earlier one.
             attachment.held = greeting->start;
+            attachment.held.insert(greeting->held.begin(), greeting->held.end());
           }
+          const std::string gateway = attachment.gateway;
+          const uint64_t session = attachment.session;
           publisher->Attach(std::move(attachment));
+          if (!link->detached()) return;
+          // The stream ended meanwhile, and said so before it was attached.
+          publisher->Detach(gateway, session);
+          (void)shards->PostToAll(Input(GatewayGoneInput{gateway, session}));
         });
   }
 
   absl::Status OnAck(const v1::Ack& ack) {
+    PM_RETURN_IF_ERROR(ValidateAck(ack));
     AckIn acked;
     std::map<size_t, AckInput> by_shard;
     for (const v1::HeldSlice& held : ack.slices()) {
@@ -262,7 +287,7 @@ class GatewayStream final : public Reactor {
       common::LogWarning("gateway.nack", {{"gateway", gateway_},
                                           {"service", nack.service()},
                                           {"code", nack.code()},
-                                          {"detail", nack.detail()}});
+                                          {"detail", nack.detail().substr(0, kDetailBytesMax)}});
       acked.nacks.push_back({nack.service(), nack.code()});
     }
     for (auto& [shard, input] : by_shard) {
@@ -295,6 +320,10 @@ class GatewayStream final : public Reactor {
 
   absl::Status OnUpload(const v1::UploadedSlice& upload) {
     absl::StatusOr<Frame> frame = FrameFromProto(upload.slice());
+    if (frame.ok() && frame->epoch > kPresentedMax) {
+      frame =
+          absl::InvalidArgumentError(absl::StrCat(kFrameInvalid, ": epoch above ", kPresentedMax));
+    }
     if (!frame.ok()) {
       options_.refusals->Count(CodeOf(frame.status()));
       common::LogWarning("gateway.upload_refused",
