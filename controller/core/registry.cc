@@ -60,13 +60,13 @@ void Registry::Forget(absl::Duration age, MonotonicTime now) {
   }
 }
 
-void Registry::Count(uint32_t shard, uint32_t shards, absl::Duration silent_after,
-                     MonotonicTime now, uint32_t* agents, uint32_t* silent) const {
+void Registry::Count(Counts counts, absl::Duration silent_after, MonotonicTime now,
+                     uint32_t* agents, uint32_t* silent) const {
   *agents = *silent = 0;
   for (const auto& [id, agent] : agents_) {
     const bool here = std::any_of(
         agent.instances.begin(), agent.instances.end(),
-        [&](const InstanceInfo& instance) { return ShardOf(instance.service, shards) == shard; });
+        [&, &name = id](const InstanceInfo& instance) { return counts(name, instance); });
     if (!here) continue;
     ++*agents;
     if (now - agent.heard >= SilenceLimit(silent_after, agent.report_interval)) ++*silent;

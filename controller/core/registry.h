@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "common/core/time.h"
 #include "controller/core/inputs.h"
@@ -42,9 +43,10 @@ class Registry {
   bool Gone(const std::string& agent, uint64_t session);
   // Agents that are gone longer than `age` are forgotten. O(agents).
   void Forget(absl::Duration age, common::MonotonicTime now);
-  // Known agents with an instance in `shard`, and the silent ones among them. O(agents).
-  void Count(uint32_t shard, uint32_t shards, absl::Duration silent_after,
-             common::MonotonicTime now, uint32_t* agents, uint32_t* silent) const;
+  // Agents with at least one instance that `counts`, and the silent ones among them. O(agents).
+  using Counts = absl::FunctionRef<bool(const std::string& agent, const InstanceInfo&)>;
+  void Count(Counts counts, absl::Duration silent_after, common::MonotonicTime now,
+             uint32_t* agents, uint32_t* silent) const;
 
  private:
   std::map<std::string, AgentRecord, std::less<>> agents_;

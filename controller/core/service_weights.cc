@@ -155,6 +155,9 @@ void ServiceState::StepNow(absl::Duration elapsed, StepContext& context) {
   const WeightStep step = StepWeights(policy_.weights, rows);
   ++context.counters.weight_steps;
   mean_factor_ = step.mean_factor;
+  for (auto& [id, endpoint] : endpoints_) {
+    if (!Serves(endpoint.health.verdict)) endpoint.weight /= step.divisor;
+  }
   for (size_t i = 0; i < rows.size(); ++i) {
     EndpointState& endpoint = *owners[i];
     endpoint.weight_record = {context.now,           elapsed,         rows[i], endpoint.weight,

@@ -576,8 +576,14 @@ std::vector<ServiceSummary> ShardCore::Summaries() const {
 
 AgentCounts ShardCore::CountAgents(MonotonicTime now) const {
   AgentCounts counts;
-  state_->registry().Count(state_->options().shard, state_->options().shards, kDefaultSilence, now,
-                           &counts.agents, &counts.silent);
+  // An agent whose endpoints were all deregistered says nothing of the fleet any more.
+  const auto speaks = [this](const std::string& agent, const InstanceInfo& instance) {
+    const auto service = state_->services().find(instance.service);
+    if (service == state_->services().end()) return false;
+    const auto it = service->second.endpoints().find(instance.endpoint->id);
+    return it != service->second.endpoints().end() && it->second.agent == agent;
+  };
+  state_->registry().Count(speaks, kDefaultSilence, now, &counts.agents, &counts.silent);
   return counts;
 }
 

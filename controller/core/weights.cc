@@ -146,6 +146,7 @@ void ClampRows(const WeightRules& rules, double mean_factor, std::vector<WeightR
 void Recentre(WeightStep& step, std::vector<WeightRow>& rows) {
   if (step.mean_factor >= 0.5 && step.mean_factor <= 2) return;
   for (WeightRow& row : rows) row.weight /= step.mean_factor;
+  step.divisor = step.mean_factor;
   step.mean_factor = 1;
   step.moved = true;
 }

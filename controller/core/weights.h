@@ -54,6 +54,8 @@ struct WeightStep {
   uint32_t usable = 0;
   double mean_utilisation = 0;
   double mean_factor = 1;  // Mean of weight / capacity hint after the step.
+  // What all rows were divided by to be brought back; weights that are in no row follow.
+  double divisor = 1;
 };
 
 // One step for all rows, in place. Rows without a usable sample move toward the median of the

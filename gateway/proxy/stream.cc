@@ -219,7 +219,7 @@ void Stream::StartTry(bool fresh) {
   ++attempt_;
   context_->cells.StartTry(cell_);
   in_try_ = true;
-  outcome_counted_ = false;
+  outcome_counted_ = per_try_waived_ = false;
   phase_ = Phase::kConnecting;
   phase_started_ = context_->loop.Now();
   upstream_ = context_->upstreams->Acquire({this, attempt_, cell_, &address_, fresh});
@@ -427,8 +427,9 @@ Stream::Deadline Stream::NextDeadline() const {
       break;
     case Phase::kAwaiting:
       consider(phase_started_ + policy_.first_byte_timeout, Reason::kUpstreamTimeout);
-      if (retries_ < policy_.max_retries && SafeToRepeat()) {
-        consider(try_sent_ + policy_.per_try_timeout, Reason::kUpstreamTimeout);
+      if (!per_try_waived_ && retries_ < policy_.max_retries && SafeToRepeat() &&
+          try_sent_ + policy_.per_try_timeout < deadline.at) {
+        deadline = {try_sent_ + policy_.per_try_timeout, Reason::kUpstreamTimeout, true};
       }
       break;
     case Phase::kResponding:
@@ -440,6 +441,23 @@ Stream::Deadline Stream::NextDeadline() const {
       break;
   }
   return deadline;
+}
+
+// The per-try time is over: another endpoint gets the request if there is one and the budget
+// allows, else this try goes on to its own end.
+void Stream::OnTryTooSlow() {
+  const ServiceTable* service = FindService();
+  const CountersView view{context_->cells, context_->avoidance, context_->loop.Now()};
+  const bool elsewhere =
+      service != nullptr &&
+      Pick(*service, view, tried_, context_->random).status == PickResult::Status::kPicked;
+  if (!elsewhere || !TakeRetry()) {
+    per_try_waived_ = true;
+    return ArmDeadline();
+  }
+  EndTry(TryOutcome::kTimeout, /*clean=*/false);
+  Reason why = Reason::kNone;
+  if (!PickAndTry(*service, &why)) Fail(Reason::kUpstreamTimeout);
 }
 
 void Stream::ArmDeadline() { context_->loop.timers().Arm(*this, NextDeadline().at); }
@@ -454,6 +472,7 @@ void Stream::OnTimer() {
     case Reason::kConnectTimeout:
       return OnTryFailed(deadline.reason, TryOutcome::kConnectFailure);
     case Reason::kUpstreamTimeout:
+      if (deadline.per_try) return OnTryTooSlow();
       return OnTryFailed(deadline.reason, TryOutcome::kTimeout);
     case Reason::kRequestTimeout:
       if (phase_ == Phase::kAwaiting) CountTry(TryOutcome::kTimeout, absl::Microseconds(-1));

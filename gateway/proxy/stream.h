@@ -96,8 +96,10 @@ class Stream final : public TimerEntry {
   struct Deadline {
     common::MonotonicTime at;
     Reason reason = Reason::kNone;
+    bool per_try = false;  // Only worth ending the try for when another can begin.
   };
   Deadline NextDeadline() const;
+  void OnTryTooSlow();
   void ArmDeadline();
   void Reset();
 
@@ -118,6 +120,7 @@ class Stream final : public TimerEntry {
   bool in_try_ = false;      // Counted in the endpoint's cell.
   bool outcome_counted_ = false;
   bool stale_retried_ = false;
+  bool per_try_waived_ = false;  // There is nowhere else to go: the try may take its time.
   bool waits_for_client_ = false;
   bool waits_for_upstream_ = false;
   uint8_t attempt_ = 0;

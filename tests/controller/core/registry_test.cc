@@ -78,9 +78,15 @@ TEST(RegistryTest, CountsTheSilentAmongItsAgents) {
   Accept(registry, Hello("b", 2, {"e2"}), 8);
   Accept(registry, Hello("elsewhere", 3, {}), 0);  // No instance here: not this shard's.
   uint32_t agents = 0, silent = 0;
-  registry.Count(0, 1, absl::Seconds(5), At(10), &agents, &silent);
+  const auto known = [](const std::string&, const InstanceInfo&) { return true; };
+  registry.Count(known, absl::Seconds(5), At(10), &agents, &silent);
   EXPECT_EQ(agents, 2u);
   EXPECT_EQ(silent, 1u);
+  // What was deregistered since is no part of the fleet.
+  const auto left = [](const std::string& agent, const InstanceInfo&) { return agent == "b"; };
+  registry.Count(left, absl::Seconds(5), At(10), &agents, &silent);
+  EXPECT_EQ(agents, 1u);
+  EXPECT_EQ(silent, 0u);
 }
 
 TEST(RegistryTest, SilenceIsNeverLessThanThreeReports) {

@@ -48,6 +48,20 @@ TEST_F(EngineLimitsTest, ASilentEndpointsRequestsAreTriedElsewhere) {
   }
 }
 
+TEST_F(EngineLimitsTest, ATryWithNowhereElseToGoMayTakeItsTime) {
+  policy.per_try_timeout = absl::Milliseconds(30);
+  ScriptedUpstream slow(Answering([](const TestMessage&) {
+    std::promise<void> never;
+    never.get_future().wait_for(std::chrono::milliseconds(150));  // A slow server.
+    return Ok("late");
+  }));
+  Publish({slow.port()});
+  Peer client = Client();
+  client.Write(kGet);
+  EXPECT_EQ(client.ReadMessage().body, "late");
+  EXPECT_EQ(Totals(slow.port()).timeouts, 0u);
+}
+
 TEST_F(EngineLimitsTest, TheWholeRequestHasAnEnd) {
   policy.request_timeout = absl::Milliseconds(50);
   ScriptedUpstream upstream(Silent());
