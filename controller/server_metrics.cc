@@ -34,6 +34,9 @@ void RegisterShards(common::Registry& registry, const ShardSet* shards) {
   registry.AddCounterCallback(
       {"pointsman_controller_mailbox_refused_total", "Messages refused at a mailbox's limit."},
       Sum(shards, [](const ShardLoad& l) { return l.mailbox.refused; }));
+  registry.AddCounterCallback({"pointsman_controller_mailbox_shed_total",
+                               "Endpoints left out of observations that waited for the shards."},
+                              Sum(shards, [](const ShardLoad& l) { return l.mailbox.shed; }));
   registry.AddCounterCallback({"pointsman_controller_steps_total", "Steps of the shards' cores."},
                               Sum(shards, [](const ShardLoad& l) { return l.steps; }));
   registry.AddCounterCallback(

@@ -3,32 +3,13 @@
 #include <algorithm>
 #include <iterator>
 
+#include "absl/container/flat_hash_set.h"
+
 namespace pointsman::controller {
 namespace {
 
 absl::string_view ReporterOf(const AgentReportInput& input) { return input.agent; }
 absl::string_view ReporterOf(const ObservationsInput& input) { return input.gateway; }
-
-void Conflate(AgentReportInput& held, AgentReportInput newer) {
-  if (newer.session < held.session) return;
-  held = std::move(newer);
-}
-
-// Endpoints that only the held input names keep their (cumulative) counters.
-void Conflate(ObservationsInput& held, ObservationsInput newer) {
-  if (newer.session < held.session) return;
-  if (newer.session == held.session && newer.version == held.version) {
-    newer.window += held.window;
-    const size_t named = newer.endpoints.size();
-    for (EndpointObservation& old : held.endpoints) {
-      const bool again =
-          std::any_of(newer.endpoints.begin(), newer.endpoints.begin() + named,
-                      [&](const EndpointObservation& e) { return e.handle == old.handle; });
-      if (!again) newer.endpoints.push_back(std::move(old));
-    }
-  }
-  held = std::move(newer);
-}
 
 }  // namespace
 
@@ -50,6 +31,32 @@ absl::Status Mailbox::Post(Letter letter) {
     ++counters_.refused;
   }
   return status;
+}
+
+void Mailbox::Conflate(AgentReportInput& held, AgentReportInput newer) {
+  if (newer.session < held.session) return;
+  held = std::move(newer);
+}
+
+// Endpoints that only the held input names keep their (cumulative) counters. The window is the sum
+// also where handles are of another version and do not mix: the newer counters lie after both.
+void Mailbox::Conflate(ObservationsInput& held, ObservationsInput newer) {
+  if (newer.session < held.session) return;
+  if (newer.session == held.session) newer.window += held.window;
+  if (newer.session == held.session && newer.version == held.version) {
+    absl::flat_hash_set<uint32_t> named;
+    named.reserve(newer.endpoints.size());
+    for (const EndpointObservation& endpoint : newer.endpoints) named.insert(endpoint.handle);
+    for (EndpointObservation& old : held.endpoints) {
+      if (named.contains(old.handle)) continue;
+      if (newer.endpoints.size() < limits_.slot_endpoints_max) {
+        newer.endpoints.push_back(std::move(old));
+      } else {
+        ++counters_.shed;
+      }
+    }
+  }
+  held = std::move(newer);
 }
 
 absl::Status Mailbox::PostToLane(Letter letter) {

@@ -36,12 +36,16 @@ struct MailboxLimits {
   size_t lane_max = 200'000;
   // Slots. Reached: a report of a new (agent, service) is dropped and counted; the next one comes.
   size_t slots_max = 400'000;
+  // Endpoints that one slot of observations keeps. Reached: those named longest ago are left out
+  // and counted; counters are cumulative, so the next message that names them makes up for it.
+  size_t slot_endpoints_max = 4'096;
 };
 
 struct MailboxCounters {
   uint64_t posted = 0;
   uint64_t conflated = 0;
   uint64_t refused = 0;
+  uint64_t shed = 0;  // Endpoints left out of full slots.
   size_t lane = 0;
   size_t slots = 0;
 };
@@ -50,7 +54,7 @@ class Mailbox {
  public:
   explicit Mailbox(const MailboxLimits& limits = {}) : limits_(limits) {}
 
-  // ResourceExhausted: a limit is reached. O(1).
+  // ResourceExhausted: a limit is reached. O(1); observations: O(endpoints of message and slot).
   absl::Status Post(Letter letter);
 
   // All that waits, ordered letters first, then slots by their age. Waits for the first until
@@ -65,6 +69,10 @@ class Mailbox {
   // Reporter and service, views into the slot's own input.
   using SlotKey = std::pair<absl::string_view, absl::string_view>;
 
+  void Conflate(AgentReportInput& held, AgentReportInput newer)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Conflate(ObservationsInput& held, ObservationsInput newer)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PostToLane(Letter letter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   template <typename T>
   absl::Status PostToSlot(T& input, absl::flat_hash_map<SlotKey, Letter*>& index)

@@ -76,6 +76,38 @@ TEST(MailboxTest, ObservationsKeepEndpointsTheNewerOnesDoNotName) {
   EXPECT_EQ(merged.endpoints[1].handle, 1u);
 }
 
+// A gateway that names other endpoints each time costs memory once, too.
+TEST(MailboxTest, ASlotOfObservationsShedsWhatWasNamedLongestAgo) {
+  MailboxLimits limits;
+  limits.slot_endpoints_max = 3;
+  Mailbox mailbox(limits);
+  for (uint32_t handle = 1; handle <= 9; handle += 2) {
+    ASSERT_TRUE(
+        mailbox.Post(Input(Observed(1, absl::Seconds(1), {{handle, 1}, {handle + 1, 1}}))).ok());
+  }
+  EXPECT_EQ(mailbox.counters().shed, 7u);
+  const std::vector<Letter> letters = mailbox.Take(absl::ZeroDuration());
+  ASSERT_EQ(letters.size(), 1u);
+  const auto& merged = std::get<ObservationsInput>(std::get<Input>(letters[0]));
+  ASSERT_EQ(merged.endpoints.size(), 3u);
+  EXPECT_EQ(merged.endpoints[0].handle, 9u);
+  EXPECT_EQ(merged.endpoints[1].handle, 10u);
+  EXPECT_EQ(merged.endpoints[2].handle, 7u);
+}
+
+TEST(MailboxTest, ObservationsOfAnotherVersionReplaceEndpointsButKeepTheWindow) {
+  Mailbox mailbox;
+  ASSERT_TRUE(mailbox.Post(Input(Observed(1, absl::Seconds(1), {{1, 10}}))).ok());
+  ObservationsInput newer = Observed(1, absl::Seconds(1), {{2, 20}});
+  newer.version = {1, 5};
+  ASSERT_TRUE(mailbox.Post(Input(newer)).ok());
+  const std::vector<Letter> letters = mailbox.Take(absl::ZeroDuration());
+  const auto& merged = std::get<ObservationsInput>(std::get<Input>(letters[0]));
+  EXPECT_EQ(merged.window, absl::Seconds(2));
+  ASSERT_EQ(merged.endpoints.size(), 1u);
+  EXPECT_EQ(merged.endpoints[0].handle, 2u);
+}
+
 TEST(MailboxTest, OrderedLettersKeepTheirOrderAndComeFirst) {
   Mailbox mailbox;
   ASSERT_TRUE(mailbox.Post(Input(Report("a", "web", 1))).ok());
