@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
@@ -85,7 +86,13 @@ void RestartRunner::StartOneshot(const std::string& name, const RestartAction& a
   job.pidfd = static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(job.pid), 0));
   epoll_event event{};
   event.events = EPOLLIN;
-  PM_CHECK(job.pidfd >= 0 && epoll_ctl(epoll_, EPOLL_CTL_ADD, job.pidfd, &event) == 0);
+  if (job.pidfd < 0 || epoll_ctl(epoll_, EPOLL_CTL_ADD, job.pidfd, &event) != 0) {
+    const std::string cause = std::strerror(errno);
+    if (job.pidfd >= 0) close(job.pidfd);
+    kill(static_cast<pid_t>(job.pid), SIGKILL);
+    waitpid(static_cast<pid_t>(job.pid), nullptr, 0);
+    return Fail(name, absl::StrCat("cannot watch the restart command: ", cause));
+  }
   jobs_.push_back(std::move(job));
 }
 

@@ -10,6 +10,9 @@ namespace pointsman::gateway {
 
 namespace {
 
+// Options of all Connection fields of one head.
+constexpr int kConnectionOptionsMax = 32;
+
 // Digits only, no sign, no leading zero, below 2^62; -1 when it is anything else.
 int64_t ParseLength(absl::string_view text) {
   if (text.empty() || text.size() > 18) return -1;
@@ -51,11 +54,14 @@ void ReadConnectionOptions(absl::string_view value, Framing* framing) {
 
 // A field named in Connection is for this hop only. Host and framing fields cannot be named away:
 // they are handled by their own rules anyway.
-void DropListed(HeaderBlock* block) {
+// False: more options than any honest sender has; each is held against every field.
+bool DropListed(HeaderBlock* block) {
+  int left = kConnectionOptionsMax;
   for (size_t i = 0; i < block->head_fields(); ++i) {
     if (block->fields()[i].token != FieldToken::kConnection) continue;
     absl::string_view value = block->At(block->fields()[i].value);
     while (!value.empty()) {
+      if (--left < 0) return false;
       const size_t comma = value.find(',');
       const absl::string_view option = TrimBlanks(value.substr(0, comma));
       for (Field& field : block->fields()) {
@@ -66,6 +72,7 @@ void DropListed(HeaderBlock* block) {
       value.remove_prefix(comma + 1);
     }
   }
+  return true;
 }
 
 void ReadFramingField(const HeaderBlock& block, Field* field, Framing* framing) {
@@ -109,7 +116,7 @@ Framing ReadFraming(HeaderBlock* block) {
   if (framing.has_length && framing.has_coding && framing.error == Reason::kNone) {
     framing.error = Reason::kBadTransferEncoding;
   }
-  if (framing.lists_fields) DropListed(block);
+  if (framing.lists_fields && !DropListed(block)) framing.error = Reason::kBadHeader;
   return framing;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <span>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
@@ -44,6 +45,10 @@ class OutQueue {
   // The first `n` bytes were sent. REQUIRES: n <= bytes().
   void Consume(size_t n);
   void Clear();
+  // What waits, in order; valid until the queue is changed. Sending it elsewhere adds references.
+  std::span<const Slice> slices() const {
+    return std::span<const Slice>(slices_.data(), slices_.size()).subspan(first_);
+  }
 
  private:
   ChunkPool* pool_;

@@ -30,7 +30,10 @@ void ClientConnection::ArmAt(common::MonotonicTime deadline) {
 
 void ClientConnection::Drain() {
   close_after_ = true;
-  if (state_ == State::kIdle) Close();
+  if (state_ != State::kIdle || !pending_.empty()) return;
+  if (tcp_.out().empty()) return Close();
+  // The last answer is still on its way to a slow reader.
+  state_ = State::kFlushing;
 }
 
 void ClientConnection::Kill() {

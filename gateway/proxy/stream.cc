@@ -125,17 +125,15 @@ void Stream::EnterService(const RouteEntry& route, const ServiceTable& service) 
 
 void Stream::KeepForReplay(const Slice& data) {
   if (!replayable_ || phase_ == Phase::kResponding) return;
-  replay_bytes_ += data.size;
-  replay_.push_back(data);
+  replay_.Append(data);
   // Before a connection stands the kept body is the only copy; credit bounds it then.
   if (phase_ != Phase::kConnecting) BoundReplay();
 }
 
 void Stream::BoundReplay() {
-  if (replay_bytes_ <= context_->limits.replay_bytes_max) return;
+  if (replay_.bytes() <= context_->limits.replay_bytes_max) return;
   replayable_ = false;
-  replay_.clear();
-  replay_bytes_ = 0;
+  replay_.Clear();
 }
 
 void Stream::OnRequestData(Slice data, bool end) {
@@ -164,7 +162,7 @@ void Stream::OnRequestEnd() {
 void Stream::UpdateRequestCredit() {
   if (request_ended_) return;
   const bool sending = phase_ == Phase::kSending || phase_ == Phase::kResponding;
-  const size_t waiting = sending ? upstream_->UnsentBytes() : replay_bytes_;
+  const size_t waiting = sending ? upstream_->UnsentBytes() : replay_.bytes();
   const size_t window = context_->limits.stream_window_bytes;
   waits_for_upstream_ = waiting >= window;
   progress_ = context_->loop.Now();
@@ -240,7 +238,7 @@ void Stream::SendRequest() {
   };
   const bool bodiless = request_ended_ && replay_.empty();
   upstream_->SendHead(request_, facts, bodiless);
-  for (const Slice& slice : replay_) upstream_->SendData(slice);
+  for (const Slice& slice : replay_.slices()) upstream_->SendData(slice);
   if (request_ended_ && !bodiless) upstream_->SendEnd(request_);
   BoundReplay();
   phase_ = request_ended_ ? Phase::kAwaiting : Phase::kSending;
@@ -316,7 +314,7 @@ void Stream::OnResponseHead(bool end) {
            context_->loop.ReadClock() - try_sent_);
   phase_ = Phase::kResponding;
   status_ = response_.status;
-  replay_.clear();
+  replay_.Clear();
   client_->SendHead(response_, end, request_ended_);
   if (end) return OnResponseEnd();
   ArmDeadline();
@@ -495,8 +493,7 @@ void Stream::Reset() {
   attempt_ = 0;
   retries_ = 0;
   tried_.clear();
-  replay_.clear();
-  replay_bytes_ = 0;
+  replay_.Clear();
   body_bytes_ = 0;
 }
 

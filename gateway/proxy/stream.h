@@ -135,9 +135,9 @@ class Stream final : public TimerEntry {
   common::Address address_;
   absl::InlinedVector<CellRef, 6> tried_;
 
-  // Request body, kept until the response begins or it grew too large.
-  absl::InlinedVector<Slice, 4> replay_;
-  size_t replay_bytes_ = 0;
+  // Request body, kept until the response begins or it grew too large. Small pieces are copied
+  // together: a sender of single bytes must not pin a chunk with each.
+  OutQueue replay_{&context_->chunks};
   uint64_t body_bytes_ = 0;
 
   common::MonotonicTime started_;

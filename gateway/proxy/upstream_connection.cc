@@ -154,6 +154,7 @@ bool UpstreamConnection::ParseHead() {
 
 void UpstreamConnection::FinishHead() {
   ResponseHead& head = stream_->response();
+  if (!head.keep_alive) polluted_ = true;  // The endpoint closes it.
   body_.Start(head.body, head.content_length, &head.block);
   if (head.body == BodyKind::kNone && !pending_.empty()) {
     // A body where none may be: the next response could begin anywhere.

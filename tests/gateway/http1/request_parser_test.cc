@@ -68,6 +68,13 @@ std::vector<Refused> RefusedHeaders() {
   };
 }
 
+// More options than any honest sender has: each would be held against every field.
+std::string ManyOptions() {
+  std::string value = "Connection: a";
+  for (int i = 0; i < 40; ++i) absl::StrAppend(&value, ",a");
+  return With(value + "\r\n");
+}
+
 std::vector<Refused> RefusedLines() {
   return {
       {"S11 0.9", "GET /\r\n\r\n", kLine},
@@ -105,6 +112,7 @@ std::vector<Refused> RefusedLines() {
 
 std::vector<Refused> RefusedRequests() {
   std::vector<Refused> rows = RefusedHeaders();
+  rows.push_back({"P4 many connection options", ManyOptions(), kHeader});
   for (Refused& row : RefusedLines()) rows.push_back(std::move(row));
   for (std::string value : {"xchunked", "chunked, identity", ",chunked", "chunked, chunked",
                             "chunked\xa0", "identity", "gzip, chunked", "\"chunked\"", ""}) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "tests/gateway/proxy/engine_fixture.h"
 
 namespace pointsman::gateway {
@@ -43,6 +44,27 @@ TEST_F(EngineUpstreamTest, AllRefusingIs503) {
   const TestMessage answer = client.ReadMessage();
   EXPECT_EQ(answer.status(), 503);
   EXPECT_EQ(answer.Field("x-pointsman-reason"), "connect_failed");
+}
+
+// The closing side waits for the next request before it closes: only who believes "close" is safe.
+TEST_F(EngineUpstreamTest, NeverUsesAConnectionAgainThatItsEndpointCloses) {
+  for (const char* head : {"HTTP/1.1 200 OK\r\nConnection: close\r\n", "HTTP/1.0 200 OK\r\n"}) {
+    std::atomic<int> late{0};
+    ScriptedUpstream closing([head, &late](Peer& peer, int) {
+      peer.ReadMessage();
+      peer.Write(absl::StrCat(head, "Content-Length: 2\r\n\r\nok"));
+      std::string rest;
+      peer.ReadToEnd(&rest);
+      if (!rest.empty()) ++late;
+    });
+    Publish({closing.port()});
+    Peer client = Client();
+    for (int i = 0; i < 4; ++i) {
+      client.Write(kPost);
+      ASSERT_EQ(client.ReadMessage().status(), 200) << head << i;
+    }
+    EXPECT_EQ(late, 0);
+  }
 }
 
 TEST_F(EngineUpstreamTest, RepeatsAnIdempotentRequestThatGotNoAnswer) {
