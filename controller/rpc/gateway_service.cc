@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <optional>
 #include <utility>
@@ -25,6 +26,9 @@ namespace pointsman::controller {
 namespace {
 
 constexpr char kMethod[] = "/pointsman.v1.GatewayService/Subscribe";
+
+// A revision that no owner counts to (kPresentedMax is below): the whole slice follows it.
+constexpr uint64_t kContinuedByNothing = std::numeric_limits<uint64_t>::max();
 
 using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
 
@@ -213,14 +217,22 @@ class GatewayStream final : public Reactor {
     return record;
   }
 
-  // First the epoch is made to be above what the gateway holds, then every shard says how far the
-  // gateway is, then bundles flow.
-  void Attach(const v1::GatewayHello& hello) {
-    uint64_t highest = hello.config().epoch();
-    for (const v1::HeldSlice& held : hello.slices()) {
-      highest = std::max<uint64_t>(highest, held.version().epoch());
-    }
+  // A gateway on its way to its first bundle.
+  struct Arrival {
+    GatewayHelloInput input;
     Publisher::Attachment attachment;
+    std::shared_ptr<GatewayLink> link;
+    // Its pairs come from another store: they count other changes, however much they look like
+    // ours.
+    bool foreign = false;
+  };
+
+  Arrival ArrivalOf(const v1::GatewayHello& hello) const {
+    Arrival arrival;
+    arrival.foreign = !hello.store_id().empty() && hello.store_id() != options_.store_id;
+    arrival.input = GatewayInput(hello, session_);
+    arrival.link = link_;
+    Publisher::Attachment& attachment = arrival.attachment;
     attachment.gateway = gateway_;
     attachment.session = session_;
     attachment.sink = link_;
@@ -228,29 +240,52 @@ class GatewayStream final : public Reactor {
     v1::Bundle first;
     first.set_store_id(options_.store_id);
     attachment.greeting = std::make_shared<const std::string>(first.SerializeAsString());
-    const GatewayHelloInput input = GatewayInput(hello, session_);
+    return arrival;
+  }
+
+  // First the epoch is made to be above what the gateway holds, then every shard says how far the
+  // gateway is, then bundles flow.
+  void Attach(const v1::GatewayHello& hello) {
+    uint64_t highest = hello.config().epoch();
+    for (const v1::HeldSlice& held : hello.slices()) {
+      highest = std::max<uint64_t>(highest, held.version().epoch());
+    }
+    Arrival arrival = ArrivalOf(hello);
+    const bool foreign = arrival.foreign;
+    if (foreign) {
+      common::LogWarning("gateway.of_another_store",
+                         {{"gateway", gateway_}, {"store_id", hello.store_id()}});
+    }
     const GatewayServiceOptions& options = options_;
-    auto greet = [&options, input, attachment = std::move(attachment),
-                  link = link_](const absl::Status& raised) mutable {
+    auto greet = [&options, arrival = std::move(arrival)](const absl::Status& raised) mutable {
       if (!raised.ok()) {
-        link->Finish(absl::UnavailableError(
+        arrival.link->Finish(absl::UnavailableError(
             absl::StrCat("EPOCH_NOT_RAISED: the store does not take it: ", raised.message())));
         return;
       }
-      GreetShards(options, input, std::move(attachment), link);
+      GreetShards(options, std::move(arrival));
     };
-    // An epoch of our own is not above ours.
-    options_.epochs->RaiseAbove(highest > options_.epochs->epoch() ? highest : 0, std::move(greet));
+    // An epoch of our own is not above ours; of another store also the same one is.
+    const bool above = foreign || highest > options_.epochs->epoch();
+    options_.epochs->RaiseAbove(above ? highest : 0, std::move(greet));
   }
 
-  static void GreetShards(const GatewayServiceOptions& options, const GatewayHelloInput& input,
-                          Publisher::Attachment attachment, std::shared_ptr<GatewayLink> link) {
-    (void)options.shards->PostToAll(Input(input));
+  static void GreetShards(const GatewayServiceOptions& options, Arrival arrival) {
+    // Should the stream break before every slice is replaced, the gateway comes back with this
+    // store's name and the other's pairs: no kept frame may fit them.
+    if (arrival.foreign) options.publisher->ForgetFrames();
+    (void)options.shards->PostToAll(Input(arrival.input));
     auto greeting = std::make_shared<Greeting>();
     {
       common::MutexLock lock(greeting->mutex);
-      for (const HeldSlice& held : input.held) greeting->held[held.service] = held.version;
+      for (const HeldSlice& held : arrival.input.held) {
+        SliceVersion& version = greeting->held[held.service];
+        version = held.version;
+        if (arrival.foreign) version.revision = kContinuedByNothing;
+      }
     }
+    Publisher::Attachment attachment = std::move(arrival.attachment);
+    std::shared_ptr<GatewayLink> link = std::move(arrival.link);
     options.shards->CallAll(
         [greeting](const ShardCore& core, size_t, auto) { greeting->Collect(core); },
         [greeting, attachment = std::move(attachment), link = std::move(link),

@@ -57,6 +57,9 @@ class FrameRing {
   // pair, which becomes the head.
   void PushComputed(SliceVersion from, RingFrame frame);
 
+  // Drops every frame, keeps the head: what leads there must be computed anew.
+  void Forget();
+
   // What leads from `have` to the head, in order; nullopt: a frame must be computed. Empty: `have`
   // is the head. O(frames kept).
   std::optional<std::vector<SharedBytes>> PathFrom(SliceVersion have) const;
@@ -67,7 +70,6 @@ class FrameRing {
     RingFrame frame;
   };
 
-  void Forget();
   bool Follow(SliceVersion have, std::vector<SharedBytes>& path) const;
 
   SliceVersion head_;

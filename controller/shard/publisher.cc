@@ -90,6 +90,11 @@ void Publisher::SetConfig(SliceVersion version, SharedBytes bytes) {
   Do(std::move(todo));
 }
 
+void Publisher::ForgetFrames() {
+  common::MutexLock lock(mutex_);
+  for (auto& [service, feed] : feeds_) feed.ring.Forget();
+}
+
 void Publisher::Attach(Attachment attachment) {
   Todo todo;
   {

@@ -85,6 +85,10 @@ class Publisher {
   // The configuration as a serialised Bundle, and its pair; sent before frames.
   void SetConfig(SliceVersion version, SharedBytes bytes);
 
+  // Whoever is not at the newest pair gets what the core computes from now on, not kept frames:
+  // somebody may present pairs that only look like ours. O(services).
+  void ForgetFrames();
+
   struct Attachment {
     std::string gateway;
     uint64_t session = 0;

@@ -55,6 +55,21 @@ TEST(FrameRingTest, AsksForAComputedFrameBeyondItsMemory) {
   EXPECT_TRUE(ring.PathFrom({1, 3 * FrameRing::kFramesMax - 5}).has_value());
 }
 
+TEST(FrameRingTest, ForgetsEveryFrameButNotTheHead) {
+  FrameRing ring;
+  ring.Push(Make(1, 0, 1));
+  ring.Push(Make(1, 1, 2));
+  ring.PushComputed({}, Make(1, 0, 2));
+  ring.Forget();
+  EXPECT_EQ(ring.head(), (SliceVersion{1, 2}));
+  EXPECT_EQ(Way(ring, {1, 2}), Pairs{});
+  EXPECT_FALSE(ring.PathFrom({1, 1}).has_value());
+  EXPECT_FALSE(ring.PathFrom({}).has_value());
+  ring.Push(Make(1, 2, 3));
+  EXPECT_EQ(Way(ring, {1, 2}), (Pairs{{2, 3}}));
+  EXPECT_FALSE(ring.PathFrom({1, 1}).has_value());
+}
+
 TEST(FrameRingTest, PrefersTheWholeSliceForAGatewayWithoutAnything) {
   FrameRing ring;
   for (uint64_t i = 0; i < 2 * FrameRing::kJoinedFromNothingMax; ++i) ring.Push(Make(1, i, i + 1));
