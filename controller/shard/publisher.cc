@@ -22,6 +22,7 @@ SharedBytes UploadRequest(const std::set<std::string>& services) {
 void Publisher::OnFrames(const std::vector<Frame>& frames) {
   if (frames.empty()) return;
   std::vector<RingFrame> made;
+  made.reserve(frames.size());
   for (const Frame& frame : frames) made.push_back(MakeRingFrame(frame));
   Todo todo;
   {
