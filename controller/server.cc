@@ -133,6 +133,7 @@ class LiveServer final : public Server {
     Housekeeper::Parts parts{&clock_, shards_.get(), agents_.get(), &store_->local(), {}};
     parts.pacer.cores = options_.report_cores;
     housekeeper_ = std::make_unique<Housekeeper>(parts);
+    shards_->TimePublishing(&AddPublishTimes(registry_));
     shards_->Start();
   }
 

@@ -93,6 +93,13 @@ void RegisterStore(common::Registry& registry, const SqliteStore* store, const E
 
 }  // namespace
 
+common::Histogram& AddPublishTimes(common::Registry& registry) {
+  return registry.AddHistogram({"pointsman_controller_report_to_publish_seconds",
+                                "From a report's arrival until the change it made was handed to "
+                                "the gateways' streams."},
+                               common::WorkBounds());
+}
+
 void RegisterServerMetrics(common::Registry& registry, const MetricSources& from) {
   registry
       .AddGauge({"pointsman_controller_info",

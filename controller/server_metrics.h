@@ -24,6 +24,9 @@ struct MetricSources {
   const Housekeeper* housekeeper;
 };
 
+// For ShardSet::TimePublishing.
+common::Histogram& AddPublishTimes(common::Registry& registry);
+
 void RegisterServerMetrics(common::Registry& registry, const MetricSources& sources);
 
 }  // namespace pointsman::controller

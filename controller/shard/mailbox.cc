@@ -13,16 +13,16 @@ absl::string_view ReporterOf(const ObservationsInput& input) { return input.gate
 
 }  // namespace
 
-absl::Status Mailbox::Post(Letter letter) {
+absl::Status Mailbox::Post(Letter letter, common::MonotonicTime now) {
   common::MutexLock lock(mutex_);
   absl::Status status;
   Input* input = std::get_if<Input>(&letter);
   if (input != nullptr && std::holds_alternative<AgentReportInput>(*input)) {
-    status = PostToSlot(std::get<AgentReportInput>(*input), reports_);
+    status = PostToSlot(std::get<AgentReportInput>(*input), now, reports_);
   } else if (input != nullptr && std::holds_alternative<ObservationsInput>(*input)) {
-    status = PostToSlot(std::get<ObservationsInput>(*input), observations_);
+    status = PostToSlot(std::get<ObservationsInput>(*input), now, observations_);
   } else {
-    status = PostToLane(std::move(letter));
+    status = PostToLane({std::move(letter), now});
   }
   if (status.ok()) {
     ++counters_.posted;
@@ -59,16 +59,17 @@ void Mailbox::Conflate(ObservationsInput& held, ObservationsInput newer) {
   held = std::move(newer);
 }
 
-absl::Status Mailbox::PostToLane(Letter letter) {
+absl::Status Mailbox::PostToLane(Waiting waiting) {
   if (lane_.size() >= limits_.lane_max) {
     return absl::ResourceExhaustedError("the shard's mailbox is full");
   }
-  lane_.push_back(std::move(letter));
+  lane_.push_back(std::move(waiting));
   return absl::OkStatus();
 }
 
 template <typename T>
-absl::Status Mailbox::PostToSlot(T& input, absl::flat_hash_map<SlotKey, Letter*>& index) {
+absl::Status Mailbox::PostToSlot(T& input, common::MonotonicTime now,
+                                 absl::flat_hash_map<SlotKey, Letter*>& index) {
   if (auto it = index.find(SlotKey{ReporterOf(input), input.service}); it != index.end()) {
     ++counters_.conflated;
     Letter* slot = it->second;
@@ -81,14 +82,15 @@ absl::Status Mailbox::PostToSlot(T& input, absl::flat_hash_map<SlotKey, Letter*>
   if (slots_.size() >= limits_.slots_max) {
     return absl::ResourceExhaustedError("the shard's report slots are full");
   }
-  Letter& slot = slots_.emplace_back(Input(std::move(input)));
+  slots_.push_back({Input(std::move(input)), now});
+  Letter& slot = slots_.back().letter;
   const T& kept = std::get<T>(std::get<Input>(slot));
   index.emplace(SlotKey{ReporterOf(kept), kept.service}, &slot);
   return absl::OkStatus();
 }
 
-std::vector<Letter> Mailbox::Take(absl::Duration timeout) {
-  std::deque<Letter> lane, slots;
+std::vector<Waiting> Mailbox::Take(absl::Duration timeout) {
+  std::deque<Waiting> lane, slots;
   {
     common::MutexLock lock(mutex_);
     if (lane_.empty() && slots_.empty() && !woken_ && timeout > absl::ZeroDuration()) {
@@ -100,7 +102,7 @@ std::vector<Letter> Mailbox::Take(absl::Duration timeout) {
     reports_.clear();
     observations_.clear();
   }
-  std::vector<Letter> letters;
+  std::vector<Waiting> letters;
   letters.reserve(lane.size() + slots.size());
   std::move(lane.begin(), lane.end(), std::back_inserter(letters));
   std::move(slots.begin(), slots.end(), std::back_inserter(letters));

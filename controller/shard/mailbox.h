@@ -31,6 +31,12 @@ class ShardCore;
 using ShardCall = std::function<void(ShardCore&, common::MonotonicTime now)>;
 using Letter = std::variant<Input, ShardCall>;
 
+// A letter and since when something has waited in its place: a slot counts from its first letter.
+struct Waiting {
+  Letter letter;
+  common::MonotonicTime since;
+};
+
 struct MailboxLimits {
   // Letters waiting in order. Reached: ResourceExhausted, counted; the sender ends its stream.
   size_t lane_max = 200'000;
@@ -55,11 +61,11 @@ class Mailbox {
   explicit Mailbox(const MailboxLimits& limits = {}) : limits_(limits) {}
 
   // ResourceExhausted: a limit is reached. O(1); observations: O(endpoints of message and slot).
-  absl::Status Post(Letter letter);
+  absl::Status Post(Letter letter, common::MonotonicTime now = {});
 
   // All that waits, ordered letters first, then slots by their age. Waits for the first until
   // `timeout` has passed or Wake() was called; may return nothing.
-  std::vector<Letter> Take(absl::Duration timeout);
+  std::vector<Waiting> Take(absl::Duration timeout);
   // Makes a waiting or the next Take() return.
   void Wake();
 
@@ -73,17 +79,18 @@ class Mailbox {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Conflate(ObservationsInput& held, ObservationsInput newer)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status PostToLane(Letter letter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status PostToLane(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   template <typename T>
-  absl::Status PostToSlot(T& input, absl::flat_hash_map<SlotKey, Letter*>& index)
+  absl::Status PostToSlot(T& input, common::MonotonicTime now,
+                          absl::flat_hash_map<SlotKey, Letter*>& index)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const MailboxLimits limits_;
   mutable common::Mutex mutex_;
   common::CondVar changed_;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
-  std::deque<Letter> lane_ ABSL_GUARDED_BY(mutex_);
-  std::deque<Letter> slots_ ABSL_GUARDED_BY(mutex_);  // Addresses are stable while it grows.
+  std::deque<Waiting> lane_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Waiting> slots_ ABSL_GUARDED_BY(mutex_);  // Addresses are stable while it grows.
   absl::flat_hash_map<SlotKey, Letter*> reports_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<SlotKey, Letter*> observations_ ABSL_GUARDED_BY(mutex_);
   MailboxCounters counters_ ABSL_GUARDED_BY(mutex_);

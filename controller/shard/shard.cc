@@ -31,29 +31,33 @@ void Shard::Stop() {
 void Shard::Run() {
   for (;;) {
     const common::MonotonicTime before = clock_.Now();
-    std::vector<Letter> letters = mailbox_.Take(std::max(wake_at_ - before, absl::ZeroDuration()));
+    std::vector<Waiting> letters = mailbox_.Take(std::max(wake_at_ - before, absl::ZeroDuration()));
     const common::MonotonicTime start = clock_.Now();
-    for (Letter& letter : letters) Open(std::move(letter));
+    for (Waiting& waiting : letters) Open(std::move(waiting));
     if (const common::MonotonicTime now = clock_.Now(); now >= wake_at_) {
       lag_micros_ = absl::ToInt64Microseconds(now - wake_at_);
       wake_at_ = now + kTickPeriod;
-      Open(Input(TickInput{}));
+      Open({Input(TickInput{}), now});
     }
     busy_micros_ += absl::ToInt64Microseconds(clock_.Now() - start);
     if (stopping_ && letters.empty()) return;
   }
 }
 
-void Shard::Open(Letter letter) {
+void Shard::Open(Waiting waiting) {
   const common::MonotonicTime now = clock_.Now();
-  if (auto* call = std::get_if<ShardCall>(&letter)) {
+  if (auto* call = std::get_if<ShardCall>(&waiting.letter)) {
     (*call)(core_, now);
     return;
   }
-  Effects effects = core_.Step(std::get<Input>(letter), now);
+  const Input& input = std::get<Input>(waiting.letter);
+  Effects effects = core_.Step(input, now);
   ++steps_;
   wake_at_ = std::min(wake_at_, effects.wake_at);
+  const bool told = !effects.frames.empty() && std::holds_alternative<AgentReportInput>(input);
   sink_.OnEffects(std::move(effects), core_, now);
+  if (!told || publish_seconds_ == nullptr) return;
+  publish_seconds_->Observe(absl::ToDoubleSeconds(clock_.Now() - waiting.since));
 }
 
 ShardLoad Shard::load() const {

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "common/clock.h"
+#include "common/metrics.h"
 #include "controller/core/shard_core.h"
 #include "controller/shard/mailbox.h"
 
@@ -38,24 +39,28 @@ class Shard {
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
+  // Takes the seconds from each report's arrival until the change it made is with the sink. Before
+  // Start(); outlives the shard.
+  void TimePublishing(common::Histogram* seconds) { publish_seconds_ = seconds; }
   void Start();
   // Ends the thread after the letters already posted. Idempotent.
   void Stop();
 
   // ResourceExhausted: the mailbox is full.
-  absl::Status Post(Input input) { return mailbox_.Post(std::move(input)); }
-  absl::Status Call(ShardCall call) { return mailbox_.Post(std::move(call)); }
+  absl::Status Post(Input input) { return mailbox_.Post(std::move(input), clock_.Now()); }
+  absl::Status Call(ShardCall call) { return mailbox_.Post(std::move(call), clock_.Now()); }
 
   ShardLoad load() const;
 
  private:
   void Run();
-  void Open(Letter letter);
+  void Open(Waiting waiting);
 
   const common::Clock& clock_;
   EffectSink& sink_;
   Mailbox mailbox_;
   ShardCore core_;  // The thread's own once started.
+  common::Histogram* publish_seconds_ = nullptr;
   common::MonotonicTime wake_at_;
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> steps_{0};

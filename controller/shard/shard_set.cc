@@ -32,6 +32,10 @@ ShardSet::ShardSet(const ShardOptions& options, const common::Clock& clock, Effe
   }
 }
 
+void ShardSet::TimePublishing(common::Histogram* seconds) {
+  for (auto& shard : shards_) shard->TimePublishing(seconds);
+}
+
 void ShardSet::Start() {
   for (auto& shard : shards_) shard->Start();
 }

@@ -18,6 +18,8 @@ class ShardSet {
   // `options.shard` is ignored. REQUIRES: options.shards >= 1. `clock` and `sink` outlive the set.
   ShardSet(const ShardOptions& options, const common::Clock& clock, EffectSink& sink);
 
+  // As Shard::TimePublishing, of all shards together.
+  void TimePublishing(common::Histogram* seconds);
   void Start();
   void Stop();
 

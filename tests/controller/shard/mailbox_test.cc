@@ -34,8 +34,8 @@ ObservationsInput Observed(uint64_t session, absl::Duration window,
   return input;
 }
 
-const AgentReportInput& ReportIn(const Letter& letter) {
-  return std::get<AgentReportInput>(std::get<Input>(letter));
+const AgentReportInput& ReportIn(const Waiting& waiting) {
+  return std::get<AgentReportInput>(std::get<Input>(waiting.letter));
 }
 
 TEST(MailboxTest, NewestReportOfAnAgentAndServiceWins) {
@@ -46,11 +46,24 @@ TEST(MailboxTest, NewestReportOfAnAgentAndServiceWins) {
   ASSERT_TRUE(mailbox.Post(Input(Report("a", "api", 7))).ok());
   EXPECT_EQ(mailbox.counters().slots, 2u);
   EXPECT_EQ(mailbox.counters().conflated, 999u);
-  const std::vector<Letter> letters = mailbox.Take(absl::ZeroDuration());
+  const std::vector<Waiting> letters = mailbox.Take(absl::ZeroDuration());
   ASSERT_EQ(letters.size(), 2u);
   EXPECT_EQ(ReportIn(letters[0]).service, "web");
   EXPECT_EQ(ReportIn(letters[0]).sequence, 1000u);
   EXPECT_EQ(ReportIn(letters[1]).sequence, 7u);
+}
+
+TEST(MailboxTest, ASlotWaitsSinceItsFirstReport) {
+  Mailbox mailbox;
+  const auto at = [](int64_t micros) { return common::MonotonicTime::FromMicros(micros); };
+  ASSERT_TRUE(mailbox.Post(Input(Report("a", "web", 1)), at(10)).ok());
+  ASSERT_TRUE(mailbox.Post(Input(Report("a", "web", 2)), at(20)).ok());
+  ASSERT_TRUE(mailbox.Post(Input(TickInput{}), at(30)).ok());
+  const std::vector<Waiting> letters = mailbox.Take(absl::ZeroDuration());
+  ASSERT_EQ(letters.size(), 2u);
+  EXPECT_EQ(letters[0].since, at(30));
+  EXPECT_EQ(ReportIn(letters[1]).sequence, 2u);
+  EXPECT_EQ(letters[1].since, at(10));
 }
 
 TEST(MailboxTest, ReportsOfAnOlderSessionDoNotReplaceNewerOnes) {
@@ -66,9 +79,9 @@ TEST(MailboxTest, ObservationsKeepEndpointsTheNewerOnesDoNotName) {
   Mailbox mailbox;
   ASSERT_TRUE(mailbox.Post(Input(Observed(1, absl::Seconds(1), {{1, 10}, {2, 20}}))).ok());
   ASSERT_TRUE(mailbox.Post(Input(Observed(1, absl::Seconds(1), {{2, 25}}))).ok());
-  const std::vector<Letter> letters = mailbox.Take(absl::ZeroDuration());
+  const std::vector<Waiting> letters = mailbox.Take(absl::ZeroDuration());
   ASSERT_EQ(letters.size(), 1u);
-  const auto& merged = std::get<ObservationsInput>(std::get<Input>(letters[0]));
+  const auto& merged = std::get<ObservationsInput>(std::get<Input>(letters[0].letter));
   EXPECT_EQ(merged.window, absl::Seconds(2));
   ASSERT_EQ(merged.endpoints.size(), 2u);
   EXPECT_EQ(merged.endpoints[0].handle, 2u);
@@ -86,9 +99,9 @@ TEST(MailboxTest, ASlotOfObservationsShedsWhatWasNamedLongestAgo) {
         mailbox.Post(Input(Observed(1, absl::Seconds(1), {{handle, 1}, {handle + 1, 1}}))).ok());
   }
   EXPECT_EQ(mailbox.counters().shed, 7u);
-  const std::vector<Letter> letters = mailbox.Take(absl::ZeroDuration());
+  const std::vector<Waiting> letters = mailbox.Take(absl::ZeroDuration());
   ASSERT_EQ(letters.size(), 1u);
-  const auto& merged = std::get<ObservationsInput>(std::get<Input>(letters[0]));
+  const auto& merged = std::get<ObservationsInput>(std::get<Input>(letters[0].letter));
   ASSERT_EQ(merged.endpoints.size(), 3u);
   EXPECT_EQ(merged.endpoints[0].handle, 9u);
   EXPECT_EQ(merged.endpoints[1].handle, 10u);
@@ -101,8 +114,8 @@ TEST(MailboxTest, ObservationsOfAnotherVersionReplaceEndpointsButKeepTheWindow) 
   ObservationsInput newer = Observed(1, absl::Seconds(1), {{2, 20}});
   newer.version = {1, 5};
   ASSERT_TRUE(mailbox.Post(Input(newer)).ok());
-  const std::vector<Letter> letters = mailbox.Take(absl::ZeroDuration());
-  const auto& merged = std::get<ObservationsInput>(std::get<Input>(letters[0]));
+  const std::vector<Waiting> letters = mailbox.Take(absl::ZeroDuration());
+  const auto& merged = std::get<ObservationsInput>(std::get<Input>(letters[0].letter));
   EXPECT_EQ(merged.window, absl::Seconds(2));
   ASSERT_EQ(merged.endpoints.size(), 1u);
   EXPECT_EQ(merged.endpoints[0].handle, 2u);
@@ -113,11 +126,11 @@ TEST(MailboxTest, OrderedLettersKeepTheirOrderAndComeFirst) {
   ASSERT_TRUE(mailbox.Post(Input(Report("a", "web", 1))).ok());
   ASSERT_TRUE(mailbox.Post(Input(FreezeInput{true, "operator:x", ""})).ok());
   ASSERT_TRUE(mailbox.Post(Input(FreezeInput{false, "operator:x", ""})).ok());
-  const std::vector<Letter> letters = mailbox.Take(absl::ZeroDuration());
+  const std::vector<Waiting> letters = mailbox.Take(absl::ZeroDuration());
   ASSERT_EQ(letters.size(), 3u);
-  EXPECT_TRUE(std::get<FreezeInput>(std::get<Input>(letters[0])).frozen);
-  EXPECT_FALSE(std::get<FreezeInput>(std::get<Input>(letters[1])).frozen);
-  EXPECT_TRUE(std::holds_alternative<AgentReportInput>(std::get<Input>(letters[2])));
+  EXPECT_TRUE(std::get<FreezeInput>(std::get<Input>(letters[0].letter)).frozen);
+  EXPECT_FALSE(std::get<FreezeInput>(std::get<Input>(letters[1].letter)).frozen);
+  EXPECT_TRUE(std::holds_alternative<AgentReportInput>(std::get<Input>(letters[2].letter)));
 }
 
 TEST(MailboxTest, RefusesAtItsLimitsAndCounts) {
@@ -167,7 +180,7 @@ TEST(MailboxTest, EveryReportersNewestArrivesWhileManyThreadsPost) {
   std::map<std::string, uint64_t> newest;
   for (bool last = false; !last;) {
     last = running == 0;
-    for (const Letter& letter : mailbox.Take(absl::Milliseconds(50))) {
+    for (const Waiting& letter : mailbox.Take(absl::Milliseconds(50))) {
       const AgentReportInput& report = ReportIn(letter);
       EXPECT_GT(report.sequence, newest[report.agent]);
       newest[report.agent] = report.sequence;
