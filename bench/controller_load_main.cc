@@ -25,12 +25,17 @@
 namespace pointsman::bench {
 namespace {
 
+// More than any machine has: nothing is ever paced.
+constexpr double kUnpacedCores = 1000;
+
 struct Options {
   std::vector<uint32_t> agents = {1000, 2000, 4000, 8000};
   uint32_t connections = 0;
   uint32_t services = 100;
   double interval_s = 1;
+  double settle_s = 20;
   double seconds = 15;
+  double report_cores = 0;
   std::string controller;
   std::string echo_ready_file;  // Set: this process is the echo server.
 };
@@ -76,19 +81,22 @@ absl::StatusOr<ChildProcess> StartServer(const Options& options, bool echo,
   }
   std::ofstream(folder.Path("config.yaml")) << FleetConfig(options.services);
   std::filesystem::create_directories(folder.Path("data"));
+  // Without a share of their own, reports keep the interval they begin with.
+  const double report_cores = options.report_cores > 0 ? options.report_cores : kUnpacedCores;
   return ChildProcess::Start(
       {options.controller, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir",
        folder.Path("data"), "--config", folder.Path("config.yaml"), "--ready-file", ready,
-       "--log-level", "warning"},
+       "--log-level", "warning", "--report-cores", absl::StrCat(report_cores)},
       folder.Path("controller.log"));
 }
 
-// CPU and reports over the window, after all agents have been welcomed.
+// CPU and reports over the window. It begins when all agents have been welcomed and have settled:
+// before that every endpoint is in its slow start, which is no cost of reports.
 void Measure(const Options& options, ChildProcess& server, AgentFleet& fleet, Result& result) {
   const auto wait = [](double seconds) {
     usleep(static_cast<useconds_t>(seconds * 1e6));  // The length of a measurement, not a race.
   };
-  wait(3);
+  wait(options.settle_s);
   const absl::Duration cpu = server.CpuTime();
   const uint64_t sent = fleet.reports_sent();
   const uint64_t skipped = fleet.reports_skipped();
@@ -188,7 +196,10 @@ int main(int argc, char** argv) {
   app.add_option("--connections", options.connections, "shared connections; 0: one an agent");
   app.add_option("--services", options.services, "services the agents are spread over");
   app.add_option("--interval", options.interval_s, "seconds between reports until told otherwise");
+  app.add_option("--settle", options.settle_s, "seconds from the last welcome to the measurement");
   app.add_option("--seconds", options.seconds, "length of each measurement");
+  app.add_option("--report-cores", options.report_cores,
+                 "cores that the controller keeps reports within; 0: it does not pace them");
   app.add_option("--controller", options.controller, "controller program");
   app.add_option("--echo-ready-file", options.echo_ready_file)->group("");
   CLI11_PARSE(app, argc, argv);

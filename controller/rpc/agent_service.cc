@@ -43,6 +43,7 @@ absl::Status Parse(grpc::ByteBuffer& buffer, v1::AgentMessage& message) {
 struct ServicePart {
   std::vector<uint32_t> indices;
   uint64_t assigned = 0;
+  uint64_t state = 0;  // StateOf() the newest report's samples.
 };
 
 // One agent's stream. Reads one message at a time; writes what the session hands out. Deletes
@@ -181,7 +182,7 @@ class AgentStream final : public Reactor, public CommandWriter {
     ReadAssigned();
     const Sender sender{session_->agent, session_->boot, session_->session()};
     const AgentReportInput header = ReportHeader(report, sender, session_->interval());
-    for (const auto& [service, part] : parts_) {
+    for (auto& [service, part] : parts_) {
       AgentReportInput input = header;
       input.service = service;
       for (const uint32_t i : part.indices) {
@@ -189,7 +190,10 @@ class AgentStream final : public Reactor, public CommandWriter {
         const bool current = part.assigned != 0 && instance.assignment_version() == part.assigned;
         input.instances.push_back(SampleOf(instance, i, current));
       }
-      PM_RETURN_IF_ERROR(options_.shards->Post(service, Input(std::move(input))));
+      const uint64_t state = StateOf(input.instances);
+      const bool news = state != std::exchange(part.state, state);
+      PM_RETURN_IF_ERROR(options_.shards->Post(service, Input(std::move(input)),
+                                               news ? Urgency::kNow : Urgency::kPatient));
     }
     return absl::OkStatus();
   }

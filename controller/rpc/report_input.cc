@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/core/hashing.h"
 #include "common/core/proto_time.h"
 #include "controller/core/frame_proto.h"
 #include "pointsman/v1/agent.pb.h"
@@ -96,6 +97,21 @@ InstanceSample SampleOf(const v1::InstanceReport& report, uint32_t instance, boo
   sample.load = LoadOf(report.load());
   sample.restarts = report.restarts();
   return sample;
+}
+
+uint64_t StateOf(const std::vector<InstanceSample>& samples) {
+  uint64_t state = samples.size();
+  const auto add = [&state](uint64_t value) { state = common::HashCombine(state, value); };
+  for (const InstanceSample& sample : samples) {
+    add(sample.instance);
+    add(sample.checks_current);
+    add(static_cast<uint64_t>(sample.process));
+    add(sample.restarts);
+    for (const CheckSample& check : sample.checks) {
+      add(static_cast<uint64_t>(check.status) << 32 | static_cast<uint64_t>(check.failure));
+    }
+  }
+  return state;
 }
 
 GatewayHelloInput GatewayInput(const v1::GatewayHello& hello, uint64_t session) {

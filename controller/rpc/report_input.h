@@ -3,7 +3,9 @@
 // Agents' and gateways' messages as inputs of the cores. What comes in here has passed
 // validate.h. Thread-safe: no state.
 
-#include <functional>
+#include <cstdint>
+#include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "controller/core/inputs.h"
@@ -31,6 +33,9 @@ AgentHelloInput HelloInput(const v1::AgentHello& hello, uint64_t session, std::s
 AgentReportInput ReportHeader(const v1::AgentReport& report, const Sender& sender,
                               absl::Duration report_interval);
 InstanceSample SampleOf(const v1::InstanceReport& report, uint32_t instance, bool checks_current);
+// A number that changes, but for one chance in 2^64, when the samples say another state than
+// before: of checks, of the process, or a restart. Load is no state.
+uint64_t StateOf(const std::vector<InstanceSample>& samples);
 
 GatewayHelloInput GatewayInput(const v1::GatewayHello& hello, uint64_t session);
 // One input for each service.

@@ -13,7 +13,7 @@ absl::string_view ReporterOf(const ObservationsInput& input) { return input.gate
 
 }  // namespace
 
-absl::Status Mailbox::Post(Letter letter, common::MonotonicTime now) {
+absl::Status Mailbox::Post(Letter letter, common::MonotonicTime now, Urgency urgency) {
   common::MutexLock lock(mutex_);
   absl::Status status;
   Input* input = std::get_if<Input>(&letter);
@@ -26,7 +26,7 @@ absl::Status Mailbox::Post(Letter letter, common::MonotonicTime now) {
   }
   if (status.ok()) {
     ++counters_.posted;
-    changed_.NotifyOne();
+    Raise(urgency);
   } else {
     ++counters_.refused;
   }
@@ -89,14 +89,17 @@ absl::Status Mailbox::PostToSlot(T& input, common::MonotonicTime now,
   return absl::OkStatus();
 }
 
-std::vector<Waiting> Mailbox::Take(absl::Duration timeout) {
+Urgency Mailbox::Await(Urgency urgency, absl::Duration timeout) {
+  common::MutexLock lock(mutex_);
+  if (urgency_ < urgency && timeout > absl::ZeroDuration()) changed_.WaitFor(mutex_, timeout);
+  return urgency_;
+}
+
+std::vector<Waiting> Mailbox::Take() {
   std::deque<Waiting> lane, slots;
   {
     common::MutexLock lock(mutex_);
-    if (lane_.empty() && slots_.empty() && !woken_ && timeout > absl::ZeroDuration()) {
-      changed_.WaitFor(mutex_, timeout);
-    }
-    woken_ = false;
+    urgency_ = Urgency::kNone;
     lane.swap(lane_);
     slots.swap(slots_);
     reports_.clear();
@@ -111,8 +114,14 @@ std::vector<Waiting> Mailbox::Take(absl::Duration timeout) {
 
 void Mailbox::Wake() {
   common::MutexLock lock(mutex_);
-  woken_ = true;
-  changed_.NotifyAll();
+  Raise(Urgency::kNow);
+}
+
+// The owner is woken once for each step up, not for each letter.
+void Mailbox::Raise(Urgency urgency) {
+  if (urgency <= urgency_) return;
+  urgency_ = urgency;
+  changed_.NotifyOne();
 }
 
 MailboxCounters Mailbox::counters() const {

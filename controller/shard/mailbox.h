@@ -4,7 +4,7 @@
 // observations conflate: one slot for each (agent, service) and each (gateway, service), the
 // newest wins, so a flood costs memory once. Everything else keeps its order in a bounded lane.
 //
-// Thread-safe; Take() is for the one owner thread. Owns what waits in it.
+// Thread-safe; Await() and Take() are for the one owner thread. Owns what waits in it.
 
 #include <cstddef>
 #include <cstdint>
@@ -37,6 +37,13 @@ struct Waiting {
   common::MonotonicTime since;
 };
 
+// How soon a letter wants to be opened.
+enum class Urgency {
+  kNone,     // Nothing waits.
+  kPatient,  // With others, within Mailbox::kPatience: a report without news.
+  kNow,
+};
+
 struct MailboxLimits {
   // Letters waiting in order. Reached: ResourceExhausted, counted; the sender ends its stream.
   size_t lane_max = 200'000;
@@ -58,15 +65,20 @@ struct MailboxCounters {
 
 class Mailbox {
  public:
+  // Waking the owner costs more than a report's step, so reports without news wait for each other.
+  static constexpr absl::Duration kPatience = absl::Milliseconds(25);
+
   explicit Mailbox(const MailboxLimits& limits = {}) : limits_(limits) {}
 
   // ResourceExhausted: a limit is reached. O(1); observations: O(endpoints of message and slot).
-  absl::Status Post(Letter letter, common::MonotonicTime now = {});
+  absl::Status Post(Letter letter, common::MonotonicTime now = {}, Urgency urgency = Urgency::kNow);
 
-  // All that waits, ordered letters first, then slots by their age. Waits for the first until
-  // `timeout` has passed or Wake() was called; may return nothing.
-  std::vector<Waiting> Take(absl::Duration timeout);
-  // Makes a waiting or the next Take() return.
+  // Waits until a letter of at least `urgency` has come, Wake() was called, or `timeout` has
+  // passed; may return early. The result: the most urgent that waits.
+  Urgency Await(Urgency urgency, absl::Duration timeout);
+  // All that waits, ordered letters first, then slots by their age; may be nothing.
+  std::vector<Waiting> Take();
+  // Makes a waiting or the next Await() return.
   void Wake();
 
   MailboxCounters counters() const;
@@ -79,6 +91,7 @@ class Mailbox {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Conflate(ObservationsInput& held, ObservationsInput newer)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Raise(Urgency urgency) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PostToLane(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   template <typename T>
   absl::Status PostToSlot(T& input, common::MonotonicTime now,
@@ -88,7 +101,7 @@ class Mailbox {
   const MailboxLimits limits_;
   mutable common::Mutex mutex_;
   common::CondVar changed_;
-  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
+  Urgency urgency_ ABSL_GUARDED_BY(mutex_) = Urgency::kNone;
   std::deque<Waiting> lane_ ABSL_GUARDED_BY(mutex_);
   std::deque<Waiting> slots_ ABSL_GUARDED_BY(mutex_);  // Addresses are stable while it grows.
   absl::flat_hash_map<SlotKey, Letter*> reports_ ABSL_GUARDED_BY(mutex_);

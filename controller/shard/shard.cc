@@ -30,8 +30,8 @@ void Shard::Stop() {
 
 void Shard::Run() {
   for (;;) {
-    const common::MonotonicTime before = clock_.Now();
-    std::vector<Waiting> letters = mailbox_.Take(std::max(wake_at_ - before, absl::ZeroDuration()));
+    AwaitLetters();
+    std::vector<Waiting> letters = mailbox_.Take();
     const common::MonotonicTime start = clock_.Now();
     for (Waiting& waiting : letters) Open(std::move(waiting));
     if (const common::MonotonicTime now = clock_.Now(); now >= wake_at_) {
@@ -42,6 +42,13 @@ void Shard::Run() {
     busy_micros_ += absl::ToInt64Microseconds(clock_.Now() - start);
     if (stopping_ && letters.empty()) return;
   }
+}
+
+// Until a letter that wants to be opened now, a while after the first patient one, or the next
+// tick.
+void Shard::AwaitLetters() {
+  if (mailbox_.Await(Urgency::kPatient, wake_at_ - clock_.Now()) != Urgency::kPatient) return;
+  mailbox_.Await(Urgency::kNow, std::min(Mailbox::kPatience, wake_at_ - clock_.Now()));
 }
 
 void Shard::Open(Waiting waiting) {

@@ -47,13 +47,16 @@ class Shard {
   void Stop();
 
   // ResourceExhausted: the mailbox is full.
-  absl::Status Post(Input input) { return mailbox_.Post(std::move(input), clock_.Now()); }
+  absl::Status Post(Input input, Urgency urgency = Urgency::kNow) {
+    return mailbox_.Post(std::move(input), clock_.Now(), urgency);
+  }
   absl::Status Call(ShardCall call) { return mailbox_.Post(std::move(call), clock_.Now()); }
 
   ShardLoad load() const;
 
  private:
   void Run();
+  void AwaitLetters();
   void Open(Waiting waiting);
 
   const common::Clock& clock_;

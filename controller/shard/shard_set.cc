@@ -48,8 +48,8 @@ Shard& ShardSet::OwnerOf(absl::string_view service) {
   return *shards_[ShardOf(service, static_cast<uint32_t>(shards_.size()))];
 }
 
-absl::Status ShardSet::Post(absl::string_view service, Input input) {
-  return OwnerOf(service).Post(std::move(input));
+absl::Status ShardSet::Post(absl::string_view service, Input input, Urgency urgency) {
+  return OwnerOf(service).Post(std::move(input), urgency);
 }
 
 absl::Status ShardSet::PostToAll(const Input& input) {

@@ -28,7 +28,7 @@ class ShardSet {
   Shard& OwnerOf(absl::string_view service);
 
   // To the owner of `service`. ResourceExhausted: its mailbox is full.
-  absl::Status Post(absl::string_view service, Input input);
+  absl::Status Post(absl::string_view service, Input input, Urgency urgency = Urgency::kNow);
   // To every shard; the first error, if any.
   absl::Status PostToAll(const Input& input);
 

@@ -46,7 +46,7 @@ TEST(MailboxTest, NewestReportOfAnAgentAndServiceWins) {
   ASSERT_TRUE(mailbox.Post(Input(Report("a", "api", 7))).ok());
   EXPECT_EQ(mailbox.counters().slots, 2u);
   EXPECT_EQ(mailbox.counters().conflated, 999u);
-  const std::vector<Waiting> letters = mailbox.Take(absl::ZeroDuration());
+  const std::vector<Waiting> letters = mailbox.Take();
   ASSERT_EQ(letters.size(), 2u);
   EXPECT_EQ(ReportIn(letters[0]).service, "web");
   EXPECT_EQ(ReportIn(letters[0]).sequence, 1000u);
@@ -59,7 +59,7 @@ TEST(MailboxTest, ASlotWaitsSinceItsFirstReport) {
   ASSERT_TRUE(mailbox.Post(Input(Report("a", "web", 1)), at(10)).ok());
   ASSERT_TRUE(mailbox.Post(Input(Report("a", "web", 2)), at(20)).ok());
   ASSERT_TRUE(mailbox.Post(Input(TickInput{}), at(30)).ok());
-  const std::vector<Waiting> letters = mailbox.Take(absl::ZeroDuration());
+  const std::vector<Waiting> letters = mailbox.Take();
   ASSERT_EQ(letters.size(), 2u);
   EXPECT_EQ(letters[0].since, at(30));
   EXPECT_EQ(ReportIn(letters[1]).sequence, 2u);
@@ -72,14 +72,14 @@ TEST(MailboxTest, ReportsOfAnOlderSessionDoNotReplaceNewerOnes) {
   newer.session = 9;
   ASSERT_TRUE(mailbox.Post(Input(newer)).ok());
   ASSERT_TRUE(mailbox.Post(Input(Report("a", "web", 50))).ok());
-  EXPECT_EQ(ReportIn(mailbox.Take(absl::ZeroDuration())[0]).session, 9u);
+  EXPECT_EQ(ReportIn(mailbox.Take()[0]).session, 9u);
 }
 
 TEST(MailboxTest, ObservationsKeepEndpointsTheNewerOnesDoNotName) {
   Mailbox mailbox;
   ASSERT_TRUE(mailbox.Post(Input(Observed(1, absl::Seconds(1), {{1, 10}, {2, 20}}))).ok());
   ASSERT_TRUE(mailbox.Post(Input(Observed(1, absl::Seconds(1), {{2, 25}}))).ok());
-  const std::vector<Waiting> letters = mailbox.Take(absl::ZeroDuration());
+  const std::vector<Waiting> letters = mailbox.Take();
   ASSERT_EQ(letters.size(), 1u);
   const auto& merged = std::get<ObservationsInput>(std::get<Input>(letters[0].letter));
   EXPECT_EQ(merged.window, absl::Seconds(2));
@@ -99,7 +99,7 @@ TEST(MailboxTest, ASlotOfObservationsShedsWhatWasNamedLongestAgo) {
         mailbox.Post(Input(Observed(1, absl::Seconds(1), {{handle, 1}, {handle + 1, 1}}))).ok());
   }
   EXPECT_EQ(mailbox.counters().shed, 7u);
-  const std::vector<Waiting> letters = mailbox.Take(absl::ZeroDuration());
+  const std::vector<Waiting> letters = mailbox.Take();
   ASSERT_EQ(letters.size(), 1u);
   const auto& merged = std::get<ObservationsInput>(std::get<Input>(letters[0].letter));
   ASSERT_EQ(merged.endpoints.size(), 3u);
@@ -114,7 +114,7 @@ TEST(MailboxTest, ObservationsOfAnotherVersionReplaceEndpointsButKeepTheWindow) 
   ObservationsInput newer = Observed(1, absl::Seconds(1), {{2, 20}});
   newer.version = {1, 5};
   ASSERT_TRUE(mailbox.Post(Input(newer)).ok());
-  const std::vector<Waiting> letters = mailbox.Take(absl::ZeroDuration());
+  const std::vector<Waiting> letters = mailbox.Take();
   const auto& merged = std::get<ObservationsInput>(std::get<Input>(letters[0].letter));
   EXPECT_EQ(merged.window, absl::Seconds(2));
   ASSERT_EQ(merged.endpoints.size(), 1u);
@@ -126,7 +126,7 @@ TEST(MailboxTest, OrderedLettersKeepTheirOrderAndComeFirst) {
   ASSERT_TRUE(mailbox.Post(Input(Report("a", "web", 1))).ok());
   ASSERT_TRUE(mailbox.Post(Input(FreezeInput{true, "operator:x", ""})).ok());
   ASSERT_TRUE(mailbox.Post(Input(FreezeInput{false, "operator:x", ""})).ok());
-  const std::vector<Waiting> letters = mailbox.Take(absl::ZeroDuration());
+  const std::vector<Waiting> letters = mailbox.Take();
   ASSERT_EQ(letters.size(), 3u);
   EXPECT_TRUE(std::get<FreezeInput>(std::get<Input>(letters[0].letter)).frozen);
   EXPECT_FALSE(std::get<FreezeInput>(std::get<Input>(letters[1].letter)).frozen);
@@ -146,7 +146,7 @@ TEST(MailboxTest, RefusesAtItsLimitsAndCounts) {
   EXPECT_EQ(mailbox.Post(Input(Report("b", "web", 1))).code(),
             absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(mailbox.counters().refused, 2u);
-  EXPECT_EQ(mailbox.Take(absl::ZeroDuration()).size(), 3u);
+  EXPECT_EQ(mailbox.Take().size(), 3u);
   EXPECT_TRUE(mailbox.Post(Input(Report("b", "web", 1))).ok());
 }
 
@@ -159,7 +159,34 @@ TEST(MailboxTest, ConflatesShortAndLongNamesAlike) {
       ASSERT_TRUE(mailbox.Post(Input(Report(name, "s", static_cast<uint64_t>(round)))).ok());
     }
   }
-  EXPECT_EQ(mailbox.Take(absl::ZeroDuration()).size(), 2u);
+  EXPECT_EQ(mailbox.Take().size(), 2u);
+}
+
+TEST(MailboxTest, TellsTheMostUrgentThatWaits) {
+  Mailbox mailbox;
+  EXPECT_EQ(mailbox.Await(Urgency::kPatient, absl::ZeroDuration()), Urgency::kNone);
+  ASSERT_TRUE(mailbox.Post(Input(Report("a", "web", 1)), {}, Urgency::kPatient).ok());
+  EXPECT_EQ(mailbox.Await(Urgency::kPatient, absl::InfiniteDuration()), Urgency::kPatient);
+  ASSERT_TRUE(mailbox.Post(Input(Report("b", "web", 1))).ok());
+  ASSERT_TRUE(mailbox.Post(Input(Report("c", "web", 1)), {}, Urgency::kPatient).ok());
+  EXPECT_EQ(mailbox.Await(Urgency::kNow, absl::InfiniteDuration()), Urgency::kNow);
+  EXPECT_EQ(mailbox.Take().size(), 3u);
+  EXPECT_EQ(mailbox.Await(Urgency::kPatient, absl::ZeroDuration()), Urgency::kNone);
+}
+
+TEST(MailboxTest, PatientLettersDoNotWakeWhoWaitsForUrgentOnes) {
+  Mailbox mailbox;
+  std::atomic<bool> woken{false};
+  std::thread owner([&] {
+    while (mailbox.Await(Urgency::kNow, absl::Seconds(60)) != Urgency::kNow) {
+    }
+    EXPECT_EQ(mailbox.Take().size(), 2u);
+    woken = true;
+  });
+  ASSERT_TRUE(mailbox.Post(Input(Report("a", "web", 1)), {}, Urgency::kPatient).ok());
+  EXPECT_FALSE(woken);
+  ASSERT_TRUE(mailbox.Post(Input(Report("b", "web", 1))).ok());
+  owner.join();
 }
 
 TEST(MailboxTest, EveryReportersNewestArrivesWhileManyThreadsPost) {
@@ -180,7 +207,8 @@ TEST(MailboxTest, EveryReportersNewestArrivesWhileManyThreadsPost) {
   std::map<std::string, uint64_t> newest;
   for (bool last = false; !last;) {
     last = running == 0;
-    for (const Waiting& letter : mailbox.Take(absl::Milliseconds(50))) {
+    mailbox.Await(Urgency::kPatient, absl::Milliseconds(50));
+    for (const Waiting& letter : mailbox.Take()) {
       const AgentReportInput& report = ReportIn(letter);
       EXPECT_GT(report.sequence, newest[report.agent]);
       newest[report.agent] = report.sequence;
