@@ -19,6 +19,7 @@
 #include "common/metrics.h"
 #include "common/notify.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/lock_checks.h"
 #include "common/rpc/tls.h"
 #include "common/signals.h"
 #include "common/version.h"
@@ -133,6 +134,7 @@ void KeepSmall() {
 }  // namespace pointsman::agent
 
 int main(int argc, char** argv) {
+  pointsman::common::TurnOffLockOrderChecks();
   pointsman::agent::KeepSmall();
   CLI::App app("Pointsman's agent: checks, samples and restarts the services of its host.");
   pointsman::agent::Flags flags;

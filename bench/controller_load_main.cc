@@ -21,6 +21,7 @@
 #include "bench/fleet/child_process.h"
 #include "bench/fleet/echo_controller.h"
 #include "common/clock.h"
+#include "common/rpc/lock_checks.h"
 
 namespace pointsman::bench {
 namespace {
@@ -189,6 +190,7 @@ int Run(const Options& options) {
 }  // namespace pointsman::bench
 
 int main(int argc, char** argv) {
+  pointsman::common::TurnOffLockOrderChecks();
   using namespace pointsman::bench;
   Options options;
   CLI::App app("What a report costs the controller, beside gRPC's own cost.");

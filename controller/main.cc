@@ -8,6 +8,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/rpc/lock_checks.h"
 #include "common/signals.h"
 #include "common/version.h"
 #include "controller/server.h"
@@ -97,6 +98,7 @@ int Run(const Flags& flags) {
 }  // namespace pointsman::controller
 
 int main(int argc, char** argv) {
+  pointsman::common::TurnOffLockOrderChecks();
   pointsman::controller::Flags flags;
   CLI::App app("The Pointsman controller: gathers reports, decides, publishes tables.");
   pointsman::controller::AddFlags(app, flags);

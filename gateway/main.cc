@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/log.h"
+#include "common/rpc/lock_checks.h"
 #include "common/signals.h"
 #include "common/version.h"
 #include "gateway/server.h"
@@ -75,6 +76,7 @@ int Fail(const absl::Status& status) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  pointsman::common::TurnOffLockOrderChecks();
   // Before any thread.
   pointsman::common::Signals signals;
   Flags flags;
