@@ -10,6 +10,8 @@ namespace {
 using common::MonotonicTime;
 
 constexpr absl::Duration kInFlightFresh = absl::Seconds(3);
+// Gateways send what they saw about this often.
+constexpr absl::Duration kObservePeriod = absl::Seconds(1);
 // A gateway calls an endpoint unreachable after this many tries in a row without a connection.
 constexpr uint32_t kUnreachableTries = 2;
 // Statistical evidence needs this many tries and failures, and a failure share this far above the
@@ -90,7 +92,9 @@ TrafficDelta EndpointTraffic::Observe(uint32_t gateway, const ObservationsInput&
   if (now - view.bucket_start > kTrafficBucket) {
     const bool adjacent = now - view.bucket_start <= 2 * kTrafficBucket;
     view.previous = adjacent ? view.current : TrafficCounts{};
+    view.previous_from = view.current_from;
     view.current = {};
+    view.current_from = now - input.window;
     view.bucket_start = now;
   }
   view.current.requests = Saturate(uint64_t{view.current.requests} + delta.requests);
@@ -124,6 +128,7 @@ void EndpointTraffic::ForgetEvidence(MonotonicTime now) {
   forgotten_until_ = now;
   for (View& view : views_) {
     view.current = view.previous = {};
+    view.bucket_start = MonotonicTime();
     view.unreachable_streak = 0;
     view.last_request = view.last_success = MonotonicTime();
   }
@@ -165,10 +170,12 @@ void EndpointTraffic::Describe(TrafficOpinion& opinion, MonotonicTime now,
 double EndpointTraffic::RequestsPerSecond(MonotonicTime now) const {
   double sum = 0;
   for (const View& view : views_) {
-    const double seconds =
-        absl::ToDoubleSeconds(std::min(now - view.bucket_start, kTrafficBucket) +
-                              (view.previous.requests > 0 ? kTrafficBucket : absl::ZeroDuration()));
-    sum += WindowOf(view, now).requests / std::max(seconds, 1.0);
+    const bool both = now - view.bucket_start <= kTrafficBucket && view.previous.requests > 0;
+    // What happened since the newest observation is not told yet; where nothing comes for longer
+    // than the usual second, there were no requests.
+    const MonotonicTime until = std::max(view.observed, now - kObservePeriod);
+    const absl::Duration span = until - (both ? view.previous_from : view.current_from);
+    sum += WindowOf(view, now).requests / std::max(absl::ToDoubleSeconds(span), 1.0);
   }
   return sum;
 }

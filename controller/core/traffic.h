@@ -69,7 +69,7 @@ class EndpointTraffic {
   // Fills gateways, gateways_unreachable, alive and own; `gateways_failing` by `fail_share`.
   void Describe(TrafficOpinion& opinion, common::MonotonicTime now, double fail_share) const;
 
-  // Rates over the last 5 to 10 s.
+  // Rates over the last 5 to 10 s, of the time that gateways have told of.
   double RequestsPerSecond(common::MonotonicTime now) const;
   double FailuresPerSecond(common::MonotonicTime now) const;
   // Sum of the gateways' newest averages that are not older than 3 s.
@@ -93,6 +93,8 @@ class EndpointTraffic {
     common::MonotonicTime last_request;
     common::MonotonicTime last_success;
     common::MonotonicTime bucket_start;
+    common::MonotonicTime current_from;  // Where the first window counted in `current` began.
+    common::MonotonicTime previous_from;
     TrafficCounts current;
     TrafficCounts previous;
     float in_flight = 0;

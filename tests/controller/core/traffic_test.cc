@@ -80,6 +80,51 @@ TEST(EndpointTrafficTest, CountsAreForgottenAfterTenSeconds) {
   EXPECT_EQ(traffic.Counts(kStart + absl::Seconds(11)).requests, 0u);
 }
 
+// Lets a gateway send `rps` for a while, and looks between its messages too.
+void ExpectSteadyRate(double rps, absl::Duration period) {
+  EndpointTraffic traffic;
+  ObservationsInput input;
+  input.boot = 1;
+  input.window = period;
+  MonotonicTime now = kStart;
+  double sent = 0;
+  for (int message = 0; message < 60; ++message) {
+    now = now + period;
+    sent += rps * absl::ToDoubleSeconds(period);
+    traffic.Observe(1, input, Counts(static_cast<uint64_t>(sent), 0), true, now);
+    if (absl::Seconds(2) > now - kStart) continue;
+    for (const double part : {0.0, 0.3, 0.6, 0.99}) {
+      EXPECT_NEAR(traffic.RequestsPerSecond(now + period * part), rps, rps * 0.03)
+          << "after " << now - kStart << " and " << part << " of a period";
+    }
+  }
+}
+
+TEST(EndpointTrafficTest, ASteadyRateIsShownAsItIsAtEveryMoment) {
+  ExpectSteadyRate(100, absl::Seconds(1));
+  ExpectSteadyRate(1000, absl::Milliseconds(700));
+  ExpectSteadyRate(400, absl::Milliseconds(250));
+}
+
+TEST(EndpointTrafficTest, ARateFallsToZeroOnceNothingComes) {
+  EndpointTraffic traffic;
+  ObservationsInput input;
+  input.boot = 1;
+  input.window = absl::Seconds(1);
+  MonotonicTime now = kStart;
+  for (int i = 1; i <= 10; ++i) {
+    now = now + absl::Seconds(1);
+    traffic.Observe(1, input, Counts(100 * static_cast<uint64_t>(i), 0), true, now);
+  }
+  double last = traffic.RequestsPerSecond(now);
+  for (int second = 2; second <= 12; ++second) {
+    const double rate = traffic.RequestsPerSecond(now + absl::Seconds(second));
+    EXPECT_LE(rate, last) << second;
+    last = rate;
+  }
+  EXPECT_EQ(last, 0);
+}
+
 TEST(BinomialTest, BoundsGrowWithEvidence) {
   EXPECT_EQ(BinomialNats(10, 1, 0.5), 0);
   EXPECT_GT(BinomialNats(100, 60, 0.1), BinomialNats(10, 6, 0.1));
