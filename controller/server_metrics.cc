@@ -51,6 +51,46 @@ void RegisterShards(common::Registry& registry, const ShardSet* shards) {
       });
 }
 
+// What the cores decided and what they left out.
+void RegisterCores(common::Registry& registry, const ShardSet* shards) {
+  struct Row {
+    const char* name;
+    const char* help;
+    uint64_t CoreCounters::*counter;
+  };
+  static constexpr Row kRows[] = {
+      {"pointsman_controller_reports_stale_total",
+       "Reports left out: session, boot or sequence not newer.", &CoreCounters::reports_stale},
+      {"pointsman_controller_instances_unknown_total",
+       "Parts of reports of instances that no Hello named.", &CoreCounters::instances_unknown},
+      {"pointsman_controller_observations_total", "Gateways' observations of one service taken.",
+       &CoreCounters::observations},
+      {"pointsman_controller_observations_stale_total",
+       "Observations left out: of an old session or slice.", &CoreCounters::observations_stale},
+      {"pointsman_controller_handles_unknown_total",
+       "Observed endpoints that are not in the slice any more.", &CoreCounters::handles_unknown},
+      {"pointsman_controller_counters_reset_total",
+       "Cumulative counters that went back without a new boot.", &CoreCounters::counters_reset},
+      {"pointsman_controller_verdict_changes_total", "Changes of endpoints' verdicts.",
+       &CoreCounters::verdict_changes},
+      {"pointsman_controller_removals_capped_total",
+       "Endpoints that the cap on removals began to hold back.", &CoreCounters::removals_capped},
+      {"pointsman_controller_weight_steps_total", "Steps of the weight control.",
+       &CoreCounters::weight_steps},
+      {"pointsman_controller_limits_reached_total",
+       "Agents, gateways and endpoints left out at a limit.", &CoreCounters::limit_reached},
+      {"pointsman_controller_restarts_granted_total", "Restarts granted to agents.",
+       &CoreCounters::grants},
+      {"pointsman_controller_restarts_refused_total", "Restarts refused to agents.",
+       &CoreCounters::grants_refused},
+  };
+  for (const Row& row : kRows) {
+    registry.AddCounterCallback(
+        {row.name, row.help},
+        Sum(shards, [counter = row.counter](const ShardLoad& l) { return l.core.*counter; }));
+  }
+}
+
 // One number of the publisher.
 template <typename Pick>
 std::function<double()> Of(const Publisher* publisher, Pick pick) {
@@ -107,6 +147,7 @@ void RegisterServerMetrics(common::Registry& registry, const MetricSources& from
                  {{"version", std::string(common::Version())}}})
       .Set(1);
   RegisterShards(registry, from.shards);
+  RegisterCores(registry, from.shards);
   RegisterPublisher(registry, from.publisher);
   RegisterStore(registry, from.store, from.events);
   registry.AddGaugeCallback(

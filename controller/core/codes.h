@@ -45,4 +45,10 @@ inline constexpr char kEventRestartExpired[] = "restart.expired";
 inline constexpr char kEventLimitReached[] = "limit.reached";
 inline constexpr char kEventEpochRaised[] = "epoch.raised";
 
+// Limits, in the details of kEventLimitReached.
+inline constexpr char kLimitAgents[] = "LIMIT_AGENTS";
+inline constexpr char kLimitGateways[] = "LIMIT_GATEWAYS";
+inline constexpr char kLimitServiceEndpoints[] = "LIMIT_SERVICE_ENDPOINTS";
+inline constexpr char kLimitShardEndpoints[] = "LIMIT_SHARD_ENDPOINTS";
+
 }  // namespace pointsman::controller

@@ -47,6 +47,7 @@ class Registry {
   using Counts = absl::FunctionRef<bool(const std::string& agent, const InstanceInfo&)>;
   void Count(Counts counts, absl::Duration silent_after, common::MonotonicTime now,
              uint32_t* agents, uint32_t* silent) const;
+  size_t size() const { return agents_.size(); }
 
  private:
   std::map<std::string, AgentRecord, std::less<>> agents_;

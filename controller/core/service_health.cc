@@ -149,7 +149,6 @@ bool ServiceState::GuardRemoval(EndpointState& endpoint, HealthDecision& decisio
   endpoint.health_record.removals_allowed = RemovalBudget::Allowed(policy_.health, counted);
   endpoint.health_record.removals_used = removals_.Used(policy_.health, context.now);
   if (taken) return false;
-  ++context.counters.removals_capped;
   decision = {endpoint.health.verdict, v1::REASON_REMOVAL_CAPPED, false, false};
   return true;
 }
@@ -194,6 +193,7 @@ void ServiceState::Evaluate(EndpointState& endpoint, StepContext& context) {
     RefreshWeight(endpoint, context);
     VerdictEvent(endpoint, before, context);
   } else if (endpoint.health.capped && !was_capped) {
+    ++context.counters.removals_capped;
     context.effects.events.push_back(
         {kEventRemovalCapped,
          NameOf(endpoint),

@@ -32,6 +32,7 @@ EndpointState& ServiceState::AddEndpoint(EndpointInfoPtr info, StepContext& cont
   if (found != overrides_.end()) endpoint.override = found->second;
   next_due_ = MonotonicTime();
   dirty_ = true;
+  ++*context.endpoints;
   return endpoint;
 }
 
@@ -46,7 +47,36 @@ void ServiceState::RemoveEndpoint(const std::string& id, const std::string& acto
                                     absl::StrCat(id, " left ", id_, ": ", why),
                                     {{"agent", it->second.agent}}});
   endpoints_.erase(it);
+  --*context.endpoints;
   dirty_ = true;
+}
+
+// False: no endpoint more. An event says so once; ForgetLimits() ends that.
+bool ServiceState::RoomForOne(const Registration& registration, StepContext& context) {
+  const ShardLimits& limits = context.options.limits;
+  const bool service_full = endpoints_.size() >= limits.endpoints_per_service;
+  if (!service_full && *context.endpoints < limits.endpoints) return true;
+  if (!registration.again) ++context.counters.limit_reached;
+  bool& told = service_full ? told_service_limit_ : told_shard_limit_;
+  if (told) return false;
+  told = true;
+  const uint32_t most = service_full ? limits.endpoints_per_service : limits.endpoints;
+  context.effects.events.push_back(
+      {kEventLimitReached,
+       absl::StrCat("services/", id_),
+       registration.actor,
+       absl::StrCat(registration.instance->endpoint->id, " and what comes after it is left out of ",
+                    id_, ": at most ", most, service_full ? " endpoints a service" : " a shard"),
+       {{"limit", service_full ? kLimitServiceEndpoints : kLimitShardEndpoints},
+        {"most", absl::StrCat(most)},
+        {"agent", registration.agent}}});
+  return false;
+}
+
+void ServiceState::ForgetLimits(const StepContext& context) {
+  const ShardLimits& limits = context.options.limits;
+  if (endpoints_.size() < limits.endpoints_per_service) told_service_limit_ = false;
+  if (*context.endpoints < limits.endpoints) told_shard_limit_ = false;
 }
 
 void ServiceState::ConfigureStatic(const v1::Service& service, const std::string& actor,
@@ -140,10 +170,7 @@ bool ServiceState::Register(const Registration& registration, StepContext& conte
   const std::string& id = instance.endpoint->id;
   const auto it = endpoints_.find(id);
   const bool added = it == endpoints_.end();
-  if (added && endpoints_.size() >= context.options.limits.endpoints_per_service) {
-    ++context.counters.limit_reached;
-    return false;
-  }
+  if (added && !RoomForOne(registration, context)) return false;
   if (!added && it->second.agent != registration.agent && OwnerLives(it->second, context)) {
     context.effects.events.push_back(
         {kEventEndpointConflict,

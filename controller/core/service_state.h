@@ -31,8 +31,9 @@ struct StepContext {
   const ShardOptions& options;
   CoreCounters& counters;
   Effects& effects;
-  bool frozen = false;          // By an operator: nothing changes but what people ask for.
-  bool silence_freeze = false;  // Many agents fell silent at once: silence decides nothing.
+  bool frozen = false;            // By an operator: nothing changes but what people ask for.
+  bool silence_freeze = false;    // Many agents fell silent at once: silence decides nothing.
+  uint32_t* endpoints = nullptr;  // Of the shard, all services. Not null.
 };
 
 using OverrideMap = std::map<std::string, std::shared_ptr<const EndpointOverride>, std::less<>>;
@@ -42,6 +43,7 @@ struct Registration {
   std::string agent;
   uint64_t boot = 0;
   std::string actor;
+  bool again = false;  // By a report after a Hello that did not succeed: counted there.
 };
 
 enum class ReportOutcome {
@@ -128,6 +130,8 @@ class ServiceState {
   void ConfigureOverrides(const OverrideMap& overrides, StepContext& context);
   bool OwnerLives(const EndpointState& endpoint, const StepContext& context) const;
   void DeregisterSilent(StepContext& context);
+  bool RoomForOne(const Registration& registration, StepContext& context);
+  void ForgetLimits(const StepContext& context);
 
   // service_inherit.cc
   void AdoptEntry(const FrameEntry& entry, bool rebase, StepContext& context);
@@ -174,6 +178,8 @@ class ServiceState {
 
   bool dirty_ = false;  // Something that the table shows may have changed.
   bool fail_open_ = false;
+  bool told_service_limit_ = false;  // Until there is room again.
+  bool told_shard_limit_ = false;
   common::MonotonicTime next_due_;
 
   // Inheritance.

@@ -204,6 +204,7 @@ void ServiceState::Tick(StepContext& context) {
   }
   next_due_ = std::min(next_due_, grants_.NextExpiry());
   DeregisterSilent(context);
+  ForgetLimits(context);
   if (!configured_) return;
   EvaluateAll(context);
   ControlWeights(context);

@@ -77,6 +77,9 @@ class ShardState {
   void SetSilenceFreeze(bool frozen, const char* why, StepContext& context);
   uint32_t OrdinalOf(const std::string& gateway, uint64_t session) const;
   void ForgetOld(StepContext& context);
+  // A newcomer is left out: counted, and told unless it has been.
+  void LimitReached(const char* limit, uint32_t most, const std::string& name,
+                    StepContext& context);
 
   void On(const TickInput& input, StepContext& context);
   void On(const ConfigInput& input, StepContext& context);
@@ -108,6 +111,9 @@ class ShardState {
   std::map<std::string, SliceTable> retired_;
   std::map<std::string, GatewayRecord, std::less<>> gateways_;
   uint32_t next_gateway_ = 1;
+  uint32_t endpoints_ = 0;          // Of all services.
+  bool told_agents_limit_ = false;  // Until there is room again.
+  bool told_gateways_limit_ = false;
   std::set<std::string> touched_;  // Services to finish in this step.
   bool touch_all_ = false;
   bool started_ = false;
@@ -124,7 +130,7 @@ class ShardState {
 };
 
 StepContext ShardState::Context(MonotonicTime now, Effects& effects) {
-  return {now, start_, options_, counters_, effects, frozen_, silence_freeze_};
+  return {now, start_, options_, counters_, effects, frozen_, silence_freeze_, &endpoints_};
 }
 
 Effects ShardState::Step(const Input& input, MonotonicTime now) {
@@ -218,6 +224,22 @@ void ShardState::ForgetOld(StepContext& context) {
     for (auto& [id, service] : services_) service.ForgetGateway(it->second.ordinal);
     it = gateways_.erase(it);
   }
+  if (registry_.size() < options_.limits.agents) told_agents_limit_ = false;
+  if (gateways_.size() < options_.limits.gateways) told_gateways_limit_ = false;
+}
+
+void ShardState::LimitReached(const char* limit, uint32_t most, const std::string& name,
+                              StepContext& context) {
+  ++counters_.limit_reached;
+  bool& told = limit == kLimitAgents ? told_agents_limit_ : told_gateways_limit_;
+  if (told) return;
+  told = true;
+  context.effects.events.push_back(
+      {kEventLimitReached,
+       name,
+       "controller",
+       absl::StrCat(name, " and what comes after it is left out: at most ", most, " a shard"),
+       {{"limit", limit}, {"most", absl::StrCat(most)}}});
 }
 
 void ShardState::On(const ConfigInput& input, StepContext& context) {
@@ -256,13 +278,8 @@ void ShardState::On(const AgentHelloInput& input, StepContext& context) {
   const Registry::Outcome outcome =
       registry_.Hello(input, options_.limits.agents, context.now, &dropped);
   if (outcome == Registry::Outcome::kFull) {
-    ++counters_.limit_reached;
-    context.effects.events.push_back(
-        {kEventLimitReached,
-         absl::StrCat("agents/", input.agent),
-         input.actor,
-         absl::StrCat("agent left out: at most ", options_.limits.agents, " agents a shard"),
-         {}});
+    LimitReached(kLimitAgents, options_.limits.agents, absl::StrCat("agents/", input.agent),
+                 context);
   }
   if (outcome != Registry::Outcome::kAccepted) return;
   for (const InstanceInfo& instance : dropped) {
@@ -294,7 +311,7 @@ void ShardState::Reclaim(const AgentReportInput& input, const AgentRecord& agent
   const auto it = service.endpoints().find(instance.endpoint->id);
   const bool free = it == service.endpoints().end() || service.CanTake(it->second, context);
   if (!free || context.frozen) return;
-  service.Register({&instance, input.agent, agent.boot, agent.actor}, context);
+  service.Register({&instance, input.agent, agent.boot, agent.actor, true}, context);
 }
 
 void ShardState::On(const AgentReportInput& input, StepContext& context) {
@@ -342,7 +359,8 @@ void ShardState::On(const GatewayHelloInput& input, StepContext& context) {
   auto it = gateways_.find(input.gateway);
   if (it == gateways_.end()) {
     if (gateways_.size() >= options_.limits.gateways) {
-      ++counters_.limit_reached;
+      LimitReached(kLimitGateways, options_.limits.gateways,
+                   absl::StrCat("gateways/", input.gateway), context);
       return;
     }
     it = gateways_.emplace(input.gateway, GatewayRecord{}).first;

@@ -23,7 +23,9 @@ class Explanation;
 
 namespace pointsman::controller {
 
-// Reached: the newcomer is left out, counted, and an event says so.
+// Reached: the newcomer is left out and counted, and an event says so, once until there is room
+// again. Configured and inherited endpoints count too but are never left out: the configuration
+// has limits of its own, and a table taken over must not shrink.
 struct ShardLimits {
   uint32_t agents = 50'000;
   uint32_t gateways = 5'000;
@@ -76,9 +78,9 @@ struct CoreCounters {
   uint64_t counters_reset = 0;  // A counter went back without a new boot.
   uint64_t frames = 0;
   uint64_t verdict_changes = 0;
-  uint64_t removals_capped = 0;
+  uint64_t removals_capped = 0;  // Endpoints that the cap began to hold back.
   uint64_t weight_steps = 0;
-  uint64_t limit_reached = 0;
+  uint64_t limit_reached = 0;  // Newcomers left out.
   uint64_t grants = 0;
   uint64_t grants_refused = 0;
 };

@@ -39,6 +39,10 @@ void Shard::Run() {
       wake_at_ = now + kTickPeriod;
       Open({Input(TickInput{}), now});
     }
+    {
+      common::MutexLock lock(counters_mutex_);
+      counters_ = core_.counters();
+    }
     busy_micros_ += absl::ToInt64Microseconds(clock_.Now() - start);
     if (stopping_ && letters.empty()) return;
   }
@@ -73,6 +77,8 @@ ShardLoad Shard::load() const {
   load.steps = steps_;
   load.busy = absl::Microseconds(busy_micros_.load());
   load.lag = absl::Microseconds(lag_micros_.load());
+  common::MutexLock lock(counters_mutex_);
+  load.core = counters_;
   return load;
 }
 

@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "common/mutex.h"
 #include "controller/core/shard_core.h"
 #include "controller/shard/mailbox.h"
 
@@ -29,6 +30,7 @@ struct ShardLoad {
   uint64_t steps = 0;
   absl::Duration busy;  // Cumulative time in steps and calls.
   absl::Duration lag;   // How late the last tick was.
+  CoreCounters core;    // As of the end of the last pass.
 };
 
 class Shard {
@@ -69,6 +71,8 @@ class Shard {
   std::atomic<uint64_t> steps_{0};
   std::atomic<int64_t> busy_micros_{0};
   std::atomic<int64_t> lag_micros_{0};
+  mutable common::Mutex counters_mutex_;
+  CoreCounters counters_ ABSL_GUARDED_BY(counters_mutex_);  // A copy of the core's.
   std::thread thread_;
 };
 
