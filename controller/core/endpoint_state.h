@@ -41,6 +41,7 @@ struct WeightRecord {
   double before = 1;
   double mean_utilisation = 0;
   double mean_factor = 1;
+  double divisor = 1;  // Of the re-centring.
 };
 
 struct EndpointState {
@@ -83,7 +84,10 @@ struct EndpointState {
   bool clamped = false;
   bool weighed = false;  // `weight` was set by inheritance, measurement or the others' median.
   common::MonotonicTime measured_at;
+  // Slow start's factor as taken over: kept until fresh evidence comes, then it grows on. 0: none.
+  float inherited_ramp = 0;
   SentParts sent_parts;
+  SentMove sent_move;
   uint32_t sent = 0;
   WeightRecord weight_record;
 

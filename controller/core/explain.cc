@@ -51,8 +51,8 @@ v1::DecisionInput& AddInput(v1::Decision& decision, const std::string& name, std
 }
 
 std::string AgentSource(const EndpointState& endpoint) {
-  return endpoint.agent.empty() ? std::string("configuration")
-                                : absl::StrCat("agent:", endpoint.agent);
+  if (!endpoint.agent.empty()) return absl::StrCat("agent:", endpoint.agent);
+  return endpoint.is_static ? "configuration" : "an earlier controller";
 }
 
 void AddCheckInputs(const ServiceState& service, const EndpointState& endpoint, v1::Decision& out) {
@@ -96,9 +96,11 @@ void AddWouldChange(const ServiceState& service, const EndpointState& endpoint, 
       break;
     case v1::REASON_UNREACHABLE:
     case v1::REASON_TRAFFIC_FAILURES:
-      out.add_would_change("checks that pass again after the removal, or a restart");
+      if (!endpoint.is_static) {
+        out.add_would_change("checks that pass again after the removal, or a restart");
+      }
       out.add_would_change(absl::StrCat(
-          "without either, a trial after ",
+          endpoint.is_static ? "a trial after " : "without either, a trial after ",
           Short(health.traffic_hold > health.removed_at ? health.traffic_hold - health.removed_at
                                                         : absl::ZeroDuration()),
           " from the removal"));
@@ -117,6 +119,11 @@ void AddWouldChange(const ServiceState& service, const EndpointState& endpoint, 
       break;
     case v1::REASON_AWAITING_CHECKS:
       out.add_would_change("its agent's first report with every check passing");
+      break;
+    case v1::REASON_STATIC:
+      out.add_would_change(
+          "gateways that cannot reach it, or on which it fails far above the others, make it "
+          "UNHEALTHY");
       break;
     case v1::REASON_INHERITED:
       out.add_would_change("a fresh report of its agent confirms or changes it");
@@ -142,7 +149,11 @@ void ExplainVerdict(const ServiceState& service, const EndpointState& endpoint, 
              "", endpoint.override->author);
   }
   AddCheckInputs(service, endpoint, out);
-  if (!endpoint.is_static) {
+  if (endpoint.is_static) {
+    AddInput(out, "agent", "none: it is in the configuration", "", "configuration");
+    out.add_arithmetic(
+        "no agent runs checks for it: only gateways' traffic and overrides judge it");
+  } else {
     AddInput(out, "agent.liveness", absl::StrCat("silent for ", Short(record.silence)),
              Short(record.silence_limit), AgentSource(endpoint));
   }
@@ -206,11 +217,79 @@ void AddStepArithmetic(const WeightRecord& record, v1::Decision& out) {
   }
   if (row.error_ceiling) out.add_arithmetic("its errors are above the others': it may not gain");
   if (row.hold) {
-    out.add_arithmetic(absl::StrFormat("held at %.4f", record.before));
+    out.add_arithmetic(absl::StrFormat("step: held at %.6g", record.before));
+  } else if (row.stepped == record.before) {
+    out.add_arithmetic(
+        absl::StrFormat("step: %.6g, %.6g is too near to move", record.before, row.target));
   } else {
     out.add_arithmetic(absl::StrFormat(
-        "step: %.4f x (%.4f / %.4f)^%.2f, within x%.2f and x%.2f = %.4f", record.before, row.target,
-        record.before, row.gain, kStepDown, kStepUp, row.weight));
+        "step: %.6g x (%.6g / %.6g)^%.3g, within x%.2f and x%.2f = %.6g", record.before, row.target,
+        record.before, row.gain, kStepDown, kStepUp, row.stepped));
+  }
+  const double ranged = row.weight * record.divisor;
+  if (row.clamped) {
+    out.add_arithmetic(
+        absl::StrFormat("range: %.6g kept within its ends = %.6g", row.stepped, ranged));
+  }
+  if (record.divisor != 1) {
+    out.add_arithmetic(absl::StrFormat("re-centred with all others: %.6g / %.6g = %.6g", ranged,
+                                       record.divisor, row.weight));
+  }
+}
+
+// From the computed weight to the one before slow start.
+void AddBlendArithmetic(const WeightRules& rules, const EndpointState& endpoint,
+                        v1::Decision& out) {
+  const SentParts& parts = endpoint.sent_parts;
+  if (endpoint.override_kind() == OverrideKind::kWeight) {
+    out.add_arithmetic(absl::StrFormat("override: %.6g x nominal %.8g = %.8g",
+                                       endpoint.override->weight, parts.nominal, parts.blended));
+    return;
+  }
+  if (rules.shadow) {
+    out.add_arithmetic(absl::StrFormat("shadow: nominal %.8g is used", parts.nominal));
+  } else if (rules.signal == Signal::kNone) {
+    out.add_arithmetic(absl::StrFormat("no load signal: nominal %.8g is used", parts.nominal));
+  }
+  const double blend = rules.blend * parts.base + (1 - rules.blend) * parts.nominal;
+  if (rules.blend != 1) {
+    out.add_arithmetic(absl::StrFormat("blend: %.6g x %.8g + %.6g x nominal %.8g = %.8g",
+                                       rules.blend, parts.base, 1 - rules.blend, parts.nominal,
+                                       blend));
+  }
+  if (endpoint.health.verdict == v1::VERDICT_DEGRADED) {
+    out.add_arithmetic(
+        absl::StrFormat("degraded: %.8g x %.2f = %.8g", blend, kDegradedFactor, parts.blended));
+  }
+}
+
+// Each line's result is in the next; the last one's is what gateways have.
+void AddSentArithmetic(const WeightRules& rules, const EndpointState& endpoint, v1::Decision& out) {
+  const SentMove& move = endpoint.sent_move;
+  if (move.hold == SentHold::kInherited) {
+    out.add_arithmetic(absl::StrFormat(
+        "sent = %u, taken over from an earlier controller: nothing was computed since",
+        move.weight));
+    return;
+  }
+  const SentParts& parts = endpoint.sent_parts;
+  AddBlendArithmetic(rules, endpoint, out);
+  out.add_arithmetic(absl::StrFormat("computed = %.8g x slow start %.8g x 65536 = %u",
+                                     parts.blended, parts.ramp, parts.weight));
+  switch (move.hold) {
+    case SentHold::kDeadBand:
+      out.add_arithmetic(absl::StrFormat("sent = %u as before: %u is within its dead-band of 1%%",
+                                         move.weight, parts.weight));
+      break;
+    case SentHold::kStepUp:
+    case SentHold::kStepDown:
+      out.add_arithmetic(absl::StrFormat(
+          "sent = %u: %u is held at x%.2f of the %u sent before, since it was taken over",
+          move.weight, parts.weight, move.hold == SentHold::kStepUp ? kStepUp : kStepDown,
+          move.before));
+      break;
+    default:
+      out.add_arithmetic(absl::StrFormat("sent = %u", move.weight));
   }
 }
 
@@ -224,6 +303,9 @@ void ExplainWeight(const ServiceState& service, const EndpointState& endpoint, M
   const bool stepped = record.at != MonotonicTime();
   SetDuration(now - (stepped ? record.at : endpoint.health_record.at), out.mutable_age());
   AddInput(out, "capacity", absl::StrCat(endpoint.info->capacity), "", "configuration");
+  if (endpoint.is_static) {
+    out.add_arithmetic("no agent reports its load: what gateways see of it is all there is");
+  }
   if (stepped) {
     AddLoadInputs(endpoint, record, out);
     AddStepArithmetic(record, out);
@@ -237,10 +319,7 @@ void ExplainWeight(const ServiceState& service, const EndpointState& endpoint, M
              absl::StrCat(rules.min_factor, " to ", rules.max_factor, " of nominal"),
              "configuration");
   }
-  if (rules.shadow) out.add_arithmetic("shadow: the nominal weight is sent");
-  out.add_arithmetic(absl::StrFormat("sent = %.4f x slow start %.2f x 65536 = %u (dead-band 1%%)",
-                                     endpoint.sent_parts.blended, endpoint.sent_parts.ramp,
-                                     endpoint.sent));
+  AddSentArithmetic(rules, endpoint, out);
   out.add_would_change(absl::StrFormat(
       "the next window's measurement, at most x%.2f up or x%.2f down a step", kStepUp, kStepDown));
 }

@@ -182,7 +182,7 @@ void ServiceState::Evaluate(EndpointState& endpoint, StepContext& context) {
   const bool kept = GuardRemoval(endpoint, decision, context);
   const bool changed = ApplyDecision(decision, evidence, context.now, endpoint.health);
   endpoint.health.capped = kept && decision.reason == v1::REASON_REMOVAL_CAPPED;
-  if (asked.evidence && !kept) endpoint.inherited = false;
+  if (asked.evidence && !kept && endpoint.inherited) Confirm(endpoint, context);
   const bool told = changed || endpoint.health.reason != reason_before;
   if (!told && endpoint.health_record.at != MonotonicTime()) return;
   dirty_ = dirty_ || told;

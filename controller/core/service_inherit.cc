@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "controller/core/codes.h"
@@ -11,6 +12,25 @@
 namespace pointsman::controller {
 
 using common::MonotonicTime;
+
+namespace {
+
+// The median weight per capacity hint of what serves past its slow start; nominal where all are in
+// it.
+double WholeFactor(const Frame& frame) {
+  std::vector<double> factors;
+  for (const FrameEntry& entry : frame.entries) {
+    const EntryState& state = entry.state;
+    if (!Serves(state.verdict) || state.reason == v1::REASON_SLOW_START) continue;
+    const double degraded = state.verdict == v1::VERDICT_DEGRADED ? kDegradedFactor : 1;
+    factors.push_back(state.weight / (degraded * kNominalWeight * entry.info->capacity));
+  }
+  if (factors.empty()) return 1;
+  std::sort(factors.begin(), factors.end());
+  return factors[factors.size() / 2];
+}
+
+}  // namespace
 
 void ServiceState::GatewayHolds(const std::string& gateway, SliceVersion version,
                                 StepContext& context) {
@@ -45,7 +65,38 @@ void ServiceState::ReleaseHold(StepContext& context) {
   if (configured_) context.effects.released_services.push_back(id_);
 }
 
-void ServiceState::AdoptEntry(const FrameEntry& entry, bool rebase, StepContext& context) {
+void ServiceState::AdoptWeight(const EntryState& state, double whole, StepContext& context,
+                               EndpointState& endpoint) {
+  const uint32_t sent = std::max(1u, state.weight);
+  const double factor = state.verdict == v1::VERDICT_DEGRADED ? kDegradedFactor : 1;
+  endpoint.weight = sent / (factor * kNominalWeight);
+  endpoint.sent = sent;
+  endpoint.sent_move = {sent, sent, SentHold::kInherited};
+  endpoint.weighed = true;
+  endpoint.limit_moves = true;
+  endpoint.earlier_weight = true;
+  endpoint.inherited_ramp = 0;
+  endpoint.health.serving_since = context.now - policy_.weights.slow_start;
+  if (state.reason != v1::REASON_SLOW_START) return;
+  // What was sent is a part only: of what a whole weight is, the others tell.
+  const double full = whole * endpoint.info->capacity;
+  if (endpoint.weight >= full) return;
+  endpoint.inherited_ramp = static_cast<float>(
+      std::clamp(endpoint.weight / full, policy_.weights.slow_start_initial, 1.0));
+  endpoint.weight = full;
+}
+
+// Fresh evidence of an endpoint that was taken over.
+void ServiceState::Confirm(EndpointState& endpoint, StepContext& context) {
+  endpoint.inherited = false;
+  if (endpoint.inherited_ramp == 0) return;
+  endpoint.health.serving_since =
+      context.now - policy_.weights.slow_start * static_cast<double>(endpoint.inherited_ramp);
+  endpoint.inherited_ramp = 0;
+}
+
+void ServiceState::AdoptEntry(const FrameEntry& entry, double whole, bool rebase,
+                              StepContext& context) {
   const auto it = endpoints_.find(entry.info->id);
   const bool added = it == endpoints_.end();
   EndpointState& endpoint = added ? AddEndpoint(entry.info, context) : it->second;
@@ -60,12 +111,7 @@ void ServiceState::AdoptEntry(const FrameEntry& entry, bool rebase, StepContext&
                       context.now - memory.serving_since > policy_.weights.slow_start;
   const bool removed = endpoint.reported && memory.verdict == v1::VERDICT_UNHEALTHY;
   if (judged || removed || endpoint.draining) return;
-  const double factor = entry.state.verdict == v1::VERDICT_DEGRADED ? kDegradedFactor : 1;
-  endpoint.weight = std::max(1u, entry.state.weight) / (factor * kNominalWeight);
-  endpoint.sent = std::max(1u, entry.state.weight);
-  endpoint.weighed = true;
-  endpoint.limit_moves = true;
-  endpoint.earlier_weight = true;
+  AdoptWeight(entry.state, whole, context, endpoint);
   HealthMemory& health = endpoint.health;
   if (!Serves(health.verdict)) {
     endpoint.inherited = true;
@@ -77,7 +123,8 @@ void ServiceState::AdoptEntry(const FrameEntry& entry, bool rebase, StepContext&
     // An endpoint without checks comes back by time alone.
     health.traffic_hold = context.now + kTrafficHold;
   }
-  health.serving_since = context.now - policy_.weights.slow_start;
+  // This owner's own evidence is there already.
+  if (!endpoint.inherited) Confirm(endpoint, context);
 }
 
 void ServiceState::Inherit(const InheritedSliceInput& input, StepContext& context) {
@@ -98,7 +145,8 @@ void ServiceState::Inherit(const InheritedSliceInput& input, StepContext& contex
       table_.Inherit(version, frame.entries, frame.head ? frame.head->state : HeadState());
       for (auto& [id, endpoint] : endpoints_) endpoint.handle = 0;
     }
-    for (const FrameEntry& entry : frame.entries) AdoptEntry(entry, rebase, context);
+    const double whole = WholeFactor(frame);
+    for (const FrameEntry& entry : frame.entries) AdoptEntry(entry, whole, rebase, context);
     for (auto& [id, endpoint] : endpoints_) {
       // The registered address is newer than the inherited one.
       if (endpoint.handle != 0) table_.SetInfo(endpoint.handle, endpoint.info);

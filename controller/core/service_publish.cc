@@ -24,6 +24,12 @@ bool TakenByOperator(const EndpointState& endpoint) {
          endpoint.override_kind() == OverrideKind::kEject;
 }
 
+// Slow start is told in the table, so that a later owner knows a part from a whole weight.
+v1::Reason ShownReason(const EndpointState& endpoint) {
+  const bool ramping = Serves(endpoint.health.verdict) && endpoint.sent_parts.ramp < 1;
+  return ramping ? v1::REASON_SLOW_START : endpoint.health.reason;
+}
+
 }  // namespace
 
 HeadState ServiceState::BuildHead(const std::vector<RoutableRow>& rows, bool fail_open) const {
@@ -78,7 +84,7 @@ void ServiceState::SyncTable(StepContext& context) {
   for (auto& [id, endpoint] : endpoints_) {
     const RoutableRow& row = rows[i++];
     if (endpoint.sent == 0) RefreshWeight(endpoint, context);
-    const EntryState state{endpoint.health.verdict, endpoint.health.reason, endpoint.sent,
+    const EntryState state{endpoint.health.verdict, ShownReason(endpoint), endpoint.sent,
                            row.routable};
     if (endpoint.handle != 0) {
       table_.SetState(endpoint.handle, state);

@@ -134,7 +134,11 @@ class ServiceState {
   void ForgetLimits(const StepContext& context);
 
   // service_inherit.cc
-  void AdoptEntry(const FrameEntry& entry, bool rebase, StepContext& context);
+  // `whole`: weight per capacity hint of an endpoint past its slow start.
+  void AdoptEntry(const FrameEntry& entry, double whole, bool rebase, StepContext& context);
+  void AdoptWeight(const EntryState& state, double whole, StepContext& context,
+                   EndpointState& endpoint);
+  void Confirm(EndpointState& endpoint, StepContext& context);
   void ReleaseHold(StepContext& context);
 
   // service_health.cc
@@ -152,6 +156,8 @@ class ServiceState {
 
   // service_weights.cc
   void BeginServing(EndpointState& endpoint, StepContext& context);
+  // How far its slow start is.
+  absl::Duration ServingTime(const EndpointState& endpoint, common::MonotonicTime now) const;
   void RefreshWeight(EndpointState& endpoint, StepContext& context);
   void ControlWeights(StepContext& context);
   void StepNow(absl::Duration elapsed, StepContext& context);

@@ -56,6 +56,11 @@ void ServiceState::BeginServing(EndpointState& endpoint, StepContext& context) {
   next_due_ = std::min(next_due_, context.now + policy_.weights.control_period);
 }
 
+absl::Duration ServiceState::ServingTime(const EndpointState& endpoint, MonotonicTime now) const {
+  if (endpoint.inherited_ramp == 0) return now - endpoint.health.serving_since;
+  return policy_.weights.slow_start * static_cast<double>(endpoint.inherited_ramp);
+}
+
 void ServiceState::RefreshWeight(EndpointState& endpoint, StepContext& context) {
   if (context.frozen && endpoint.override == nullptr && endpoint.sent != 0) return;
   const bool serves = Serves(endpoint.health.verdict);
@@ -65,22 +70,19 @@ void ServiceState::RefreshWeight(EndpointState& endpoint, StepContext& context) 
   input.mean_factor = policy_.weights.shadow ? 1 : mean_factor_;
   // What serves only because the service fails open is not new: it gets its whole weight.
   input.serving =
-      serves ? context.now - endpoint.health.serving_since
+      serves ? ServingTime(endpoint, context.now)
              : (endpoint.health.proven ? policy_.weights.slow_start : absl::ZeroDuration());
   input.degraded = endpoint.health.verdict == v1::VERDICT_DEGRADED;
   input.override = endpoint.override.get();
-  SentParts parts = SentWeight(policy_.weights, input);
-  if (endpoint.limit_moves && endpoint.sent != 0) {
-    const double low = endpoint.sent * kStepDown;
-    const double high = endpoint.sent * kStepUp;
-    endpoint.limit_moves = parts.weight < low || parts.weight > high;
-    parts.weight = static_cast<uint32_t>(
-        std::clamp(static_cast<double>(parts.weight), std::max(low, 1.0), std::max(high, 1.0)));
-  }
-  endpoint.sent_parts = parts;
-  if (!WorthSending(endpoint.sent, parts.weight)) return;
-  endpoint.sent = parts.weight;
-  dirty_ = true;
+  const bool was_ramping = endpoint.sent_parts.ramp < 1;
+  endpoint.sent_parts = SentWeight(policy_.weights, input);
+  endpoint.sent_move = MoveSent(endpoint.sent, endpoint.sent_parts.weight, endpoint.limit_moves);
+  const SentHold hold = endpoint.sent_move.hold;
+  endpoint.limit_moves =
+      endpoint.limit_moves && (hold == SentHold::kStepUp || hold == SentHold::kStepDown);
+  dirty_ = dirty_ || was_ramping != (endpoint.sent_parts.ramp < 1) ||
+           endpoint.sent != endpoint.sent_move.weight;
+  endpoint.sent = endpoint.sent_move.weight;
 }
 
 void ServiceState::RestartWindows(MonotonicTime now) {
@@ -121,7 +123,7 @@ void ServiceState::ControlWeights(StepContext& context) {
   uint32_t measured = 0;
   for (const auto& [id, endpoint] : endpoints_) {
     if (!Serves(endpoint.health.verdict)) continue;
-    if (context.now - endpoint.health.serving_since < policy_.weights.slow_start) continue;
+    if (ServingTime(endpoint, context.now) < policy_.weights.slow_start) continue;
     ++serving;
     if (Measured(endpoint.window.Average(elapsed))) ++measured;
   }
@@ -141,7 +143,7 @@ void ServiceState::StepNow(absl::Duration elapsed, StepContext& context) {
     WeightRow row;
     row.capacity = endpoint.info->capacity;
     row.load = endpoint.window.Average(elapsed);
-    const bool ramping = context.now - endpoint.health.serving_since < policy_.weights.slow_start;
+    const bool ramping = ServingTime(endpoint, context.now) < policy_.weights.slow_start;
     row.measured = !ramping && Measured(row.load);
     if (row.measured) endpoint.measured_at = context.now;
     const bool stale = context.now - endpoint.measured_at > kMeasuredFresh;
@@ -160,8 +162,8 @@ void ServiceState::StepNow(absl::Duration elapsed, StepContext& context) {
   }
   for (size_t i = 0; i < rows.size(); ++i) {
     EndpointState& endpoint = *owners[i];
-    endpoint.weight_record = {context.now,           elapsed,         rows[i], endpoint.weight,
-                              step.mean_utilisation, step.mean_factor};
+    endpoint.weight_record = {context.now,           elapsed,          rows[i],     endpoint.weight,
+                              step.mean_utilisation, step.mean_factor, step.divisor};
     endpoint.weight = rows[i].weight;
     endpoint.earlier_weight = false;
     endpoint.gain = rows[i].gain;

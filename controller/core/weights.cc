@@ -124,6 +124,7 @@ bool MoveRow(WeightRow& row) {
     if (row.run * sign > 2) row.gain = std::min(row.gain * kGainGrowth, kGainMax);
   }
   row.weight *= std::clamp(std::exp(row.gain * error), kStepDown, kStepUp);
+  row.stepped = row.weight;
   return true;
 }
 
@@ -184,6 +185,7 @@ WeightStep StepWeights(const WeightRules& rules, std::vector<WeightRow>& rows) {
   const double median_factor = MedianFactor(rows);
   for (WeightRow& row : rows) {
     SetTarget(row, median_errors, median_factor);
+    row.stepped = row.weight;
     if (!row.hold && MoveRow(row)) step.moved = true;
   }
   step.mean_factor = MeanFactor(rows);
@@ -204,6 +206,8 @@ SentParts SentWeight(const WeightRules& rules, const SentInput& input) {
   const double nominal = input.capacity * drift;
   double weight = input.weight;
   if (rules.shadow || rules.signal == Signal::kNone) weight = nominal;
+  parts.base = weight;
+  parts.nominal = nominal;
   weight = rules.blend * weight + (1 - rules.blend) * nominal;
   if (input.override != nullptr && input.override->kind == OverrideKind::kWeight) {
     weight = input.override->weight * nominal;
@@ -220,6 +224,19 @@ SentParts SentWeight(const WeightRules& rules, const SentInput& input) {
 bool WorthSending(uint32_t sent, uint32_t weight) {
   if (sent == 0 || weight == 0) return sent != weight;
   return std::abs(static_cast<double>(weight) - sent) >= kDeadBand * sent;
+}
+
+SentMove MoveSent(uint32_t sent, uint32_t computed, bool bounded) {
+  SentMove move{sent, computed, SentHold::kNone};
+  if (bounded && sent != 0) {
+    // Rounded up, so that the smallest weights can leave their place.
+    const uint32_t high = static_cast<uint32_t>(std::ceil(sent * kStepUp));
+    const uint32_t low = static_cast<uint32_t>(std::max(1.0, std::ceil(sent * kStepDown)));
+    if (computed > high) move = {sent, high, SentHold::kStepUp};
+    if (computed < low) move = {sent, low, SentHold::kStepDown};
+  }
+  if (!WorthSending(sent, move.weight)) move = {sent, sent, SentHold::kDeadBand};
+  return move;
 }
 
 }  // namespace pointsman::controller

@@ -47,6 +47,7 @@ struct WeightRow {
   bool usable = false;
   bool error_ceiling = false;  // Kept from rising by its errors.
   bool clamped = false;        // At the end of its range.
+  double stepped = 0;          // After the step, before range and re-centring.
 };
 
 struct WeightStep {
@@ -72,14 +73,16 @@ struct SentInput {
 };
 
 struct SentParts {
+  double base = 1;     // Computed; nominal in shadow or without a signal.
+  double nominal = 1;  // The hint, with the weights' common drift.
+  double blended = 1;  // After blend, override and degradation, before the ramp.
   double ramp = 1;     // Slow start.
-  double blended = 1;  // After shadow, blend and degradation, before the ramp.
   uint32_t weight = 0;
 };
 
 inline constexpr double kDegradedFactor = 0.5;
 
-// The weight to publish: at least 1.
+// The weight that should be published: at least 1.
 SentParts SentWeight(const WeightRules& rules, const SentInput& input);
 
 // Slow start's factor: initial at first, 1 at the end of the window, linear.
@@ -87,5 +90,23 @@ double SlowStartRamp(const WeightRules& rules, absl::Duration serving);
 
 // False: less than the dead-band away from what was sent last.
 bool WorthSending(uint32_t sent, uint32_t weight);
+
+// What kept the sent weight from being the computed one.
+enum class SentHold : uint8_t {
+  kNone,
+  kDeadBand,
+  kStepUp,     // At most kStepUp times what was sent before.
+  kStepDown,   // At least kStepDown times that.
+  kInherited,  // Taken over from an earlier owner, nothing was computed yet.
+};
+
+struct SentMove {
+  uint32_t before = 0;  // Sent until then.
+  uint32_t weight = 0;  // To be sent from now on.
+  SentHold hold = SentHold::kNone;
+};
+
+// From what was sent to what is sent now. `bounded`: by at most one step.
+SentMove MoveSent(uint32_t sent, uint32_t computed, bool bounded);
 
 }  // namespace pointsman::controller

@@ -1,6 +1,8 @@
 #include "controller/core/explain.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdio>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -77,6 +79,98 @@ TEST(ExplainTest, AWeightShowsItsArithmetic) {
   EXPECT_TRUE(Says(weight, "capacity = "));
   EXPECT_TRUE(Says(weight, "step: "));
   EXPECT_TRUE(Says(weight, "sent = "));
+}
+
+// The line that begins with `words`; "": none.
+std::string Line(const v1::Decision& decision, const std::string& words) {
+  for (const std::string& line : decision.arithmetic()) {
+    if (absl::StartsWith(line, words)) return line;
+  }
+  return "";
+}
+
+// "computed = B x slow start R x 65536 = N": true when N is what B, R and the rest give.
+::testing::AssertionResult ComputedAddsUp(const v1::Decision& decision, uint32_t* computed) {
+  const std::string line = Line(decision, "computed = ");
+  double blended = 0;
+  double ramp = 0;
+  if (std::sscanf(line.c_str(), "computed = %lf x slow start %lf x 65536 = %u", &blended, &ramp,
+                  computed) != 3) {
+    return ::testing::AssertionFailure() << "no such line: " << line;
+  }
+  if (std::abs(blended * ramp * 65536 - *computed) <= 1) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << line;
+}
+
+TEST(ExplainTest, ASentWeightAddsUpWhileTheDeadBandHolds) {
+  ShardWorld world = Five();
+  // The slow start ends between two ticks: the last hundredth is not worth sending.
+  world.config.mutable_services(0)->mutable_weights()->mutable_slow_start()->set_seconds(200);
+  world.Configure();
+  bool held = false;
+  for (int i = 0; i < 250; ++i) {
+    world.RunWithReports(absl::Seconds(1));
+    const auto explanation = world.core->Explain("web", "web-0", world.now);
+    ASSERT_TRUE(explanation.ok());
+    const v1::Decision& weight = explanation->weight();
+    uint32_t computed = 0;
+    ASSERT_TRUE(ComputedAddsUp(weight, &computed));
+    ASSERT_EQ(weight.result(), absl::StrCat(world.WeightOf("web-0")));
+    const std::string sent = Line(weight, "sent = ");
+    if (weight.result() == absl::StrCat(computed)) continue;
+    held = true;
+    EXPECT_EQ(sent, absl::StrCat("sent = ", weight.result(), " as before: ", computed,
+                                 " is within its dead-band of 1%"));
+  }
+  EXPECT_TRUE(held);
+}
+
+TEST(ExplainTest, ASentWeightAddsUpWhileAStepBoundHolds) {
+  WorldOptions options;
+  options.shard.epoch = 4;
+  ShardWorld world(options);
+  // Nominal is far above what will be taken over.
+  world.config.mutable_services(0)->mutable_weights()->set_shadow(true);
+  world.Configure();
+  Frame earlier;
+  earlier.service = "web";
+  earlier.epoch = 3;
+  earlier.to = 9;
+  earlier.head = FrameHead{9, {}};
+  FrameEntry entry{1, 9, MakeInfo("web-0"), 9, {}};
+  entry.state = {v1::VERDICT_HEALTHY, v1::REASON_CHECKS_PASSED, 1000, true};
+  earlier.entries.push_back(entry);
+  world.GatewayHello("g1", {{"web", {3, 9}}});
+  world.Step(FreezeInput{true, "operator:test", ""});
+  world.Step(InheritedSliceInput{earlier, "gateway:g1"});
+  auto explanation = world.core->Explain("web", "web-0", world.now);
+  ASSERT_TRUE(explanation.ok());
+  EXPECT_TRUE(Says(explanation->weight(), "sent = 1000, taken over")) << "nothing computed";
+  world.Step(FreezeInput{false, "operator:test", ""});
+  world.Hello("web-0");
+  explanation = world.core->Explain("web", "web-0", world.now);
+  ASSERT_TRUE(explanation.ok());
+  uint32_t computed = 0;
+  EXPECT_TRUE(ComputedAddsUp(explanation->weight(), &computed));
+  EXPECT_EQ(computed, kNominalWeight);
+  EXPECT_TRUE(Says(explanation->weight(), "sent = 1250: 65536 is held at x1.25 of the 1000 sent"))
+      << explanation->weight().DebugString();
+}
+
+TEST(ExplainTest, AStaticEndpointIsSaidToHaveNoAgent) {
+  ShardWorld world;
+  v1::Endpoint* endpoint = world.config.mutable_services(0)->add_endpoints();
+  endpoint->set_id("s1");
+  endpoint->set_address("127.0.0.1:1");
+  world.Configure();
+  const auto explanation = world.core->Explain("web", "s1", world.now);
+  ASSERT_TRUE(explanation.ok());
+  const v1::Decision& verdict = explanation->verdict();
+  EXPECT_TRUE(Says(verdict, "no agent runs checks"));
+  EXPECT_TRUE(Says(explanation->weight(), "no agent reports its load"));
+  EXPECT_EQ(Input(verdict, "agent.liveness"), nullptr);
+  ASSERT_EQ(verdict.would_change_size(), 1);
+  EXPECT_TRUE(absl::StrContains(verdict.would_change(0), "gateways that cannot reach it"));
 }
 
 TEST(ExplainTest, UnknownNamesAreNotFound) {

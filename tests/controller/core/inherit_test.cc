@@ -197,5 +197,64 @@ TEST(InheritTest, ATableThatIsAheadTakesOnlyWhatItDoesNotKnow) {
   EXPECT_EQ(world.core->NewestVersion("web").revision, revision + 1);
 }
 
+// As Earlier(), but web-0 is at `ramp` of its slow start; the others have nominal weights.
+Frame InSlowStart(double ramp) {
+  Frame frame = Earlier();
+  for (FrameEntry& entry : frame.entries) entry.state.weight = kNominalWeight;
+  frame.entries[0].state.reason = v1::REASON_SLOW_START;
+  frame.entries[0].state.weight = static_cast<uint32_t>(kNominalWeight * ramp);
+  return frame;
+}
+
+TEST(InheritTest, ASlowStartGoesOnOnceItsEndpointIsConfirmed) {
+  ShardWorld world = Restarted();
+  world.Step(InheritedSliceInput{InSlowStart(0.1), "snapshot"});
+  for (int i = 1; i < 5; ++i) world.Hello(Id(i));
+  world.RunWithReports(absl::Seconds(5));
+  EXPECT_NEAR(world.WeightOf(Id(0)), kNominalWeight * 0.1, 1) << "nothing fresh is known of it";
+  world.Hello(Id(0));
+  world.Report(Id(0));
+  const uint32_t first = world.WeightOf(Id(0));
+  EXPECT_NEAR(first, kNominalWeight * 0.1, 1) << "it does not jump";
+  uint32_t last = first;
+  for (int second = 0; second < 15; ++second) {
+    world.RunWithReports(absl::Seconds(1));
+    EXPECT_GE(world.WeightOf(Id(0)), last);
+    EXPECT_LE(world.WeightOf(Id(0)), last + kNominalWeight * 0.11) << "a tenth a second";
+    last = world.WeightOf(Id(0));
+  }
+  EXPECT_NEAR(last, kNominalWeight, kNominalWeight * 0.01);
+  EXPECT_EQ(world.ReasonOf(Id(0)), v1::REASON_CHECKS_PASSED);
+}
+
+TEST(InheritTest, ASlowStartGoesOnWhereItWasAndNotFromItsBeginning) {
+  ShardWorld world = Restarted();
+  world.Step(InheritedSliceInput{InSlowStart(0.8), "snapshot"});
+  for (int i = 0; i < 5; ++i) world.Hello(Id(i));
+  for (int i = 0; i < 5; ++i) world.Report(Id(i));
+  EXPECT_NEAR(world.WeightOf(Id(0)), kNominalWeight * 0.8, 10);
+  EXPECT_EQ(world.ReasonOf(Id(0)), v1::REASON_SLOW_START) << "a third owner would go on as well";
+  world.RunWithReports(absl::Seconds(3));
+  EXPECT_NEAR(world.WeightOf(Id(0)), kNominalWeight, kNominalWeight * 0.01);
+}
+
+TEST(InheritTest, ASlowStartGoesOnForAnEndpointWithEvidenceOfItsOwnAlready) {
+  ShardWorld world = Restarted();
+  world.Hello(Id(0));
+  world.Report(Id(0));
+  world.Step(InheritedSliceInput{InSlowStart(0.5), "gateway:g1"});
+  EXPECT_NEAR(world.WeightOf(Id(0)), kNominalWeight * 0.5, 10);
+  world.RunWithReports(absl::Seconds(7));
+  EXPECT_NEAR(world.WeightOf(Id(0)), kNominalWeight, kNominalWeight * 0.01);
+}
+
+TEST(InheritTest, WeightsOfOneCanLeaveTheirPlace) {
+  ShardWorld world = Restarted();
+  world.Step(InheritedSliceInput{InSlowStart(0), "snapshot"});
+  for (int i = 0; i < 5; ++i) world.Hello(Id(i));
+  world.RunWithReports(absl::Minutes(1));
+  EXPECT_NEAR(world.WeightOf(Id(0)), kNominalWeight, kNominalWeight * 0.01);
+}
+
 }  // namespace
 }  // namespace pointsman::controller

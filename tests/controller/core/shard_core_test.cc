@@ -30,6 +30,8 @@ TEST(ShardCoreTest, NewEndpointsReceiveNothingUntilTheirChecksPass) {
   world.Report("web-0");
   EXPECT_EQ(world.VerdictOf("web-0"), v1::VERDICT_HEALTHY);
   EXPECT_TRUE(world.RoutableOf("web-0"));
+  EXPECT_EQ(world.ReasonOf("web-0"), v1::REASON_SLOW_START);
+  world.RunWithReports(absl::Seconds(11));
   EXPECT_EQ(world.ReasonOf("web-0"), v1::REASON_CHECKS_PASSED);
 }
 
@@ -40,8 +42,9 @@ TEST(ShardCoreTest, StaticEndpointsServeAtOnce) {
   endpoint->set_address("127.0.0.1:1");
   world.Configure();
   EXPECT_EQ(world.VerdictOf("s1"), v1::VERDICT_HEALTHY);
-  EXPECT_EQ(world.ReasonOf("s1"), v1::REASON_STATIC);
   EXPECT_TRUE(world.RoutableOf("s1"));
+  world.Run(absl::Seconds(11));
+  EXPECT_EQ(world.ReasonOf("s1"), v1::REASON_STATIC);
 }
 
 TEST(ShardCoreTest, AConfiguredServiceWithoutEndpointsHasAnEmptySlice) {

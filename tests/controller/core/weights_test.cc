@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <random>
 
 #include "absl/random/bit_gen_ref.h"
@@ -249,6 +250,57 @@ TEST(WeightLoopTest, TheWholePathLowersASlowBackendsWeight) {
   EXPECT_GE(seconds_to_fall, 0);
   EXPECT_LE(seconds_to_fall, 12);
   EXPECT_NEAR(1.0 * world.WeightOf("web-2") / world.WeightOf("web-0"), 0.2, 0.04);
+}
+
+TEST(WeightLoopTest, AnEndpointThatIsOutFollowsTheOthersReCentring) {
+  ShardWorld world;
+  world.config.mutable_services(0)->mutable_weights()->set_signal(v1::LOAD_SIGNAL_IN_FLIGHT);
+  world.Configure();
+  world.GatewayHello("g1");
+  for (int i = 0; i < 5; ++i) world.Hello(absl::StrCat("web-", i));
+  world.RunWithReports(absl::Seconds(12));
+  world.agents["web-4"].process = v1::PROCESS_STATE_GONE;
+  world.Report("web-4");
+  const auto others = [&world] {
+    double sum = 0;
+    for (int i = 0; i < 4; ++i) sum += world.WeightOf(absl::StrCat("web-", i));
+    return sum;
+  };
+  // Speeds that turn round lose a little of the weights' sum with each turn, until it is brought
+  // back at once.
+  int recentred = 0;
+  for (int second = 0; second < 400 && recentred == 0; ++second) {
+    const double out = world.WeightOf("web-4");
+    world.RunWithReports(absl::Seconds(1));
+    const double sum = others();
+    const bool turned = second / 12 % 2 == 1;
+    std::map<std::string, ShardWorld::Traffic> traffic;
+    for (int i = 0; i < 4; ++i) {
+      const std::string id = absl::StrCat("web-", i);
+      const absl::Duration latency = absl::Milliseconds((i < 2) == turned ? 80 : 10);
+      ShardWorld::Traffic& add = traffic[id];
+      add.requests = static_cast<uint64_t>(1000 * world.WeightOf(id) / sum);
+      add.latency_sum = latency * add.requests;
+      add.in_flight = absl::ToDoubleSeconds(add.latency_sum);
+    }
+    world.Observe("g1", traffic);
+    world.AckAll("g1");
+    world.Run(absl::Milliseconds(100));
+    const auto explanation = world.core->Explain("web", "web-0", world.now);
+    ASSERT_TRUE(explanation.ok());
+    for (const std::string& line : explanation->weight().arithmetic()) {
+      double before = 0;
+      double divisor = 0;
+      if (std::sscanf(line.c_str(), "re-centred with all others: %lf / %lf", &before, &divisor) !=
+          2) {
+        continue;
+      }
+      ++recentred;
+      EXPECT_LT(divisor, 0.5);
+      EXPECT_NEAR(world.WeightOf("web-4") / out, 1 / divisor, 0.02 / divisor);
+    }
+  }
+  EXPECT_EQ(recentred, 1) << "the sum never drifted so far";
 }
 
 }  // namespace
