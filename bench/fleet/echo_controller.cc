@@ -1,10 +1,13 @@
 #include "bench/fleet/echo_controller.h"
 
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 
 #include "absl/strings/str_cat.h"
 #include "common/core/check.h"
+#include "pointsman/v1/admin.grpc.pb.h"
 #include "pointsman/v1/agent.grpc.pb.h"
+#include "pointsman/v1/gateway.grpc.pb.h"
 
 namespace pointsman::bench {
 namespace {
@@ -47,11 +50,23 @@ class EchoAgentService final : public v1::AgentService::CallbackService {
   std::atomic<uint64_t> reports{0};
 };
 
-EchoController::EchoController() : service_(std::make_unique<EchoAgentService>()) {
+// Registered and never called: gRPC keeps a row for each method with each connection, and the
+// controller's other services are on the agents' port, too.
+struct OtherServices {
+  v1::AdminService::CallbackService admin;
+  v1::GatewayService::CallbackService gateway;
+};
+
+EchoController::EchoController()
+    : service_(std::make_unique<EchoAgentService>()), others_(std::make_unique<OtherServices>()) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(service_.get());
+  builder.RegisterService(&others_->admin);
+  builder.RegisterService(&others_->gateway);
   server_ = builder.BuildAndStart();
   PM_CHECK(server_ != nullptr);
   address_ = absl::StrCat("127.0.0.1:", port);

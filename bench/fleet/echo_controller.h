@@ -14,6 +14,7 @@ class Server;
 namespace pointsman::bench {
 
 class EchoAgentService;
+struct OtherServices;
 
 // Thread-safe. Serves from construction to destruction.
 class EchoController {
@@ -26,6 +27,7 @@ class EchoController {
 
  private:
   std::unique_ptr<EchoAgentService> service_;
+  std::unique_ptr<OtherServices> others_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };

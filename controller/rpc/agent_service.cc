@@ -80,8 +80,10 @@ class AgentStream final : public Reactor, public CommandWriter {
       FinishOnce(absl::OkStatus());
       return;
     }
-    absl::Status status = Parse(buffer_, message_);
-    if (status.ok()) status = Handle();
+    // Read anew each time and done with at the end of this call: a stream need not keep one.
+    thread_local v1::AgentMessage message;
+    absl::Status status = Parse(buffer_, message);
+    if (status.ok()) status = Handle(message);
     if (!status.ok()) {
       options_.refusals->Count(CodeOf(status));
       FinishOnce(status);
@@ -107,16 +109,16 @@ class AgentStream final : public Reactor, public CommandWriter {
 
  private:
   // An error ends the stream; what is only dropped is refused and counted.
-  absl::Status Handle() {
-    switch (message_.message_case()) {
+  absl::Status Handle(const v1::AgentMessage& message) {
+    switch (message.message_case()) {
       case v1::AgentMessage::kHello:
-        return OnHello(message_.hello());
+        return OnHello(message.hello());
       case v1::AgentMessage::kReport:
-        return added_ ? OnReport(message_.report()) : NotGreeted();
+        return added_ ? OnReport(message.report()) : NotGreeted();
       case v1::AgentMessage::kRestartRequest:
-        return added_ ? OnRestartRequest(message_.restart_request()) : NotGreeted();
+        return added_ ? OnRestartRequest(message.restart_request()) : NotGreeted();
       case v1::AgentMessage::kRestartResult:
-        return added_ ? OnRestartResult(message_.restart_result()) : NotGreeted();
+        return added_ ? OnRestartResult(message.restart_result()) : NotGreeted();
       case v1::AgentMessage::MESSAGE_NOT_SET:
         break;
     }
@@ -254,7 +256,6 @@ class AgentStream final : public Reactor, public CommandWriter {
   const std::shared_ptr<AgentSession> session_;
   common::Identity identity_;
   grpc::ByteBuffer buffer_;
-  v1::AgentMessage message_;
   grpc::ByteBuffer written_;
   bool added_ = false;
   uint32_t instance_count_ = 0;

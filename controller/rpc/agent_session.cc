@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "common/core/hashing.h"
 #include "common/core/proto_time.h"
 #include "controller/core/validate.h"
 
@@ -43,12 +44,12 @@ void AgentSession::SendWelcome(const v1::AgentWelcome& welcome) {
 
 void AgentSession::SendAssignment(v1::Assignment assignment) {
   assignment.clear_version();
-  std::string content = assignment.SerializeAsString();
+  const uint64_t content = common::Hash64(assignment.SerializeAsString());
   common::MutexLock lock(mutex_);
   Told& told = told_[assignment.service()];
   if (told.version != 0 && told.content == content) return;
   told.version = ++last_assignment_;
-  told.content = std::move(content);
+  told.content = content;
   assignment.set_version(told.version);
   const std::string service = assignment.service();
   assignments_[service] = std::move(assignment);
@@ -71,7 +72,7 @@ void AgentSession::SendPace(absl::Duration interval) {
 void AgentSession::SendDecision(v1::RestartDecision decision) {
   common::MutexLock lock(mutex_);
   decisions_.push_back(std::move(decision));
-  if (decisions_.size() > kDecisionsMax) decisions_.pop_front();
+  if (decisions_.size() > kDecisionsMax) decisions_.erase(decisions_.begin());
   Pump();
 }
 
@@ -81,7 +82,7 @@ void AgentSession::SendRefusal(const absl::Status& status) {
   v1::Refusal& refusal = refused_.emplace_back();
   refusal.set_code(std::string(CodeOf(status)));
   refusal.set_detail(std::string(status.message().substr(0, kDetailBytesMax)));
-  if (refused_.size() > kRefusalsMax) refused_.pop_front();
+  if (refused_.size() > kRefusalsMax) refused_.erase(refused_.begin());
   Pump();
 }
 
@@ -129,7 +130,7 @@ bool AgentSession::Next(v1::AgentCommand& command) {
     *command.mutable_welcome() = *std::exchange(welcome_, std::nullopt);
   } else if (!decisions_.empty()) {
     *command.mutable_restart_decision() = std::move(decisions_.front());
-    decisions_.pop_front();
+    decisions_.erase(decisions_.begin());
   } else if (!assignments_.empty()) {
     auto first = assignments_.begin();
     *command.mutable_assignment() = std::move(first->second);
@@ -139,7 +140,7 @@ bool AgentSession::Next(v1::AgentCommand& command) {
                     command.mutable_pace()->mutable_report_interval());
   } else if (!refused_.empty()) {
     *command.mutable_refusal() = std::move(refused_.front());
-    refused_.pop_front();
+    refused_.erase(refused_.begin());
   } else {
     return false;
   }

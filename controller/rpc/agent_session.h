@@ -7,7 +7,6 @@
 // Thread-safe. Shared by the stream and the directory; outlives either.
 
 #include <atomic>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -88,7 +87,7 @@ class AgentSession {
  private:
   struct Told {
     uint64_t version = 0;
-    std::string content;  // Serialised, without the version.
+    uint64_t content = 0;  // Hash of it, serialised without the version.
   };
 
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -108,8 +107,8 @@ class AgentSession {
   std::optional<v1::AgentWelcome> welcome_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Duration> pace_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, v1::Assignment, std::less<>> assignments_ ABSL_GUARDED_BY(mutex_);
-  std::deque<v1::RestartDecision> decisions_ ABSL_GUARDED_BY(mutex_);
-  std::deque<v1::Refusal> refused_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::RestartDecision> decisions_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::Refusal> refused_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace pointsman::controller
