@@ -18,7 +18,7 @@ struct PacerOptions {
 
 class Pacer {
  public:
-  explicit Pacer(const PacerOptions& options) : options_(options), interval_(options.shortest) {}
+  explicit Pacer(const PacerOptions& options);
 
   struct Measurement {
     absl::Duration cpu;      // Used by the process since the last measurement.
@@ -28,17 +28,23 @@ class Pacer {
   };
   // The interval from now on: stretched at once when reports would take more than their cores,
   // shortened when they would take under half of it; changes of less than a tenth are not made.
-  // Few agents are never paced: their reports cost next to nothing.
+  // Few agents are never paced: their reports cost next to nothing. Nothing is measured while
+  // agents arrive and for 15 s after.
   absl::Duration Update(const Measurement& measured);
 
   absl::Duration interval() const { return interval_; }
-  // CPU of one report, as measured; zero until there were enough.
+  // CPU of one report, as measured; until there were enough, an assumption.
   absl::Duration cost() const { return cost_; }
 
  private:
+  bool Settled(const Measurement& measured);
+
   const PacerOptions options_;
   absl::Duration interval_;
   absl::Duration cost_;
+  bool measured_ = false;
+  uint64_t agents_ = 0;
+  absl::Duration unsettled_;
   // Gathered until there are enough reports to divide by.
   absl::Duration cpu_;
   uint64_t reports_ = 0;
