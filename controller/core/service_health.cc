@@ -72,6 +72,7 @@ void SummariseChecks(const EndpointState& endpoint, size_t configured, Monotonic
 }  // namespace
 
 uint32_t ServiceState::Counted() const {
+  if (counted_) return *counted_;
   uint32_t counted = 0;
   for (const auto& [id, endpoint] : endpoints_) {
     const bool by_person = endpoint.override_kind() == OverrideKind::kDrain ||
@@ -80,6 +81,7 @@ uint32_t ServiceState::Counted() const {
       ++counted;
     }
   }
+  counted_ = counted;
   return counted;
 }
 
@@ -186,6 +188,8 @@ void ServiceState::Evaluate(EndpointState& endpoint, StepContext& context) {
   const bool told = changed || endpoint.health.reason != reason_before;
   if (!told && endpoint.health_record.at != MonotonicTime()) return;
   dirty_ = dirty_ || told;
+  if (changed && (Serves(before) || !Serves(endpoint.health.verdict))) urgent_ = true;
+  if (changed) counted_.reset();
   RecordHealth(endpoint, evidence, asked, context);
   if (changed) {
     ++context.counters.verdict_changes;
@@ -232,7 +236,7 @@ void ServiceState::EvaluateAll(StepContext& context) {
 }
 
 void ServiceState::Thaw(StepContext& context) {
-  dirty_ = true;
+  dirty_ = urgent_ = true;
   next_due_ = context.now;
   RestartWindows(context.now);
   EvaluateAll(context);

@@ -61,7 +61,7 @@ void ServiceState::ForgetGateway(uint32_t ordinal) {
 void ServiceState::ReleaseHold(StepContext& context) {
   if (!held_) return;
   held_ = false;
-  dirty_ = true;
+  dirty_ = urgent_ = true;
   if (configured_) context.effects.released_services.push_back(id_);
 }
 
@@ -112,6 +112,8 @@ void ServiceState::AdoptEntry(const FrameEntry& entry, double whole, bool rebase
   const bool removed = endpoint.reported && memory.verdict == v1::VERDICT_UNHEALTHY;
   if (judged || removed || endpoint.draining) return;
   AdoptWeight(entry.state, whole, context, endpoint);
+  counted_.reset();
+  median_factor_.reset();
   HealthMemory& health = endpoint.health;
   if (!Serves(health.verdict)) {
     endpoint.inherited = true;
@@ -152,7 +154,7 @@ void ServiceState::Inherit(const InheritedSliceInput& input, StepContext& contex
       if (endpoint.handle != 0) table_.SetInfo(endpoint.handle, endpoint.info);
     }
     RestartWindows(context.now);
-    dirty_ = true;
+    dirty_ = urgent_ = true;
     context.effects.events.push_back(
         {kEventServiceInherited,
          absl::StrCat("services/", id_),
@@ -168,7 +170,7 @@ void ServiceState::Inherit(const InheritedSliceInput& input, StepContext& contex
 void ServiceState::RaiseEpoch(uint64_t epoch, StepContext& context) {
   if (epoch <= table_.epoch()) return;
   table_.RaiseEpoch(epoch);
-  dirty_ = true;
+  dirty_ = urgent_ = true;
 }
 
 }  // namespace pointsman::controller

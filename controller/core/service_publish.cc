@@ -13,6 +13,8 @@
 namespace pointsman::controller {
 namespace {
 
+using common::MonotonicTime;
+
 // The slice's scale is rounded to eighths of an octave, so that it changes seldom.
 double QuantisedScale(double mean_factor) {
   if (!(mean_factor > 0)) return 1;
@@ -108,13 +110,26 @@ void ServiceState::Publish(StepContext& context) {
   context.effects.frames.push_back(std::move(*frame));
 }
 
+// A fleet that starts would otherwise cost the square of its size. Below 10 ms: none.
+absl::Duration ServiceState::SyncPause() const {
+  constexpr size_t kSmall = 1000;
+  if (endpoints_.size() < kSmall) return absl::ZeroDuration();
+  return absl::Microseconds(10) * static_cast<int64_t>(endpoints_.size());
+}
+
 void ServiceState::Finish(StepContext& context) {
   if (!configured_ || held_) {
     step_moved_ = false;
     return;
   }
+  const MonotonicTime due = synced_at_ + SyncPause();
+  if (dirty_ && !urgent_ && !step_moved_ && context.now < due) {
+    next_due_ = std::min(next_due_, due);
+    return;
+  }
   if (dirty_) {
-    dirty_ = false;
+    dirty_ = urgent_ = false;
+    synced_at_ = context.now;
     SyncTable(context);
     dirty_ = false;  // Weights refreshed while syncing are synced.
     Publish(context);

@@ -48,7 +48,8 @@ void ServiceState::RemoveEndpoint(const std::string& id, const std::string& acto
                                     {{"agent", it->second.agent}}});
   endpoints_.erase(it);
   --*context.endpoints;
-  dirty_ = true;
+  counted_.reset();
+  dirty_ = urgent_ = true;
 }
 
 // False: no endpoint more. An event says so once; ForgetLimits() ends that.
@@ -102,7 +103,7 @@ void ServiceState::ConfigureStatic(const v1::Service& service, const std::string
     if (!(*endpoint.info == *info)) {
       endpoint.info = std::move(info);
       if (endpoint.handle != 0) table_.SetInfo(endpoint.handle, endpoint.info);
-      dirty_ = true;
+      dirty_ = urgent_ = true;
     }
   }
   std::vector<std::string> gone;
@@ -116,6 +117,7 @@ void ServiceState::ConfigureStatic(const v1::Service& service, const std::string
 
 void ServiceState::ConfigureOverrides(const OverrideMap& overrides, StepContext& context) {
   overrides_ = overrides;
+  counted_.reset();
   for (auto& [id, endpoint] : endpoints_) {
     const auto found = overrides_.find(id);
     endpoint.override = found == overrides_.end() ? nullptr : found->second;
@@ -134,6 +136,7 @@ void ServiceState::Configure(const v1::Service& service, const OverrideMap& over
                                       {}});
   }
   policy_ = PolicyFromConfig(service);
+  urgent_ = true;
   ConfigureStatic(service, actor, context);
   ConfigureOverrides(overrides, context);
   for (auto& [id, endpoint] : endpoints_) RefreshWeight(endpoint, context);
@@ -198,7 +201,7 @@ bool ServiceState::Register(const Registration& registration, StepContext& conte
   if (!(*endpoint.info == *instance.endpoint)) {
     endpoint.info = instance.endpoint;
     if (endpoint.handle != 0) table_.SetInfo(endpoint.handle, endpoint.info);
-    dirty_ = true;
+    dirty_ = urgent_ = true;
   }
   if (added || new_owner) {
     context.effects.events.push_back(

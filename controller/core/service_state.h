@@ -98,7 +98,8 @@ class ServiceState {
                                     const std::string& actor, StepContext& context);
   bool EndRestart(const RestartResultInput& input, const std::string& actor, StepContext& context);
 
-  // Makes what changed since the last call one revision. service_publish.cc.
+  // Makes what changed since the last call one revision. In a large service (O(endpoints) each)
+  // endpoints that join or begin to serve wait a moment for others. service_publish.cc.
   void Finish(StepContext& context);
 
   // Views.
@@ -167,6 +168,7 @@ class ServiceState {
   void MarkClamp(EndpointState& endpoint, bool clamped, StepContext& context);
 
   // service_publish.cc
+  absl::Duration SyncPause() const;
   void SyncTable(StepContext& context);
   void Publish(StepContext& context);
   HeadState BuildHead(const std::vector<RoutableRow>& rows, bool fail_open) const;
@@ -182,7 +184,12 @@ class ServiceState {
   RemovalBudget removals_;
   RestartGrants grants_;
 
-  bool dirty_ = false;  // Something that the table shows may have changed.
+  bool dirty_ = false;   // Something that the table shows may have changed.
+  bool urgent_ = false;  // And it does not wait for others (Finish).
+  common::MonotonicTime synced_at_;
+  // Kept until something they depend on changes; the median also until the next tick.
+  mutable std::optional<uint32_t> counted_;
+  mutable std::optional<double> median_factor_;
   bool fail_open_ = false;
   bool told_service_limit_ = false;  // Until there is room again.
   bool told_shard_limit_ = false;

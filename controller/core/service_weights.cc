@@ -36,6 +36,7 @@ bool Measured(const LoadWindow::Result& load) {
 }  // namespace
 
 double ServiceState::MedianFactor() const {
+  if (median_factor_) return *median_factor_;
   std::vector<double> factors;
   for (const auto& [id, endpoint] : endpoints_) {
     if (endpoint.weighed && Serves(endpoint.health.verdict)) {
@@ -44,7 +45,8 @@ double ServiceState::MedianFactor() const {
   }
   if (factors.empty()) return mean_factor_;
   std::sort(factors.begin(), factors.end());
-  return factors[factors.size() / 2];
+  median_factor_ = factors[factors.size() / 2];
+  return *median_factor_;
 }
 
 void ServiceState::BeginServing(EndpointState& endpoint, StepContext& context) {
@@ -171,6 +173,7 @@ void ServiceState::StepNow(absl::Duration elapsed, StepContext& context) {
     MarkClamp(endpoint, rows[i].clamped, context);
   }
   step_moved_ = step.moved;
+  median_factor_.reset();
   RestartWindows(context.now);
   last_step_ = context.now;
 }
@@ -192,6 +195,7 @@ void ServiceState::MarkClamp(EndpointState& endpoint, bool clamped, StepContext&
 void ServiceState::Tick(StepContext& context) {
   if (context.now < next_due_) return;
   next_due_ = context.now + policy_.weights.control_period;
+  median_factor_.reset();
   if (held_ && context.now >= hold_until_ && (asked_.empty() || !endpoints_.empty())) {
     asked_.clear();
     ReleaseHold(context);

@@ -343,5 +343,30 @@ TEST(ShardCoreTest, AServiceThatReturnsContinuesItsRevisions) {
   EXPECT_GT(world.core->NewestVersion("web"), before);
 }
 
+TEST(ShardCoreTest, InALargeServiceWhatBeginsToServeWaitsForOthersAndWhatLeavesDoesNot) {
+  ShardWorld world;
+  world.Configure();
+  const int count = 2000;
+  for (int i = 0; i < count; ++i) world.Hello(Id(i));
+  world.RunWithReports(absl::Seconds(12));
+  const size_t before = world.frames.size();
+  for (int i = 0; i < 3; ++i) {
+    world.agents[Id(i)].process = v1::PROCESS_STATE_GONE;
+    world.Report(Id(i));
+    EXPECT_FALSE(world.RoutableOf(Id(i)));
+  }
+  EXPECT_EQ(world.frames.size(), before + 3) << "each at once";
+  world.now = world.now + absl::Milliseconds(1);
+  for (int i = 0; i < 3; ++i) {
+    world.agents[Id(i)].process = v1::PROCESS_STATE_RUNNING;
+    world.agents[Id(i)].check_age = absl::ZeroDuration();
+    world.Report(Id(i));
+  }
+  EXPECT_EQ(world.frames.size(), before + 3) << "none yet";
+  world.Run(absl::Milliseconds(100));
+  EXPECT_EQ(world.frames.size(), before + 4) << "all in one";
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(world.RoutableOf(Id(i)));
+}
+
 }  // namespace
 }  // namespace pointsman::controller
