@@ -63,7 +63,7 @@ class Fleet {
       hello.instances.push_back({ServiceOf(i), std::move(info), true, false});
       hello.actor = absl::StrCat("agent:", AgentOf(i));
       now_ = now_ + absl::Seconds(1) / agents_;
-      Step(std::move(hello), &spent);
+      Step(hello, &spent);
       ++spent.reports;
     }
     const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
@@ -85,7 +85,7 @@ class Fleet {
   static std::string AgentOf(uint32_t i) { return absl::StrCat("host-", i); }
   std::string ServiceOf(uint32_t i) const { return absl::StrCat("service-", i % services_); }
 
-  void Step(Input input, Spent* spent) {
+  void Step(const Input& input, Spent* spent) {
     const Effects effects = core_.Step(input, now_);
     if (effects.wake_at < wake_at_) wake_at_ = effects.wake_at;
     if (spent == nullptr) return;
@@ -103,7 +103,7 @@ class Fleet {
       now_ = now_ + absl::Seconds(1) / kParts;
       const auto start = std::chrono::steady_clock::now();
       for (uint32_t i = agents_ * part / kParts; i < agents_ * (part + 1) / kParts; ++i) {
-        Step(std::move(reports[i]), &spent);
+        Step(reports[i], &spent);
         ++spent.reports;
       }
       const auto middle = std::chrono::steady_clock::now();
