@@ -2,18 +2,21 @@
 // process, beside it an echo server that only receives (what gRPC itself costs), both under the
 // same fleet of simulated agents in turn. Prints a table, and one JSON line a row.
 //
-//   build/bin/pm-bench-controller-load --agents 1000,2000,4000,8000
-//   build/bin/pm-bench-controller-load --agents 10000,20000 --connections 16
+//   build/bin/pm-bench-controller-load --agents 1000,4000,8000 --rounds 3
+//   build/bin/pm-bench-controller-load --agents 20000 --connections 16
+//   build/bin/pm-bench-controller-load --agents 50000 --connections 16 --report-cores 1
 
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <optional>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -37,6 +40,7 @@ struct Options {
   double settle_s = 20;
   double seconds = 15;
   double report_cores = 0;
+  uint32_t rounds = 1;
   std::string controller;
   std::string echo_ready_file;  // Set: this process is the echo server.
 };
@@ -165,22 +169,50 @@ void PrintJson(const Result& r) {
       r.cpu_us_per_report, r.kib_per_agent, r.told_interval_s, r.ended);
 }
 
+// One echo server and one controller after it; what the controller took beyond, of each round.
+struct Beyond {
+  std::vector<double> cpu_us;
+  std::vector<double> kib;
+};
+
+absl::Status RunRound(const Options& options, uint32_t agents, Beyond& beyond,
+                      std::vector<Result>& all) {
+  auto echo = RunOne(options, true, agents);
+  if (!echo.ok()) return echo.status();
+  Print(*echo, nullptr);
+  auto ours = RunOne(options, false, agents);
+  if (!ours.ok()) return ours.status();
+  Print(*ours, &*echo);
+  beyond.cpu_us.push_back(ours->cpu_us_per_report - echo->cpu_us_per_report);
+  beyond.kib.push_back(ours->kib_per_agent - echo->kib_per_agent);
+  all.push_back(*std::move(echo));
+  all.push_back(*std::move(ours));
+  return absl::OkStatus();
+}
+
+std::string MedianAndRange(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  const double median =
+      values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+  return absl::StrFormat("%.1f (%.1f to %.1f)", median, values.front(), values.back());
+}
+
 int Run(const Options& options) {
   std::printf("%-10s %7s %9s %9s %6s %10s %11s %8s %6s\n", "server", "agents", "offered/s",
               "reports/s", "cores", "us/report", "KiB/agent", "told s", "ended");
   std::vector<Result> all;
   for (const uint32_t agents : options.agents) {
-    std::optional<Result> echo;
-    for (const bool is_echo : {true, false}) {
-      auto result = RunOne(options, is_echo, agents);
-      if (!result.ok()) {
-        std::fprintf(stderr, "%u agents: %s\n", agents, result.status().ToString().c_str());
-        return 1;
-      }
-      Print(*result, is_echo || !echo ? nullptr : &*echo);
-      if (is_echo) echo = *result;
-      all.push_back(*result);
+    Beyond beyond;
+    for (uint32_t round = 0; round < options.rounds; ++round) {
+      const absl::Status status = RunRound(options, agents, beyond, all);
+      if (status.ok()) continue;
+      std::fprintf(stderr, "%u agents: %s\n", agents, status.ToString().c_str());
+      return 1;
     }
+    std::printf("%u agents, median (range) of %u rounds: %s us a report, %s KiB an agent\n", agents,
+                options.rounds, MedianAndRange(beyond.cpu_us).c_str(),
+                MedianAndRange(beyond.kib).c_str());
   }
   for (const Result& result : all) PrintJson(result);
   return 0;
@@ -200,6 +232,8 @@ int main(int argc, char** argv) {
   app.add_option("--interval", options.interval_s, "seconds between reports until told otherwise");
   app.add_option("--settle", options.settle_s, "seconds from the last welcome to the measurement");
   app.add_option("--seconds", options.seconds, "length of each measurement");
+  app.add_option("--rounds", options.rounds, "pairs of an echo server and a controller")
+      ->check(CLI::Range(1, 100));
   app.add_option("--report-cores", options.report_cores,
                  "cores that the controller keeps reports within; 0: it does not pace them");
   app.add_option("--controller", options.controller, "controller program");

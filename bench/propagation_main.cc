@@ -34,8 +34,10 @@ namespace {
 struct Options {
   uint32_t gateways = 20;
   uint32_t agents = 500;
+  uint32_t connections = 0;
   uint32_t services = 50;
   uint32_t changes = 200;
+  double settle_s = 0;
   std::string controller;
 };
 
@@ -233,6 +235,7 @@ int Run(const Options& options) {
   fleet_options.target = JsonField(*ready, "grpc");
   fleet_options.agents = options.agents;
   fleet_options.services = options.services;
+  fleet_options.connections = options.connections;
   AgentFleet fleet(fleet_options);
   Stopwatch stopwatch(options.gateways);
   // Endpoint 0 routable everywhere: gateways are connected, tables flow.
@@ -241,10 +244,13 @@ int Run(const Options& options) {
   for (size_t i = 0; i < options.gateways; ++i) {
     gateways.push_back(std::make_unique<Subscriber>(i, fleet_options.target, stopwatch));
   }
-  if (!fleet.WaitAssigned(options.agents, absl::Seconds(30)) || !stopwatch.Wait()) {
+  if (!fleet.WaitAssigned(options.agents, absl::Seconds(60)) || !stopwatch.Wait()) {
     std::fprintf(stderr, "agents and gateways did not come up: %s\n", fleet.last_error().c_str());
     return 1;
   }
+  usleep(static_cast<useconds_t>(options.settle_s * 1e6));  // Past slow start, when asked.
+  std::printf("agents were told to report every %.1f s\n",
+              absl::ToDoubleSeconds(fleet.interval(0)));
   return Measure(options, fleet, stopwatch);
 }
 
@@ -257,8 +263,10 @@ int main(int argc, char** argv) {
   CLI::App app("How long a verdict takes to be on every gateway.");
   app.add_option("--gateways", options.gateways, "gateways subscribed");
   app.add_option("--agents", options.agents, "agents, one endpoint each");
+  app.add_option("--connections", options.connections, "shared connections; 0: one an agent");
   app.add_option("--services", options.services, "services the agents are spread over");
   app.add_option("--changes", options.changes, "changes of a check's state to time");
+  app.add_option("--settle", options.settle_s, "seconds from the last assignment to the first");
   app.add_option("--controller", options.controller, "controller program");
   CLI11_PARSE(app, argc, argv);
   if (options.controller.empty()) options.controller = SelfFolder() + "/pointsman-controller";
