@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/core/address.h"
 #include "common/core/status_macros.h"
 
 namespace pointsman::common {
@@ -88,17 +88,12 @@ absl::Status CheckTlsFiles(const TlsFiles& files) {
 
 bool IsLoopbackAddress(absl::string_view address) {
   if (absl::StartsWith(address, "unix:")) return true;
+  // With a port of its own: the address may have none, or the 0 that one listens on.
   const absl::string_view host = HostOf(address);
-  if (host == "localhost" || host == "::1") return true;
-  const std::vector<absl::string_view> parts = absl::StrSplit(host, '.');
-  if (parts.size() != 4 || parts[0] != "127") return false;
-  for (const absl::string_view part : parts) {
-    int value;
-    if (part.size() > 3 || !absl::SimpleAtoi(part, &value) || value < 0 || value > 255) {
-      return false;
-    }
-  }
-  return true;
+  const bool ipv6 = absl::StrContains(host, ':');
+  const auto parsed =
+      ParseAddress(ipv6 ? absl::StrCat("[", host, "]:1") : absl::StrCat(host, ":1"));
+  return parsed.ok() && IsLoopback(*parsed);
 }
 
 absl::Status CheckBindAllowed(absl::string_view address, const TlsFiles& files, bool insecure) {

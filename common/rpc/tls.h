@@ -30,9 +30,9 @@ struct TlsFiles {
 // InvalidArgument: some of the three are given and some are not; names the missing flags.
 absl::Status CheckTlsFiles(const TlsFiles& files);
 
-// True for "127.x.y.z:PORT", "[::1]:PORT", "localhost:PORT" and "unix:PATH", with or without the
-// port. A name other than "localhost" is not resolved and not loopback; neither is an empty host
-// or a wildcard.
+// IsLoopback() of a text with any port or none: "127.x.y.z:PORT", "[::1]:PORT", "localhost:PORT"
+// and "unix:PATH" are. A name other than "localhost" is not resolved and not loopback; neither is
+// an empty host or a wildcard.
 bool IsLoopbackAddress(absl::string_view address);
 
 // What may be bound: everything with certificates or with `insecure`, else loopback only.

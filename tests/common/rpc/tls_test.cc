@@ -12,8 +12,9 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(TlsTest, TellsLoopbackAddressesFromOthers) {
-  for (const char* address : {"127.0.0.1:7400", "127.8.9.10:0", "localhost:7400", "[::1]:7400",
-                              "127.0.0.1", "::1", "unix:/run/pointsman.sock"}) {
+  for (const char* address :
+       {"127.0.0.1:7400", "127.8.9.10:0", "localhost:7400", "[::1]:7400", "127.0.0.1", "::1",
+        "[::ffff:127.0.0.1]:1", "unix:/run/pointsman.sock"}) {
     EXPECT_TRUE(IsLoopbackAddress(address)) << address;
   }
   for (const char* address : {"0.0.0.0:7400", "[::]:7400", "10.0.0.1:7400", "", ":7400", "*:7400",
