@@ -5,20 +5,13 @@
 #include "absl/strings/str_cat.h"
 #include "common/core/check.h"
 #include "common/core/error_reason.h"
+#include "common/core/proto_time.h"
 #include "common/core/status_macros.h"
 #include "controller/config_archive.h"
 #include "controller/store/await.h"
 
 namespace pointsman::controller {
 namespace {
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  const int64_t micros = absl::ToUnixMicros(time);
-  google::protobuf::Timestamp timestamp;
-  timestamp.set_seconds(micros / 1'000'000);
-  timestamp.set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1'000);
-  return timestamp;
-}
 
 FreezeState ToFreezeState(const v1::StoredFreeze& stored) {
   FreezeState state{stored.frozen(), stored.actor(), stored.comment(), absl::UnixEpoch()};
@@ -251,7 +244,7 @@ absl::StatusOr<FreezeState> Configuration::WriteFreeze(FreezeState wanted) {
   stored.set_frozen(wanted.frozen);
   stored.set_actor(wanted.actor);
   stored.set_comment(wanted.comment);
-  *stored.mutable_time() = ToTimestamp(wanted.time);
+  common::ToProto(wanted.time, stored.mutable_time());
   PM_RETURN_IF_ERROR(archive_->StoreFreeze(stored));
   {
     common::MutexLock lock(mutex_);
@@ -307,7 +300,7 @@ absl::Status Configuration::WriteRevision(const Plan& plan, const Change& change
   v1::StoredRevision record = MakeRecord(plan.changes);
   v1::ConfigRevision& shown = *record.mutable_revision();
   shown.set_revision(revision);
-  *shown.mutable_time() = ToTimestamp(now);
+  common::ToProto(now, shown.mutable_time());
   shown.set_actor(change.actor);
   shown.set_comment(change.comment);
   const absl::Status stored = archive_->Store(std::move(record), plan.config, kRevisionsKept);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/match.h"
+#include "common/core/proto_time.h"
 #include "controller/store/await.h"
 
 namespace pointsman::controller {
@@ -15,9 +16,7 @@ constexpr absl::Duration kWriteMax = absl::Seconds(10);
 
 v1::Event ToEvent(EventDraft draft, absl::Time now) {
   v1::Event event;
-  const int64_t micros = absl::ToUnixMicros(now);
-  event.mutable_time()->set_seconds(micros / 1'000'000);
-  event.mutable_time()->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1'000);
+  common::ToProto(now, event.mutable_time());
   event.set_type(std::move(draft.type));
   event.set_subject(std::move(draft.subject));
   event.set_actor(std::move(draft.actor));

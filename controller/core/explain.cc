@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/core/proto_time.h"
 #include "controller/core/frame_proto.h"
 #include "pointsman/v1/agent.pb.h"
 #include "pointsman/v1/state.pb.h"
@@ -17,10 +18,7 @@ namespace {
 using common::MonotonicTime;
 
 void SetDuration(absl::Duration duration, google::protobuf::Duration* out) {
-  duration = std::max(duration, absl::ZeroDuration());
-  const int64_t micros = absl::ToInt64Microseconds(duration);
-  out->set_seconds(micros / 1'000'000);
-  out->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1000);
+  common::ToProto(std::max(duration, absl::ZeroDuration()), out);
 }
 
 std::string Short(absl::Duration duration) {
