@@ -57,7 +57,7 @@ void ShardState::On(const AgentReportInput& input, StepContext& context) {
   }
   agent->heard = context.now;
   agent->report_interval = input.report_interval;
-  touched_.insert(input.service);
+  touched_.push_back(&it->second);
   ++counters_.reports;
   for (const InstanceSample& sample : input.instances) {
     if (sample.instance >= agent->instances.size() ||

@@ -43,7 +43,7 @@ void ShardState::On(const GatewayHelloInput& input, StepContext& context) {
     }
     const auto service = services_.find(held.service);
     if (service == services_.end() || !service->second.configured()) continue;
-    touched_.insert(held.service);
+    touched_.push_back(&service->second);
     service->second.GatewayHolds(input.gateway, held.version, context);
     service->second.Acked(gateway.ordinal, held.version, context);
   }
@@ -66,7 +66,7 @@ void ShardState::On(const AckInput& input, StepContext& context) {
   for (const HeldSlice& slice : input.slices) {
     const auto it = services_.find(slice.service);
     if (it == services_.end()) continue;
-    touched_.insert(slice.service);
+    touched_.push_back(&it->second);
     it->second.Acked(ordinal, slice.version, context);
   }
 }
@@ -79,7 +79,7 @@ void ShardState::On(const ObservationsInput& input, StepContext& context) {
     return;
   }
   ++counters_.observations;
-  touched_.insert(input.service);
+  touched_.push_back(&it->second);
   it->second.Observe(input, ordinal, context);
 }
 
@@ -89,7 +89,7 @@ void ShardState::On(const InheritedSliceInput& input, StepContext& context) {
   const auto it = services_.find(id);
   if (it == services_.end() || !it->second.configured()) return;
   if (!had_earlier_owner_) QuietAll();
-  touched_.insert(id);
+  touched_.push_back(&it->second);
   it->second.Inherit(input, context);
 }
 

@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -45,6 +44,7 @@ class ShardState {
 
  private:
   StepContext Context(common::MonotonicTime now, Effects& effects);
+  void FinishTouched(StepContext& context);
   ServiceState& Ensure(const std::string& service, StepContext& context);
   void Drop(const std::string& service);
   void SetSilenceFreeze(bool frozen, const char* why, StepContext& context);
@@ -87,7 +87,7 @@ class ShardState {
   uint32_t endpoints_ = 0;          // Of all services.
   bool told_agents_limit_ = false;  // Until there is room again.
   bool told_gateways_limit_ = false;
-  std::set<std::string> touched_;  // Services to finish in this step.
+  std::vector<ServiceState*> touched_;  // To be finished in this step; a service may be twice.
   bool touch_all_ = false;
   bool started_ = false;
   common::MonotonicTime start_;

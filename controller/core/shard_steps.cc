@@ -43,30 +43,37 @@ Effects ShardState::Step(const Input& input, MonotonicTime now) {
   ++counters_.steps;
   StepContext context = Context(now, effects);
   std::visit([&](const auto& typed) { On(typed, context); }, input);
-  if (touch_all_) {
-    for (auto& [id, service] : services_) service.Finish(context);
-  } else {
-    for (const std::string& id : touched_) {
-      const auto it = services_.find(id);
-      if (it != services_.end()) it->second.Finish(context);
-    }
-  }
-  for (const std::string& id : touched_) {
-    const auto it = services_.find(id);
-    if (it == services_.end()) continue;
-    wake_at_ = std::min(wake_at_, it->second.next_due());
-    if (it->second.idle()) Drop(id);
-  }
-  touched_.clear();
-  touch_all_ = false;
+  FinishTouched(context);
   effects.wake_at = std::max(wake_at_, now);
   return effects;
 }
 
+void ShardState::FinishTouched(StepContext& context) {
+  if (touch_all_) {
+    touched_.clear();
+    for (auto& [id, service] : services_) touched_.push_back(&service);
+    touch_all_ = false;
+  }
+  // Effects come by service, whatever the order they were touched in.
+  std::sort(touched_.begin(), touched_.end(),
+            [](const ServiceState* a, const ServiceState* b) { return a->id() < b->id(); });
+  touched_.erase(std::unique(touched_.begin(), touched_.end()), touched_.end());
+  for (ServiceState* service : touched_) {
+    service->Finish(context);
+    wake_at_ = std::min(wake_at_, service->next_due());
+  }
+  for (const ServiceState* service : touched_) {
+    if (service->idle()) Drop(service->id());
+  }
+  touched_.clear();
+}
+
 ServiceState& ShardState::Ensure(const std::string& id, StepContext& context) {
-  touched_.insert(id);
   auto it = services_.find(id);
-  if (it != services_.end()) return it->second;
+  if (it != services_.end()) {
+    touched_.push_back(&it->second);
+    return it->second;
+  }
   const auto retired = retired_.find(id);
   if (retired != retired_.end()) {
     it = services_.emplace(id, ServiceState(id, std::move(retired->second))).first;
@@ -76,6 +83,7 @@ ServiceState& ShardState::Ensure(const std::string& id, StepContext& context) {
     it = services_.emplace(id, ServiceState(id, SliceTable(id, epoch_))).first;
   }
   if (had_earlier_owner_) it->second.QuietGrants(start_);
+  touched_.push_back(&it->second);
   return it->second;
 }
 
@@ -105,7 +113,7 @@ void ShardState::On(const TickInput&, StepContext& context) {
   for (auto& [id, service] : services_) {
     if (service.next_due() <= context.now) {
       service.Tick(context);
-      touched_.insert(id);
+      touched_.push_back(&service);
     }
     wake_at_ = std::min(wake_at_, service.next_due());
   }
@@ -169,7 +177,7 @@ void ShardState::On(const ConfigInput& input, StepContext& context) {
   for (auto& [id, service] : services_) {
     if (!service.configured() || configured.count(id) > 0) continue;
     service.Unconfigure(input.actor, context);
-    touched_.insert(id);
+    touched_.push_back(&service);
   }
 }
 
