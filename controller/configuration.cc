@@ -303,7 +303,7 @@ absl::Status Configuration::WriteRevision(const Plan& plan, const Change& change
   common::ToProto(now, shown.mutable_time());
   shown.set_actor(change.actor);
   shown.set_comment(change.comment);
-  const absl::Status stored = archive_->Store(std::move(record), plan.config, kRevisionsKept);
+  absl::Status stored = archive_->Store(std::move(record), plan.config, kRevisionsKept);
   if (!stored.ok()) {
     unsure_ = true;
     return stored;
@@ -343,11 +343,11 @@ absl::Status Configuration::Reload() {
   }
   snapshot.config = std::make_shared<const v1::Config>(std::move(config));
   unsure_ = false;
-  Publish(std::move(snapshot));
+  Publish(snapshot);
   return absl::OkStatus();
 }
 
-void Configuration::Publish(ConfigSnapshot snapshot) {
+void Configuration::Publish(const ConfigSnapshot& snapshot) {
   {
     common::MutexLock lock(mutex_);
     current_ = snapshot;

@@ -138,7 +138,7 @@ class Configuration {
   absl::Status WriteRevision(const Plan& plan, const Change& change, absl::Time now);
   absl::Status LoadFreeze();
   absl::StatusOr<FreezeState> WriteFreeze(FreezeState wanted);
-  void Publish(ConfigSnapshot snapshot);
+  void Publish(const ConfigSnapshot& snapshot);
 
   const Options options_;
   const std::unique_ptr<ConfigArchive> archive_;
