@@ -42,7 +42,8 @@ void EpochKeeper::RaiseAbove(uint64_t presented, std::function<void(absl::Status
     }
   }
   if (above == 0) {
-    done(stopped ? absl::UnavailableError("this controller shuts down") : absl::OkStatus());
+    done(stopped ? absl::UnavailableError("CONTROLLER_STOPPING: this controller shuts down")
+                 : absl::OkStatus());
     return;
   }
   store_.ClaimScope({kScope, owner_, above},

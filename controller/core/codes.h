@@ -21,6 +21,7 @@ inline constexpr char kObservationsNotFinite[] = "OBSERVATIONS_NOT_FINITE";
 inline constexpr char kObservationsOutOfRange[] = "OBSERVATIONS_OUT_OF_RANGE";
 inline constexpr char kObservationsTooLarge[] = "OBSERVATIONS_TOO_LARGE";
 inline constexpr char kFrameInvalid[] = "FRAME_INVALID";
+inline constexpr char kMailboxFull[] = "MAILBOX_FULL";
 
 // Events.
 inline constexpr char kEventEndpointRegistered[] = "endpoint.registered";

@@ -16,6 +16,11 @@
 namespace pointsman::controller {
 namespace {
 
+absl::Status Stopping() {
+  return common::WithReason(absl::UnavailableError("the controller shuts down"),
+                            "CONTROLLER_STOPPING");
+}
+
 // A state without what changes by the clock alone.
 std::string Fingerprint(v1::EndpointState state) {
   state.clear_since();
@@ -141,7 +146,7 @@ WatchReactor* EndpointWatches::Open(std::string service, absl::Duration period) 
   EndpointWatch* watch = nullptr;
   {
     common::MutexLock lock(mutex_);
-    if (shut_down_) return EndedWatch(absl::UnavailableError("the controller shuts down"));
+    if (shut_down_) return EndedWatch(Stopping());
     if (open_.size() >= static_cast<size_t>(watches_max_)) {
       return EndedWatch(
           common::WithReason(absl::ResourceExhaustedError(absl::StrCat(
@@ -158,8 +163,7 @@ WatchReactor* EndpointWatches::Open(std::string service, absl::Duration period) 
 void EndpointWatches::Shutdown() {
   common::MutexLock lock(mutex_);
   shut_down_ = true;
-  for (EndpointWatch* watch : open_)
-    watch->End(absl::UnavailableError("the controller shuts down"));
+  for (EndpointWatch* watch : open_) watch->End(Stopping());
 }
 
 void EndpointWatches::Closed(EndpointWatch* watch) {

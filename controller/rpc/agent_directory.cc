@@ -55,7 +55,7 @@ absl::Status AgentDirectory::Add(const std::shared_ptr<AgentSession>& session) {
   std::shared_ptr<AgentSession> replaced;
   {
     common::MutexLock lock(mutex_);
-    if (closed_) return absl::UnavailableError("this controller shuts down");
+    if (closed_) return absl::UnavailableError("CONTROLLER_STOPPING: this controller shuts down");
     auto it = agents_.find(session->agent);
     if (it == agents_.end()) {
       if (agents_.size() >= kAgentsMax) {
@@ -79,7 +79,8 @@ absl::Status AgentDirectory::Add(const std::shared_ptr<AgentSession>& session) {
     gone_.Erase(session->agent);
     ++connected_;
   }
-  if (replaced != nullptr) replaced->Close(absl::AbortedError("replaced by a newer stream"));
+  if (replaced != nullptr)
+    replaced->Close(absl::AbortedError("STREAM_REPLACED: by a newer stream of the same process"));
   return absl::OkStatus();
 }
 
@@ -156,7 +157,7 @@ void AgentDirectory::CloseAll() {
     closed_ = true;
   }
   for (const auto& session : Live()) {
-    session->Close(absl::UnavailableError("this controller shuts down"));
+    session->Close(absl::UnavailableError("CONTROLLER_STOPPING: this controller shuts down"));
   }
 }
 

@@ -15,6 +15,7 @@
 #include "controller/core/validate.h"
 #include "controller/rpc/report_input.h"
 #include "controller/rpc/role.h"
+#include "controller/rpc/stream_end.h"
 #include "pointsman/v1/agent.grpc.pb.h"
 
 namespace pointsman::controller {
@@ -73,7 +74,7 @@ class AgentStream final : public Reactor, public CommandWriter {
     }
     StartWrite(&written_);
   }
-  void Close(const absl::Status& status) override { FinishOnce(status); }
+  void Close(const absl::Status& status) override { FinishOnce(status, session_->agent); }
 
   void OnReadDone(bool ok) override {
     if (!ok) {
@@ -82,11 +83,13 @@ class AgentStream final : public Reactor, public CommandWriter {
     }
     // Read anew each time and done with at the end of this call: a stream need not keep one.
     thread_local v1::AgentMessage message;
-    absl::Status status = Parse(buffer_, message);
-    if (status.ok()) status = Handle(message);
-    if (!status.ok()) {
-      options_.refusals->Count(CodeOf(status));
-      FinishOnce(status);
+    if (absl::Status status = Parse(buffer_, message); !status.ok()) {
+      FinishOnce(status, added_ ? absl::string_view(session_->agent) : "");
+      return;
+    }
+    if (absl::Status status = Handle(message); !status.ok()) {
+      // A refused Hello is told by the name it claims.
+      FinishOnce(status, added_ ? session_->agent : message.hello().agent_id());
       return;
     }
     StartRead(&buffer_);
@@ -194,8 +197,9 @@ class AgentStream final : public Reactor, public CommandWriter {
       }
       const uint64_t state = StateOf(input.instances);
       const bool news = state != std::exchange(part.state, state);
-      PM_RETURN_IF_ERROR(options_.shards->Post(service, Input(std::move(input)),
-                                               news ? Urgency::kNow : Urgency::kPatient));
+      status = options_.shards->Post(service, Input(std::move(input)),
+                                     news ? Urgency::kNow : Urgency::kPatient);
+      if (!status.ok()) return Refuse(status);  // No slot: the next report comes by itself.
     }
     return absl::OkStatus();
   }
@@ -239,17 +243,15 @@ class AgentStream final : public Reactor, public CommandWriter {
     return "";
   }
 
-  void FinishOnce(const absl::Status& status) {
+  // `name`: of the agent, as far as it is known.
+  void FinishOnce(const absl::Status& status, absl::string_view name = "") {
     {
       common::MutexLock lock(mutex_);
       if (finished_) return;
       finished_ = true;
     }
-    if (!status.ok()) {
-      common::LogWarning("agent.stream_ended",
-                         {{"agent", session_->agent}, {"cause", status.message()}});
-    }
-    Finish(common::ToGrpcStatus(status));
+    const StreamPeer who{"agent.stream_ended", "agent", name, session_->peer};
+    Finish(common::ToGrpcStatus(TellStreamEnd(who, status, *options_.refusals)));
   }
 
   const AgentServiceOptions& options_;

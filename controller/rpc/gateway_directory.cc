@@ -12,7 +12,7 @@ absl::Status GatewayDirectory::Add(GatewayRecord record) {
   std::function<void(const absl::Status&)> close_old;
   {
     common::MutexLock lock(mutex_);
-    if (closed_) return absl::UnavailableError("this controller shuts down");
+    if (closed_) return absl::UnavailableError("CONTROLLER_STOPPING: this controller shuts down");
     auto it = gateways_.find(record.gateway);
     if (it == gateways_.end() && gateways_.size() >= kGatewaysMax) {
       if (const auto oldest = gone_.PopOldest()) gateways_.erase(*oldest);
@@ -34,7 +34,8 @@ absl::Status GatewayDirectory::Add(GatewayRecord record) {
     std::string name = record.gateway;
     gateways_[std::move(name)] = std::move(record);
   }
-  if (close_old) close_old(absl::AbortedError("replaced by a newer stream"));
+  if (close_old)
+    close_old(absl::AbortedError("STREAM_REPLACED: by a newer stream of the same process"));
   return absl::OkStatus();
 }
 
@@ -79,7 +80,8 @@ void GatewayDirectory::CloseAll() {
       if (record.close) closes.push_back(std::exchange(record.close, nullptr));
     }
   }
-  for (auto& close : closes) close(absl::UnavailableError("this controller shuts down"));
+  for (auto& close : closes)
+    close(absl::UnavailableError("CONTROLLER_STOPPING: this controller shuts down"));
 }
 
 std::vector<v1::GatewayState> GatewayDirectory::States(const Publisher& publisher) const {

@@ -20,6 +20,7 @@
 #include "controller/rpc/ack_check.h"
 #include "controller/rpc/report_input.h"
 #include "controller/rpc/role.h"
+#include "controller/rpc/stream_end.h"
 #include "pointsman/v1/gateway.grpc.pb.h"
 
 namespace pointsman::controller {
@@ -52,7 +53,14 @@ absl::Status Parse(grpc::ByteBuffer& buffer, v1::GatewayMessage& message) {
 // The stream's part that outlives it: the publisher may still call it.
 class GatewayLink final : public BundleSink {
  public:
-  explicit GatewayLink(Reactor* reactor) : reactor_(reactor) {}
+  // `refusals` must outlive the reactor.
+  GatewayLink(Reactor* reactor, std::string peer, RefusalCounts* refusals)
+      : reactor_(reactor), peer_(std::move(peer)), refusals_(refusals) {}
+  // The gateway as it calls itself, verified or not.
+  void Claim(absl::string_view name) {
+    common::MutexLock lock(mutex_);
+    name_ = std::string(name.substr(0, kClaimedBytesMax));
+  }
 
   void Send(std::vector<SharedBytes> parts) override {
     common::MutexLock lock(mutex_);
@@ -87,7 +95,8 @@ class GatewayLink final : public BundleSink {
   void EndStream(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (reactor_ == nullptr || finished_) return;
     finished_ = true;
-    reactor_->Finish(common::ToGrpcStatus(status));
+    const StreamPeer who{"gateway.stream_ended", "gateway", name_, peer_};
+    reactor_->Finish(common::ToGrpcStatus(TellStreamEnd(who, status, *refusals_)));
   }
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (reactor_ == nullptr || finished_ || writing_ || !next_) return;
@@ -101,6 +110,9 @@ class GatewayLink final : public BundleSink {
 
   common::Mutex mutex_;
   Reactor* reactor_ ABSL_GUARDED_BY(mutex_);
+  const std::string peer_;
+  RefusalCounts* const refusals_;
+  std::string name_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<std::vector<SharedBytes>> next_ ABSL_GUARDED_BY(mutex_);
@@ -129,7 +141,9 @@ class GatewayStream final : public Reactor {
  public:
   GatewayStream(const GatewayServiceOptions& options, grpc::CallbackServerContext& context,
                 absl::StatusOr<common::Identity> identity)
-      : options_(options), peer_(context.peer()), link_(std::make_shared<GatewayLink>(this)) {
+      : options_(options),
+        peer_(context.peer()),
+        link_(std::make_shared<GatewayLink>(this, peer_, options.refusals)) {
     if (!identity.ok()) {
       link_->Finish(identity.status());
       return;
@@ -146,9 +160,6 @@ class GatewayStream final : public Reactor {
     absl::Status status = Parse(buffer_, message_);
     if (status.ok()) status = Handle();
     if (!status.ok()) {
-      options_.refusals->Count(CodeOf(status));
-      common::LogWarning("gateway.stream_ended",
-                         {{"gateway", gateway_}, {"cause", status.message()}});
       link_->Finish(status);
       return;
     }
@@ -187,6 +198,7 @@ class GatewayStream final : public Reactor {
     if (session_ != 0) {
       return absl::InvalidArgumentError("HELLO_INVALID: a second Hello on a stream");
     }
+    link_->Claim(hello.gateway_id());
     PM_RETURN_IF_ERROR(ValidateGatewayHello(hello));
     PM_RETURN_IF_ERROR(ValidateHeld(hello));
     if (!identity_.MaySpeakFor(common::Role::kGateway, hello.gateway_id())) {
@@ -274,7 +286,10 @@ class GatewayStream final : public Reactor {
     // Should the stream break before every slice is replaced, the gateway comes back with this
     // store's name and the other's pairs: no kept frame may fit them.
     if (arrival.foreign) options.publisher->ForgetFrames();
-    (void)options.shards->PostToAll(Input(arrival.input));
+    if (absl::Status full = options.shards->PostToAll(Input(arrival.input)); !full.ok()) {
+      arrival.link->Finish(full);
+      return;
+    }
     auto greeting = std::make_shared<Greeting>();
     {
       common::MutexLock lock(greeting->mutex);
@@ -289,7 +304,12 @@ class GatewayStream final : public Reactor {
     options.shards->CallAll(
         [greeting](const ShardCore& core, size_t, auto) { greeting->Collect(core); },
         [greeting, attachment = std::move(attachment), link = std::move(link),
-         publisher = options.publisher, shards = options.shards](const absl::Status&) mutable {
+         publisher = options.publisher,
+         shards = options.shards](const absl::Status& asked) mutable {
+          if (!asked.ok()) {
+            link->Finish(asked);
+            return;
+          }
           {
             common::MutexLock lock(greeting->mutex);
             // A pair that nothing continues stays as presented: the core is asked for what follows
@@ -339,17 +359,22 @@ class GatewayStream final : public Reactor {
   // Bad observations are dropped and counted; the stream goes on.
   absl::Status OnObservations(const v1::Observations& observations) {
     if (absl::Status status = ValidateObservations(observations); !status.ok()) {
-      options_.refusals->Count(CodeOf(status));
-      common::LogWarning("gateway.observations_refused",
-                         {{"gateway", gateway_}, {"cause", status.message()}});
-      return absl::OkStatus();
+      return RefuseObservations(status);
     }
     options_.directory->OnObservations(gateway_, session_);
     for (ObservationsInput& input :
          ObservationInputs(observations, Sender{gateway_, boot_, session_})) {
       const std::string service = input.service;
-      PM_RETURN_IF_ERROR(options_.shards->Post(service, Input(std::move(input))));
+      absl::Status status = options_.shards->Post(service, Input(std::move(input)));
+      // No slot: counters are cumulative, the next message makes up for it.
+      if (!status.ok()) return RefuseObservations(status);
     }
+    return absl::OkStatus();
+  }
+  absl::Status RefuseObservations(const absl::Status& status) {
+    options_.refusals->Count(CodeOf(status));
+    common::LogWarning("gateway.observations_refused",
+                       {{"gateway", gateway_}, {"cause", status.message()}});
     return absl::OkStatus();
   }
 

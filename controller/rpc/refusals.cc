@@ -10,9 +10,11 @@ void RefusalCounts::Count(absl::string_view code) {
   }
   if (registry_ == nullptr) return;
   registry_
-      ->AddCounter({"pointsman_controller_refused_total",
-                    "Messages of agents and gateways that were dropped, by code.",
-                    {{"code", name}}})
+      ->AddCounter(
+          {"pointsman_controller_refused_total",
+           "Messages of agents and gateways that were dropped, and their streams that were ended "
+           "with an error, by code.",
+           {{"code", name}}})
       .Add();
 }
 

@@ -4,12 +4,21 @@
 #include <iterator>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "common/core/error_reason.h"
+#include "controller/core/codes.h"
 
 namespace pointsman::controller {
 namespace {
 
 absl::string_view ReporterOf(const AgentReportInput& input) { return input.agent; }
 absl::string_view ReporterOf(const ObservationsInput& input) { return input.gateway; }
+
+absl::Status Full(absl::string_view what, size_t limit) {
+  return common::WithReason(
+      absl::ResourceExhaustedError(absl::StrCat(kMailboxFull, ": ", what, ", at most ", limit)),
+      kMailboxFull);
+}
 
 }  // namespace
 
@@ -61,7 +70,7 @@ void Mailbox::Conflate(ObservationsInput& held, ObservationsInput newer) {
 
 absl::Status Mailbox::PostToLane(Waiting waiting) {
   if (lane_.size() >= limits_.lane_max) {
-    return absl::ResourceExhaustedError("the shard's mailbox is full");
+    return Full("the shard's mailbox is full", limits_.lane_max);
   }
   lane_.push_back(std::move(waiting));
   return absl::OkStatus();
@@ -80,7 +89,7 @@ absl::Status Mailbox::PostToSlot(T& input, common::MonotonicTime now,
     return absl::OkStatus();
   }
   if (slots_.size() >= limits_.slots_max) {
-    return absl::ResourceExhaustedError("the shard's report slots are full");
+    return Full("the shard's slots are full", limits_.slots_max);
   }
   slots_.push_back({Input(std::move(input)), now});
   Letter& slot = slots_.back().letter;

@@ -3,7 +3,10 @@
 #include <atomic>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/core/check.h"
+#include "common/core/error_reason.h"
+#include "controller/core/codes.h"
 
 namespace pointsman::controller {
 namespace {
@@ -17,7 +20,10 @@ struct Gathering {
 
   void Finish() {
     if (left.fetch_sub(1) != 1) return;
-    done(refused ? absl::ResourceExhaustedError("a shard's mailbox is full") : absl::OkStatus());
+    done(refused ? common::WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                                          kMailboxFull, ": a shard's mailbox is full")),
+                                      kMailboxFull)
+                 : absl::OkStatus());
   }
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "common/core/error_reason.h"
 #include "gmock/gmock.h"
 #include "tests/controller/server_world.h"
 
@@ -18,7 +19,13 @@ class AgentServiceTest : public ServerWorld {
   absl::Status EndOf(const std::string& bytes) {
     TestAgent agent(channel_);
     agent.SendBytes(bytes);
-    return agent.Finish();
+    const absl::Status end = agent.Finish();
+    // The reason for programs is the code that people read.
+    const std::string reason = common::ReasonOf(end);
+    if (end.code() == absl::StatusCode::kInvalidArgument) {
+      EXPECT_EQ(std::string(end.message()).find(reason + ": "), 0u) << end;
+    }
+    return end;
   }
   bool IsHealthy() {
     return Eventually([this] {
@@ -169,7 +176,10 @@ TEST_F(AgentServiceTest, ReplacesTheStreamOfTheSameBoot) {
   ASSERT_TRUE(old.Connect("host-1", 7));
   TestAgent agent(channel_);
   ASSERT_TRUE(agent.Connect("host-1", 7));
-  EXPECT_EQ(old.Finish().code(), absl::StatusCode::kAborted);
+  const absl::Status end = old.Finish();
+  EXPECT_EQ(end.code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(common::ReasonOf(end), "STREAM_REPLACED");
+  EXPECT_EQ(Refused("STREAM_REPLACED"), 1);
   ASSERT_TRUE(agent.Passes());
   EXPECT_TRUE(IsHealthy());
   EXPECT_TRUE(Eventually([this] { return Metric("pointsman_controller_agents_connected") == 1; }));

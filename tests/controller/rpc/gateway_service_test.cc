@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "common/core/error_reason.h"
 #include "gmock/gmock.h"
 #include "tests/controller/server_world.h"
 
@@ -29,7 +30,9 @@ class GatewayServiceTest : public ServerWorld {
   absl::Status EndOf(const v1::GatewayMessage& message) {
     TestGateway gateway(channel_);
     gateway.Send(message);
-    return gateway.Finish();
+    const absl::Status end = gateway.Finish();
+    EXPECT_EQ(std::string(end.message()).find(common::ReasonOf(end) + ": "), 0u) << end;
+    return end;
   }
   bool Sees(v1::Verdict verdict) {
     return Eventually([this, verdict] { return Endpoints().at(0).verdict() == verdict; });

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "common/core/error_reason.h"
 
 namespace pointsman::controller {
 namespace {
@@ -140,7 +141,9 @@ TEST(MailboxTest, RefusesAtItsLimitsAndCounts) {
   Mailbox mailbox(limits);
   EXPECT_TRUE(mailbox.Post(Input(TickInput{})).ok());
   EXPECT_TRUE(mailbox.Post(Input(TickInput{})).ok());
-  EXPECT_EQ(mailbox.Post(Input(TickInput{})).code(), absl::StatusCode::kResourceExhausted);
+  const absl::Status full = mailbox.Post(Input(TickInput{}));
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(common::ReasonOf(full), "MAILBOX_FULL");
   EXPECT_TRUE(mailbox.Post(Input(Report("a", "web", 1))).ok());
   EXPECT_TRUE(mailbox.Post(Input(Report("a", "web", 2))).ok());  // Conflates.
   EXPECT_EQ(mailbox.Post(Input(Report("b", "web", 1))).code(),
