@@ -110,9 +110,9 @@ void ServiceState::Publish(StepContext& context) {
   context.effects.frames.push_back(std::move(*frame));
 }
 
-// A fleet that starts would otherwise cost the square of its size. Below 10 ms: none.
+// A fleet that starts would otherwise cost the square of its size. Below 1 ms: none.
 absl::Duration ServiceState::SyncPause() const {
-  constexpr size_t kSmall = 1000;
+  constexpr size_t kSmall = 100;
   if (endpoints_.size() < kSmall) return absl::ZeroDuration();
   return absl::Microseconds(10) * static_cast<int64_t>(endpoints_.size());
 }
