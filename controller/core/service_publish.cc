@@ -110,21 +110,23 @@ void ServiceState::Publish(StepContext& context) {
   context.effects.frames.push_back(std::move(*frame));
 }
 
-// A fleet that starts would otherwise cost the square of its size. Below 1 ms: none.
+// A fleet that starts would otherwise cost the square of its size. Few endpoints: none.
 absl::Duration ServiceState::SyncPause() const {
-  constexpr size_t kSmall = 100;
-  if (endpoints_.size() < kSmall) return absl::ZeroDuration();
-  return absl::Microseconds(10) * static_cast<int64_t>(endpoints_.size());
+  constexpr size_t kFew = 100;
+  if (endpoints_.size() < kFew) return absl::ZeroDuration();
+  return std::min(absl::Microseconds(50) * static_cast<int64_t>(endpoints_.size()),
+                  absl::Milliseconds(500));
 }
 
 void ServiceState::Finish(StepContext& context) {
+  sync_due_ = MonotonicTime::Infinite();
   if (!configured_ || held_) {
     step_moved_ = false;
     return;
   }
   const MonotonicTime due = synced_at_ + SyncPause();
   if (dirty_ && !urgent_ && !step_moved_ && context.now < due) {
-    next_due_ = std::min(next_due_, due);
+    sync_due_ = due;
     return;
   }
   if (dirty_) {

@@ -30,7 +30,7 @@ EndpointState& ServiceState::AddEndpoint(EndpointInfoPtr info, StepContext& cont
   endpoint.weight = endpoint.info->capacity * mean_factor_;
   const auto found = overrides_.find(endpoint.info->id);
   if (found != overrides_.end()) endpoint.override = found->second;
-  next_due_ = MonotonicTime();
+  next_due_ = std::min(next_due_, context.now + policy_.weights.control_period);
   dirty_ = true;
   ++*context.endpoints;
   return endpoint;

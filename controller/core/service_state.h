@@ -89,7 +89,7 @@ class ServiceState {
 
   // Everything that is due: silence, deregistration, ramps, weight steps, expired grants.
   void Tick(StepContext& context);
-  common::MonotonicTime next_due() const { return next_due_; }
+  common::MonotonicTime next_due() const { return std::min(next_due_, sync_due_); }
 
   // Grants. service_registry.cc.
   void PresentLease(const std::string& agent, const LeaseInfo& lease, StepContext& context);
@@ -194,6 +194,8 @@ class ServiceState {
   bool told_service_limit_ = false;  // Until there is room again.
   bool told_shard_limit_ = false;
   common::MonotonicTime next_due_;
+  // When what waits for others is published (Finish); else infinite.
+  common::MonotonicTime sync_due_ = common::MonotonicTime::Infinite();
 
   // Inheritance.
   bool held_ = false;

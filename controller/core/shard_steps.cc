@@ -114,8 +114,9 @@ void ShardState::On(const TickInput&, StepContext& context) {
     if (service.next_due() <= context.now) {
       service.Tick(context);
       touched_.push_back(&service);
+    } else {
+      wake_at_ = std::min(wake_at_, service.next_due());
     }
-    wake_at_ = std::min(wake_at_, service.next_due());
   }
   ForgetOld(context);
 }

@@ -54,6 +54,27 @@ TEST(ShardCoreTest, AConfiguredServiceWithoutEndpointsHasAnEmptySlice) {
   EXPECT_EQ(world.core->NewestVersion("web"), (SliceVersion{1, 1}));
 }
 
+TEST(ShardCoreTest, WhatWaitsForOthersIsToldWithoutLookingAtAllEndpoints) {
+  constexpr int kMany = 200;
+  ShardWorld world;
+  world.Configure();
+  for (int i = 0; i < kMany; ++i) world.Hello(Id(i));
+  for (int i = 0; i < kMany; ++i) world.Report(Id(i));
+  world.RunWithReports(absl::Seconds(3));
+  // The ramps of all the others are some way on, but not due yet.
+  world.Run(absl::Milliseconds(450));
+  world.Hello("late-1");
+  const size_t told = world.frames.size();
+  world.now = world.now + absl::Milliseconds(1);
+  world.Hello("late-2");
+  ASSERT_EQ(world.frames.size(), told) << "two joins within a millisecond are told together";
+  ASSERT_GT(world.wake_at, world.now);
+  world.now = world.wake_at;
+  world.Step(TickInput{});
+  ASSERT_EQ(world.frames.size(), told + 1);
+  EXPECT_EQ(world.frames.back().entries.size(), 1u);
+}
+
 TEST(ShardCoreTest, SlowStartRaisesTheWeight) {
   ShardWorld world;
   world.Configure();

@@ -42,7 +42,7 @@ class ShardWorld {
  public:
   explicit ShardWorld(WorldOptions options = {});
 
-  // Steps the core; keeps the effects in `last` and in the totals.
+  // Steps the core; adds the effects to the totals, keeps when it wants to be woken.
   Effects Step(const Input& input);
   // Lets time pass in ticks of 100 ms.
   void Run(absl::Duration duration);
@@ -89,6 +89,7 @@ class ShardWorld {
   std::string service;
   v1::Config config;
   common::MonotonicTime now = common::MonotonicTime::FromMicros(1'000'000'000);
+  common::MonotonicTime wake_at;
   std::unique_ptr<ShardCore> core;
   std::map<std::string, Agent> agents;
   std::vector<EventOut> events;

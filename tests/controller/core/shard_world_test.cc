@@ -78,6 +78,7 @@ ShardWorld::ShardWorld(WorldOptions options) : service(options.service) {
 Effects ShardWorld::Step(const Input& input) {
   journal.emplace_back(input, now);
   Effects effects = core->Step(input, now);
+  wake_at = effects.wake_at;
   for (const Frame& frame : effects.frames) {
     EXPECT_EQ(frame.service, service);
     EXPECT_LT(frame.base, frame.to);
