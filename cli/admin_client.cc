@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "cli/connect_error.h"
+#include "cli/next_step.h"
 #include "common/core/error_reason.h"
 #include "common/core/status_macros.h"
 #include "common/rpc/channel.h"
@@ -22,6 +24,19 @@ template <typename Request, typename Response>
 using Method = grpc::Status (Stub::*)(grpc::ClientContext*, const Request&, Response*);
 
 constexpr int kPageSize = 1000;
+
+// For what MakeChannel refuses.
+absl::string_view NextOfOptions(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kPermissionDenied:
+      return "correct the path, or let this user read the file";
+    case absl::StatusCode::kFailedPrecondition:
+      return "give --tls-cert, --tls-key and --tls-ca; --insecure only on a network you trust";
+    default:
+      return "see --controller and the --tls- options in \"pointsman help\"";
+  }
+}
 
 }  // namespace
 
@@ -55,19 +70,12 @@ class AdminClient::Connection {
     }
   }
 
-  // An unreachable controller is told by its address, whatever the library says about it.
+  // An unreachable controller is told by its address and with what to change.
   absl::Status ToStatus(const grpc::Status& status) const {
-    const absl::Status converted = common::FromGrpcStatus(status);
+    absl::Status converted = common::FromGrpcStatus(status);
     const bool server_said_so = !common::ReasonOf(converted).empty();
-    if (absl::IsUnavailable(converted) && !server_said_so) {
-      return absl::UnavailableError(absl::StrCat("cannot reach the controller at ",
-                                                 options_.controller, ": ", converted.message()));
-    }
-    if (absl::IsDeadlineExceeded(converted)) {
-      return absl::DeadlineExceededError(absl::StrCat("the controller at ", options_.controller,
-                                                      " did not answer within ",
-                                                      absl::FormatDuration(options_.timeout)));
-    }
+    const bool unreachable = absl::IsUnavailable(converted) || absl::IsDeadlineExceeded(converted);
+    if (unreachable && !server_said_so) return ExplainConnectFailure(converted, options_);
     return converted;
   }
 
@@ -84,9 +92,10 @@ absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Make(const ConnectOpti
   channel_options.tls = {options.tls_cert, options.tls_key, options.tls_ca};
   channel_options.insecure = options.insecure;
   channel_options.connect_timeout = options.timeout;
-  PM_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, MakeChannel(channel_options));
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = MakeChannel(channel_options);
+  if (!channel.ok()) return WithNext(channel.status(), NextOfOptions(channel.status()));
   return std::unique_ptr<AdminClient>(
-      new AdminClient(std::make_unique<Connection>(options, channel)));
+      new AdminClient(std::make_unique<Connection>(options, *channel)));
 }
 
 AdminClient::AdminClient(std::unique_ptr<Connection> connection)

@@ -27,6 +27,8 @@ std::optional<std::string> Variable(const std::string& name) {
 int main(int argc, char** argv) {
   // `pointsman get ... | head` ends quietly.
   std::signal(SIGPIPE, SIG_DFL);
+  // Errors are told once and in our words; whoever wants gRPC's own lines too sets the variable.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   const pointsman::cli::CliEnvironment environment{
       .out = std::cout,
       .err = std::cerr,
