@@ -10,9 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
 #include "cli/config_commands.h"
+#include "cli/next_step.h"
 #include "cli/operator_commands.h"
 #include "cli/state_commands.h"
-#include "common/core/error_reason.h"
+#include "cli/usage_error.h"
+#include "common/core/names.h"
 #include "common/core/status_macros.h"
 #include "common/version.h"
 
@@ -53,8 +55,9 @@ struct Invocation {
 absl::StatusOr<absl::Duration> ParsePositive(absl::string_view flag, const std::string& text) {
   absl::Duration duration;
   if (!absl::ParseDuration(text, &duration) || duration <= absl::ZeroDuration()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(flag, " ", text, ": write a duration such as \"500ms\" or \"10s\""));
+    return WithNext(
+        absl::InvalidArgumentError(absl::StrCat(flag, " ", text, ": not a duration above 0")),
+        "write a duration such as \"500ms\" or \"10s\"");
   }
   return duration;
 }
@@ -120,7 +123,7 @@ void AddConfigCommands(CLI::App& app, Invocation& in) {
 void AddHistoryCommands(CLI::App& app, Invocation& in) {
   CLI::App* history = app.add_subcommand("history", "revisions of the configuration, newest first");
   history->add_option("--limit", in.limit, "revisions shown")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, AdminClient::kEntriesMax))
       ->capture_default_str();
   history->callback([&in] {
     in.command = [&in](const CommandContext& context) { return ShowHistory(in.limit, context); };
@@ -145,7 +148,7 @@ void AddGetCommands(CLI::App& app, Invocation& in) {
   get->add_option("--type", in.get.type_prefix, "events: types that begin with this");
   get->add_option("--subject", in.get.subject_prefix, "events: subjects that begin with this");
   get->add_option("--limit", in.get.limit, "events shown")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, AdminClient::kEntriesMax))
       ->capture_default_str();
   get->add_option("--revision", in.get.revision, "config: which; 0 is the current one");
   get->callback([&in] {
@@ -229,8 +232,15 @@ CommandResult ShowHelp(CLI::App& app, const std::string& topic, std::ostream& ou
   const std::vector<CLI::App*> commands =
       app.get_subcommands([&](const CLI::App* command) { return command->get_name() == topic; });
   if (commands.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("there is no command or topic \"", topic, "\"; see \"pointsman help\""));
+    std::vector<std::string> known = {"exit-codes"};
+    for (const CLI::App* command : app.get_subcommands(nullptr)) {
+      known.push_back(command->get_name());
+    }
+    const auto nearest = common::NearestName(topic, known);
+    return WithNext(absl::NotFoundError(absl::StrCat(
+                        "there is no command or topic \"", topic, "\"",
+                        nearest ? absl::StrCat("; did you mean \"", *nearest, "\"?") : "")),
+                    "see all commands with \"pointsman help\"");
   }
   out << commands[0]->help();
   return ExitCode::kOk;
@@ -288,7 +298,7 @@ CommandResult RunCommand(Invocation& in, const CliEnvironment& environment) {
   return in.command(context);
 }
 
-// The library writes help and its errors; its exit codes are not ours.
+// The library writes help; its exit codes are not ours.
 ExitCode ReportParseError(const CLI::App& app, const CLI::ParseError& error,
                           const CliEnvironment& environment) {
   std::ostringstream out;
@@ -296,46 +306,14 @@ ExitCode ReportParseError(const CLI::App& app, const CLI::ParseError& error,
   const int code = app.exit(error, out, err);
   environment.out << out.str();
   if (code == 0) return ExitCode::kOk;
-  environment.err << "error: " << error.what()
-                  << "\nnext: see \"pointsman help\" or \"pointsman COMMAND --help\"\n";
+  environment.err << ErrorText(UsageError(app, error));
   return ExitCode::kInvalid;
-}
-
-// What to type next; empty: nothing useful is known.
-std::string NextStep(const absl::Status& status) {
-  const std::string reason = common::ReasonOf(status);
-  switch (status.code()) {
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kDeadlineExceeded:
-      return absl::StrCat(
-          "start pointsman-controller there, or name another with --controller "
-          "HOST:PORT or ",
-          kControllerVariable);
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kAborted:
-      return "see the current state with \"pointsman history\" and \"pointsman get config\", then "
-             "try again";
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnauthenticated:
-      return "use an operator's certificate: --tls-cert, --tls-key, --tls-ca";
-    case absl::StatusCode::kInvalidArgument:
-      if (absl::StartsWith(reason, "CONFIG_")) {
-        return "correct it and check with \"pointsman validate -f FILE\"";
-      }
-      return "";
-    default:
-      return "";
-  }
 }
 
 }  // namespace
 
 std::string ErrorText(const absl::Status& status) {
-  std::string text = absl::StrCat("error: ", status.message(), "\n");
-  if (const std::string next = NextStep(status); !next.empty()) {
-    absl::StrAppend(&text, "next: ", next, "\n");
-  }
-  return text;
+  return absl::StrCat("error: ", status.message(), "\nnext: ", NextStepOf(status), "\n");
 }
 
 ExitCode RunCli(const std::vector<std::string>& arguments, const CliEnvironment& environment) {

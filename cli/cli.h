@@ -29,7 +29,7 @@ struct CliEnvironment {
 // `arguments` without the program's name.
 ExitCode RunCli(const std::vector<std::string>& arguments, const CliEnvironment& environment);
 
-// "error: ..." and, where something can be done about it, "next: ...".
+// "error: ..." (what and where) and "next: ..." (what to do about it).
 std::string ErrorText(const absl::Status& status);
 
 }  // namespace pointsman::cli

@@ -5,10 +5,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "cli/next_step.h"
 #include "cli/print_config.h"
 #include "common/core/config_format.h"
 #include "common/core/config_load.h"
 #include "common/core/config_validate.h"
+#include "common/core/error_reason.h"
 #include "common/core/status_macros.h"
 #include "common/files.h"
 
@@ -18,7 +20,18 @@ namespace {
 constexpr absl::string_view kStandardInput = "standard input";
 
 absl::StatusOr<std::string> ReadSource(const std::string& file) {
-  return common::ReadFile(file, kFileBytesMax);
+  absl::StatusOr<std::string> text = common::ReadFile(file, kFileBytesMax);
+  if (text.ok()) return text;
+  switch (text.status().code()) {
+    case absl::StatusCode::kNotFound:
+      return WithNext(text.status(), "correct the path after -f; \"-f -\" reads standard input");
+    case absl::StatusCode::kPermissionDenied:
+      return WithNext(text.status(), "let this user read the file, or pipe it in with \"-f -\"");
+    case absl::StatusCode::kInvalidArgument:
+      return WithNext(text.status(), "name the files themselves: -f a.yaml b.yaml");
+    default:
+      return WithNext(text.status(), "see that the file can be read and is one of configuration");
+  }
 }
 
 std::string SourceName(const std::string& file) {
@@ -38,7 +51,9 @@ void AttributeTo(const std::vector<Part>& parts, common::ConfigProblem* problem,
                  std::string* source) {
   const std::pair<absl::string_view, int Part::*> kLists[] = {
       {"services[", &Part::services}, {"routes[", &Part::routes}, {"overrides[", &Part::overrides}};
-  for (const auto& [prefix, start] : kLists) {
+  for (const auto& list : kLists) {
+    const absl::string_view prefix = list.first;
+    int Part::*const start = list.second;
     absl::string_view rest = problem->path;
     if (!absl::ConsumePrefix(&rest, prefix)) continue;
     const size_t end = rest.find(']');
@@ -70,8 +85,8 @@ absl::StatusOr<v1::Config> LoadSeveral(const std::vector<std::string>& files) {
     AttributeTo(parts, &problem, &source);
     absl::StrAppend(&message, message.empty() ? "" : "\n", common::FormatProblem(problem, source));
   }
-  if (!message.empty()) return absl::InvalidArgumentError(message);
-  return all;
+  if (message.empty()) return all;
+  return common::WithReason(absl::InvalidArgumentError(message), "CONFIG_INVALID");
 }
 
 std::string Count(int count, absl::string_view noun) {
@@ -91,7 +106,8 @@ absl::StatusOr<v1::ApplyResponse> Compare(const std::vector<std::string>& files,
 
 absl::StatusOr<v1::Config> LoadFiles(const std::vector<std::string>& files) {
   if (std::count(files.begin(), files.end(), "-") > 1) {
-    return absl::InvalidArgumentError("\"-\" (standard input) can be read only once");
+    return WithNext(absl::InvalidArgumentError("\"-\" (standard input) can be read only once"),
+                    "give the other configuration as a file");
   }
   if (files.size() != 1) return LoadSeveral(files);
   PM_ASSIGN_OR_RETURN(const std::string text, ReadSource(files[0]));

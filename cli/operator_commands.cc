@@ -1,6 +1,6 @@
 #include "cli/operator_commands.h"
 
-#include "cli/state_commands.h"
+#include "cli/lookup.h"
 #include "common/core/names.h"
 #include "common/core/status_macros.h"
 
@@ -8,7 +8,7 @@ namespace pointsman::cli {
 
 CommandResult DrainEndpoint(const std::string& name, const std::string& comment,
                             const CommandContext& context) {
-  PM_ASSIGN_OR_RETURN(const common::EndpointRef ref, common::ParseEndpointName(name));
+  PM_ASSIGN_OR_RETURN(const common::EndpointRef ref, EndpointNamed(name));
   v1::DrainRequest request;
   request.set_name(common::EndpointName(ref.service, ref.endpoint));
   request.set_comment(comment);
@@ -22,7 +22,7 @@ CommandResult DrainEndpoint(const std::string& name, const std::string& comment,
 }
 
 CommandResult UndrainEndpoint(const std::string& name, const CommandContext& context) {
-  PM_ASSIGN_OR_RETURN(const common::EndpointRef ref, common::ParseEndpointName(name));
+  PM_ASSIGN_OR_RETURN(const common::EndpointRef ref, EndpointNamed(name));
   v1::UndrainRequest request;
   request.set_name(common::EndpointName(ref.service, ref.endpoint));
   const absl::Status status = context.client->Undrain(request);

@@ -104,11 +104,6 @@ std::string CountText(uint64_t count, const char* noun) {
 
 }  // namespace
 
-std::string ShortEndpointName(const std::string& name) {
-  const auto ref = common::ParseEndpointName(name);
-  return ref.ok() ? absl::StrCat(ref->service, "/", ref->endpoint) : name;
-}
-
 std::string EndpointsTable(const RepeatedPtrField<v1::EndpointState>& endpoints, bool wide,
                            const Style& style) {
   double heaviest = 1;

@@ -28,9 +28,6 @@ std::string AgentFacts(const v1::AgentState& agent, const Style& style);
 std::string GatewayFacts(const v1::GatewayState& gateway, const Style& style);
 std::string StatusText(const v1::ControllerStatus& status, const Style& style);
 
-// "web/web-3": as people type endpoints.
-std::string ShortEndpointName(const std::string& name);
-
 // One line that says what is different, for `watch`; `before` null: it is new. Empty: nothing that
 // is worth a line (verdict, weight by 1 %, whether it is routable).
 std::string EndpointChange(const v1::EndpointState* before, const v1::EndpointState& after,

@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/config_commands.h"
+#include "cli/lookup.h"
+#include "cli/next_step.h"
 #include "cli/print_config.h"
 #include "cli/print_explain.h"
 #include "cli/print_state.h"
@@ -24,27 +26,8 @@ using google::protobuf::RepeatedPtrField;
 constexpr int kDescribedEvents = 10;
 constexpr absl::string_view kKinds[] = {"services", "routes",   "overrides", "endpoints",
                                         "agents",   "gateways", "events",    "config"};
-
-absl::StatusOr<std::string> KindOf(absl::string_view word) {
-  std::vector<std::string> known;
-  for (const absl::string_view kind : kKinds) {
-    if (word == kind || absl::StrCat(word, "s") == kind) return std::string(kind);
-    known.push_back(std::string(kind));
-  }
-  const auto nearest = common::NearestName(word, known);
-  return absl::InvalidArgumentError(
-      absl::StrCat("unknown kind \"", word, "\"",
-                   nearest ? absl::StrCat("; did you mean \"", *nearest, "\"?")
-                           : absl::StrCat("; kinds are ", absl::StrJoin(known, ", "))));
-}
-
-absl::Status Missing(absl::string_view kind, absl::string_view name,
-                     const std::vector<std::string>& known) {
-  const auto nearest = common::NearestName(name, known);
-  return absl::NotFoundError(
-      absl::StrCat("there is no ", kind, " \"", name, "\"",
-                   nearest ? absl::StrCat("; did you mean \"", *nearest, "\"?") : ""));
-}
+constexpr absl::string_view kDescribedKinds[] = {"services", "routes", "endpoints", "agents",
+                                                 "gateways"};
 
 // Keeps the named resources, in the order they were asked for. `kind`: "services".
 template <typename Resource>
@@ -61,7 +44,7 @@ absl::Status KeepNamed(absl::string_view kind, const std::vector<std::string>& n
   for (const std::string& name : names) {
     const auto found = by_name.find(common::BareId(name, kind));
     if (found == by_name.end()) {
-      return Missing(kind.substr(0, kind.size() - 1), common::BareId(name, kind), known);
+      return Missing(kind, common::BareId(name, kind), known);
     }
     *kept.Add() = *found->second;
   }
@@ -74,7 +57,7 @@ absl::StatusOr<v1::ListEndpointsResponse> EndpointsOf(const std::string& name,
                                                       AdminClient* client) {
   const absl::string_view bare = common::BareId(name, "services");
   if (!absl::StrContains(bare, '/')) return client->ListEndpoints(common::ServiceName(bare));
-  PM_ASSIGN_OR_RETURN(const common::EndpointRef ref, common::ParseEndpointName(name));
+  PM_ASSIGN_OR_RETURN(const common::EndpointRef ref, EndpointNamed(name));
   PM_ASSIGN_OR_RETURN(v1::ListEndpointsResponse response,
                       client->ListEndpoints(common::ServiceName(ref.service)));
   const std::string full = common::EndpointName(ref.service, ref.endpoint);
@@ -87,7 +70,7 @@ absl::StatusOr<v1::ListEndpointsResponse> EndpointsOf(const std::string& name,
     }
     known.push_back(ShortEndpointName(endpoint.name()));
   }
-  return Missing("endpoint", ShortEndpointName(full), known);
+  return Missing("endpoints", ShortEndpointName(full), known);
 }
 
 CommandResult GetServices(const GetArguments& arguments, const CommandContext& context) {
@@ -167,7 +150,7 @@ absl::Status WriteEventsOf(const std::string& subject, const CommandContext& con
 }
 
 CommandResult DescribeEndpoint(const std::string& name, const CommandContext& context) {
-  PM_ASSIGN_OR_RETURN(const common::EndpointRef ref, common::ParseEndpointName(name));
+  PM_ASSIGN_OR_RETURN(const common::EndpointRef ref, EndpointNamed(name));
   const std::string full = common::EndpointName(ref.service, ref.endpoint);
   PM_ASSIGN_OR_RETURN(const v1::ListEndpointsResponse response, EndpointsOf(full, context.client));
   if (context.WriteMessage(response.endpoints(0))) return ExitCode::kOk;
@@ -259,27 +242,12 @@ class WatchWriter {
 
 }  // namespace
 
-absl::Status SuggestEndpoint(const absl::Status& status, const std::string& name,
-                             AdminClient* client) {
-  if (!absl::IsNotFound(status)) return status;
-  const auto ref = common::ParseEndpointName(name);
-  const auto all = client->ListEndpoints("");
-  if (!ref.ok() || !all.ok()) return status;
-  std::vector<std::string> known;
-  for (const v1::EndpointState& endpoint : all->endpoints()) {
-    known.push_back(ShortEndpointName(endpoint.name()));
-  }
-  const std::string typed = absl::StrCat(ref->service, "/", ref->endpoint);
-  // A known endpoint that "is not found": it is something about it that is missing.
-  if (std::find(known.begin(), known.end(), typed) != known.end()) return status;
-  return Missing("endpoint", typed, known);
-}
-
 CommandResult GetResources(const GetArguments& arguments, const CommandContext& context) {
-  PM_ASSIGN_OR_RETURN(const std::string kind, KindOf(arguments.kind));
+  PM_ASSIGN_OR_RETURN(const std::string kind, KindOf(arguments.kind, kKinds));
   if (!arguments.names.empty() && (kind == "events" || kind == "config")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("get ", kind, " takes no names; use --subject or --revision"));
+    return WithNext(
+        absl::InvalidArgumentError(absl::StrCat("\"pointsman get ", kind, "\" takes no names")),
+        kind == "events" ? "choose with --type or --subject" : "choose with --revision");
   }
   if (kind == "services") return GetServices(arguments, context);
   if (kind == "routes") return GetRoutes(arguments, context);
@@ -293,18 +261,16 @@ CommandResult GetResources(const GetArguments& arguments, const CommandContext& 
 
 CommandResult DescribeResource(const std::string& kind_word, const std::string& name,
                                const CommandContext& context) {
-  PM_ASSIGN_OR_RETURN(const std::string kind, KindOf(kind_word));
+  PM_ASSIGN_OR_RETURN(const std::string kind, KindOf(kind_word, kDescribedKinds));
   if (kind == "services") return DescribeService(name, context);
   if (kind == "routes") return DescribeRoute(name, context);
   if (kind == "endpoints") return DescribeEndpoint(name, context);
   if (kind == "agents") return DescribeAgent(name, context);
-  if (kind == "gateways") return DescribeGateway(name, context);
-  return absl::InvalidArgumentError(
-      absl::StrCat(kind, " cannot be described; use \"pointsman get ", kind, "\""));
+  return DescribeGateway(name, context);
 }
 
 CommandResult ExplainEndpoint(const std::string& name, const CommandContext& context) {
-  PM_ASSIGN_OR_RETURN(const common::EndpointRef ref, common::ParseEndpointName(name));
+  PM_ASSIGN_OR_RETURN(const common::EndpointRef ref, EndpointNamed(name));
   v1::ExplainRequest request;
   request.set_name(common::EndpointName(ref.service, ref.endpoint));
   const absl::StatusOr<v1::Explanation> explanation = context.client->Explain(request);

@@ -45,9 +45,4 @@ CommandResult WatchEndpoints(const WatchArguments& arguments, const CommandConte
 
 CommandResult ShowStatus(const CommandContext& context);
 
-// An endpoint that is not found, with the nearest known one in the message; other statuses are
-// returned as they are.
-absl::Status SuggestEndpoint(const absl::Status& status, const std::string& name,
-                             AdminClient* client);
-
 }  // namespace pointsman::cli

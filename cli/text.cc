@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
+#include "common/core/names.h"
 #include "common/core/proto_time.h"
 #include "common/core/utf8.h"
 
@@ -167,6 +168,11 @@ std::string LocalityText(const v1::Locality& locality) {
   if (locality.region().empty() && locality.zone().empty()) return "-";
   if (locality.zone().empty()) return Clean(locality.region());
   return Clean(absl::StrCat(locality.region(), "/", locality.zone()));
+}
+
+std::string ShortEndpointName(const std::string& name) {
+  const auto ref = common::ParseEndpointName(name);
+  return ref.ok() ? absl::StrCat(ref->service, "/", ref->endpoint) : name;
 }
 
 }  // namespace pointsman::cli

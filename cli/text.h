@@ -57,5 +57,7 @@ Colour VerdictColour(v1::Verdict verdict);
 std::string ReasonText(v1::Reason reason);
 // "eu-1/a", "eu-1", or "-".
 std::string LocalityText(const v1::Locality& locality);
+// "web/web-3" of "services/web/endpoints/web-3", as people type endpoints; other names as they are.
+std::string ShortEndpointName(const std::string& name);
 
 }  // namespace pointsman::cli

@@ -23,6 +23,7 @@ namespace pointsman::cli {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -128,6 +129,10 @@ class FakeAdmin : public v1::AdminService::Service {
       return common::ToGrpcStatus(common::WithReason(
           absl::FailedPreconditionError("the current revision is 9"), "REVISION_MISMATCH"));
     }
+    if (request->revision() == 99) {
+      return common::ToGrpcStatus(
+          common::WithReason(absl::NotFoundError("no revision 99"), "REVISION_NOT_FOUND"));
+    }
     response->set_revision(10);
     return grpc::Status::OK;
   }
@@ -171,6 +176,11 @@ class CliTest : public ::testing::Test {
     const ExitCode code = RunCli(arguments, environment);
     out_ = out.str();
     err_ = err.str();
+    // Whatever went wrong: what, and what to do about it.
+    if (code != ExitCode::kOk && code != ExitCode::kDifferences) {
+      EXPECT_THAT(err_, StartsWith("error: "));
+      EXPECT_THAT(err_, ContainsRegex("\nnext: [^\n]+\n$"));
+    }
     return static_cast<int>(code);
   }
 
@@ -348,6 +358,54 @@ TEST_F(CliTest, WrongCommandLinesEndWithTwo) {
     EXPECT_EQ(Run(arguments), 2) << absl::StrCat(arguments.size(), " ", err_);
     EXPECT_THAT(err_, StartsWith("error: "));
   }
+}
+
+TEST_F(CliTest, NamesWhatItDoesNotKnowOnTheCommandLine) {
+  EXPECT_EQ(Run({"frobnicate"}), 2);
+  EXPECT_EQ(err_,
+            "error: unknown command \"frobnicate\"\n"
+            "next: see all commands with \"pointsman help\"\n");
+  EXPECT_EQ(Run({"aply", "-f", "a.yaml"}), 2);
+  EXPECT_THAT(err_, HasSubstr("unknown command \"aply\"; did you mean \"apply\"?"));
+  EXPECT_EQ(Run({"freeze", "--left"}), 2);
+  EXPECT_THAT(err_, HasSubstr("unknown option \"--left\"; did you mean \"--lift\"?"));
+  EXPECT_EQ(Run({"status", "--ouptut=json"}), 2);
+  EXPECT_THAT(err_, HasSubstr("unknown option \"--ouptut\"; did you mean \"--output\"?"));
+  EXPECT_EQ(Run({"status", "web"}), 2);
+  EXPECT_THAT(err_, HasSubstr("\"pointsman status\" takes no further argument \"web\""));
+  EXPECT_EQ(Run({"explain", "web/web-1"}), 2);
+  EXPECT_THAT(err_, HasSubstr("next: write \"pointsman explain endpoint web/web-1\""));
+  EXPECT_EQ(Run({"rollback", "x"}), 2);
+  EXPECT_THAT(err_, HasSubstr("pointsman rollback: revision = x is no whole number"));
+  EXPECT_EQ(Run({"rollback"}), 2);
+  EXPECT_THAT(err_, HasSubstr("next: see \"pointsman rollback --help\""));
+  EXPECT_EQ(Run({}), 2);
+  EXPECT_THAT(err_, HasSubstr("a command is missing"));
+}
+
+TEST_F(CliTest, EachErrorSaysWhatToDoNext) {
+  EXPECT_EQ(Run({"apply", "-f", folder_ + "/none.yaml"}), 3);
+  EXPECT_THAT(err_, HasSubstr("next: correct the path after -f"));
+  EXPECT_EQ(Run({"apply", "-f", folder_}), 2);
+  EXPECT_THAT(err_, HasSubstr("next: name the files themselves"));
+  EXPECT_EQ(Run({"rollback", "99"}), 3);
+  EXPECT_THAT(err_, HasSubstr("next: list the revisions that are kept with \"pointsman history\""));
+  EXPECT_EQ(Run({"get", "foo"}), 2);
+  EXPECT_THAT(err_, HasSubstr("next: name one of these: services, routes, overrides"));
+  EXPECT_EQ(Run({"describe", "event", "web"}), 2);
+  EXPECT_THAT(err_, HasSubstr("next: name one of these: services, routes, endpoints"));
+  EXPECT_EQ(Run({"describe", "service", "foo"}), 3);
+  EXPECT_THAT(err_, HasSubstr("next: list what there is with \"pointsman get services\""));
+  EXPECT_EQ(Run({"explain", "endpoint", "web/foo"}), 3);
+  EXPECT_THAT(err_, HasSubstr("next: list what there is with \"pointsman get endpoints web\""));
+  EXPECT_EQ(Run({"explain", "endpoint", "foo/web-1"}), 3);
+  EXPECT_THAT(err_, HasSubstr("next: list what there is with \"pointsman get endpoints\""));
+  EXPECT_EQ(Run({"drain", "web"}), 2);
+  EXPECT_THAT(err_, HasSubstr("next: list endpoints by name with \"pointsman get endpoints web\""));
+  EXPECT_EQ(Run({"status", "--controller", "192.0.2.1:7400"}), 4);
+  EXPECT_THAT(err_, HasSubstr("next: give --tls-cert, --tls-key and --tls-ca"));
+  EXPECT_EQ(Run({"status", "--tls-cert", "/none", "--tls-key", "/none", "--tls-ca", "/none"}), 3);
+  EXPECT_THAT(err_, HasSubstr("next: correct the path"));
 }
 
 TEST_F(CliTest, HelpNeedsNoController) {
