@@ -104,6 +104,7 @@ struct ServiceTable {
 struct RoutingTable {
   uint64_t serial = 0;  // Ascending within the process.
   VersionPair config;
+  // Null: there is no configuration yet; nothing can be said about a request.
   std::shared_ptr<const Router> router;
   // RouteEntry::service is an index into this.
   std::vector<std::shared_ptr<const ServiceTable>> services;

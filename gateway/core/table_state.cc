@@ -206,19 +206,43 @@ common::MonotonicTime TableState::wake_at() const {
   return latest;
 }
 
-void TableState::Activate(std::shared_ptr<const Configuration> next) {
-  waiting_since_.clear();
+void TableState::Drop(const std::string& service) {
+  slices_.erase(service);
+  changes_.erase(service);
+  built_.erase(service);
+  if (const auto it = builders_.find(service); it != builders_.end()) {
+    it->second.Release(&retired_);
+    builders_.erase(it);
+  }
+}
+
+// Slices whose service the last configuration named, or that no configuration has named for two in
+// a row; one alone may only have come before its configuration.
+void TableState::DropUnnamed(const Configuration& next) {
+  std::set<std::string> unnamed;
+  std::vector<std::string> dropped;
+  for (const auto& [name, slice] : slices_) {
+    if (next.policies.contains(name)) continue;
+    const bool known = running_ != nullptr && running_->policies.contains(name);
+    if (known || unnamed_.contains(name)) {
+      dropped.push_back(name);
+    } else {
+      unnamed.insert(name);
+    }
+  }
   if (running_ != nullptr) {
     for (const std::string& name : running_->services) {
-      if (next->policies.contains(name)) continue;
-      slices_.erase(name);
-      changes_.erase(name);
-      built_.erase(name);
-      if (const auto it = builders_.find(name); it != builders_.end()) {
-        it->second.Release(&retired_);
-        builders_.erase(it);
-      }
+      if (!next.policies.contains(name)) dropped.push_back(name);
     }
+  }
+  for (const std::string& name : dropped) Drop(name);
+  unnamed_ = std::move(unnamed);
+}
+
+void TableState::Activate(std::shared_ptr<const Configuration> next) {
+  waiting_since_.clear();
+  DropUnnamed(*next);
+  if (running_ != nullptr) {
     for (const auto& [name, policy] : next->policies) {
       const auto before = running_->policies.find(name);
       if (before != running_->policies.end() && before->second != policy) {
@@ -287,10 +311,6 @@ BuiltTable TableState::Build() {
     for (const std::string& name : running_->services) {
       table->services.push_back(BuildService(name));
     }
-  } else {
-    auto empty = Router::Build({});
-    PM_CHECK(empty.ok());
-    table->router = *std::move(empty);
   }
   repolicied_.clear();
   return {std::move(table), std::exchange(retired_, {})};

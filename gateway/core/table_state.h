@@ -7,8 +7,9 @@
 //
 // A new configuration is staged until each service it newly names has its first slice, or 5 s after
 // it was first named; a service without a slice then answers 503 ("no-slice") for itself alone.
-// Slices leave with the configuration that drops their service. A staged configuration counts as
-// held in Hello and Ack: it needs nothing more from the controller to run.
+// Slices leave with the configuration that drops their service, or with the second in a row that
+// does not name it. A staged configuration counts as held in Hello and Ack: it needs nothing more
+// from the controller to run.
 //
 // Thread-compatible. The EndpointCells must outlive this.
 
@@ -107,6 +108,8 @@ class TableState {
                                      bool* changed);
   std::optional<Refusal> ApplySlice(const v1::SliceFrame& frame, bool* changed);
   void Activate(std::shared_ptr<const Configuration> next);
+  void DropUnnamed(const Configuration& next);
+  void Drop(const std::string& service);
   std::shared_ptr<const ServiceTable> BuildService(const std::string& name);
 
   EndpointCells& cells_;
@@ -116,6 +119,7 @@ class TableState {
   std::shared_ptr<const Configuration> staged_;
   std::map<std::string, common::MonotonicTime> waiting_since_;  // Services newly named.
   std::map<std::string, SliceState> slices_;
+  std::set<std::string> unnamed_;  // Slices that the running configuration does not name.
   ResolvedNames names_;
   std::map<std::string, ServiceBuilder> builders_;
   std::map<std::string, SliceChange> changes_;  // Since the last Build, of slices.

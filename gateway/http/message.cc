@@ -33,6 +33,7 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"head_timeout", 408},
     {"body_timeout", 408},
     {"client_gone", 0},
+    {"no_table", 503},
     {"no_route", 404},
     {"no_service", 503},
     {"no_endpoint", 503},

@@ -89,6 +89,7 @@ enum class Reason : uint8_t {
   kBodyTimeout,
   kClientGone,
   // The table.
+  kNoTable,
   kNoRoute,
   kNoService,
   kNoEndpoint,

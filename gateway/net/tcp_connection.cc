@@ -71,6 +71,12 @@ void TcpConnection::OnIo(uint32_t events) {
   }
 }
 
+void TcpConnection::ReceiveNow() {
+  if (!fd_.valid() || connecting_ || credit_ <= 0) return;
+  readable_ = true;
+  Receive();
+}
+
 void TcpConnection::FinishConnect() {
   const int error = ConnectError(fd_.get());
   if (error != 0) {

@@ -3,8 +3,9 @@
 // One stream socket behind a completion-shaped seam: the owner is told "connected", "these bytes
 // came", "n bytes left", "the peer sends no more", "it failed", and never sees readiness. Receiving
 // happens while the owner grants credit; sending happens in Flush(), which the loop's owner calls
-// once for every connection that has something to send. Callbacks come from OnIo() and Flush()
-// only; the owner must not call Flush() from them. Thread-compatible; owned by one worker's object.
+// once for every connection that has something to send. Callbacks come from OnIo(),
+// ReceiveNow() and Flush() only; the owner must not call the latter two from them.
+// Thread-compatible; owned by one worker's object.
 
 #include <cstdint>
 
@@ -63,6 +64,8 @@ class TcpConnection : public IoHandler {
 
   OutQueue& out() { return out_; }
   const OutQueue& out() const { return out_; }
+  // Receives what has come already, as if the loop had told of it. Not from a callback.
+  void ReceiveNow();
   // Sends what is queued, as far as the kernel takes it.
   void Flush();
   // Set by whoever keeps the list of connections to flush.

@@ -31,7 +31,12 @@ void ClientConnection::ArmAt(common::MonotonicTime deadline) {
 void ClientConnection::Drain() {
   close_after_ = true;
   if (state_ != State::kIdle || !pending_.empty()) return;
-  if (tcp_.out().empty()) return Close();
+  if (tcp_.out().empty()) {
+    // A request that has reached this host is answered.
+    tcp_.ReceiveNow();
+    if (state_ == State::kIdle) Close();
+    return;
+  }
   // The last answer is still on its way to a slow reader.
   state_ = State::kFlushing;
 }

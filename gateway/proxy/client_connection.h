@@ -39,7 +39,7 @@ class ClientConnection final : public Mortal,
 
   // Takes over an accepted socket; false when it cannot be registered.
   bool Start(Fd fd, const SocketAddress& peer);
-  // Closes now when idle; otherwise after the current answer.
+  // Closes now when idle and nothing has come; otherwise after the current answer.
   void Drain();
   // Closes now, whatever is under way.
   void Kill();

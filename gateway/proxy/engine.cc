@@ -101,6 +101,7 @@ size_t Engine::FreeRetired() {
 
 void Engine::Drain(absl::Duration grace) {
   for (auto& worker : workers_) worker->Drain(grace);
+  draining_.store(true, std::memory_order_release);
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
 }

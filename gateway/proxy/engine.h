@@ -4,6 +4,7 @@
 // the newest routing table. Thread-safe, but PublishTable() and FreeRetired() are for one thread at
 // a time (the control thread), which is also where old tables are destroyed.
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -65,6 +66,8 @@ class Engine {
 
   // Counters of all workers, now.
   EngineStats Stats() const;
+  // Drain() was called and every worker was told. Thread-safe.
+  bool draining() const { return draining_.load(std::memory_order_acquire); }
   size_t workers() const { return workers_.size(); }
 
  private:
@@ -91,6 +94,7 @@ class Engine {
 
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
+  std::atomic<bool> draining_{false};
 };
 
 }  // namespace pointsman::gateway

@@ -17,7 +17,14 @@ Listener::Listener(WorkerContext* context, Fd fd, OnAccepted on_accepted)
       reserve_(OpenReserve()),
       on_accepted_(std::move(on_accepted)) {}
 
-bool Listener::Start() { return context_->loop.RegisterListener(fd_.get(), this); }
+void Listener::Start() {
+  if (std::exchange(started_, true) || !fd_.valid()) return;
+  Resume();
+}
+
+void Listener::Resume() {
+  if (!context_->loop.RegisterListener(fd_.get(), this)) Pause();
+}
 
 void Listener::Close() {
   while (fd_.valid() && AcceptNext()) {
@@ -81,7 +88,7 @@ void Listener::OnTimer() {
   paused_ = false;
   if (!fd_.valid()) return;
   if (!reserve_.valid()) reserve_ = OpenReserve();
-  if (!Start()) Pause();
+  Resume();
 }
 
 }  // namespace pointsman::gateway

@@ -22,8 +22,8 @@ class Listener final : public IoHandler, public TimerEntry {
 
   Listener(WorkerContext* context, Fd fd, OnAccepted on_accepted);
 
-  // False when the kernel refuses to watch the socket.
-  bool Start();
+  // Begins to accept; until then connections wait in the kernel. Idempotent.
+  void Start();
   // Accepts what waits already, then stops listening.
   void Close();
 
@@ -35,11 +35,13 @@ class Listener final : public IoHandler, public TimerEntry {
   bool AcceptNext();
   void ShedOne();
   void Pause();
+  void Resume();
 
   WorkerContext* const context_;
   Fd fd_;
   Fd reserve_;
   OnAccepted on_accepted_;
+  bool started_ = false;
   bool paused_ = false;
 };
 

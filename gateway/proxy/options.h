@@ -31,6 +31,9 @@ struct ProxyLimits {
   // Bytes thrown away after an early answer so that the client can read it.
   size_t linger_bytes_max = 256 * 1024;
 
+  // Connections wait in the kernel until there is a configuration, but no longer than this; then
+  // they are answered 503.
+  absl::Duration first_table_wait = absl::Seconds(1);
   absl::Duration client_idle_timeout = absl::Seconds(75);
   // From a head's first byte to its last.
   absl::Duration client_head_timeout = absl::Seconds(10);

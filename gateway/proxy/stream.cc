@@ -57,7 +57,6 @@ void Stream::OnEvent(StreamEvent event) {
 // ---- The request.
 
 const RouteEntry* Stream::FindRoute() const {
-  if (context_->table == nullptr) return nullptr;
   absl::string_view path = request_.block.At(request_.target);
   path = path.substr(0, path.find('?'));
   const auto header = [this](absl::string_view name) -> std::optional<absl::string_view> {
@@ -91,6 +90,8 @@ void Stream::OnRequestHead(bool end) {
   counted_ = true;
   request_ended_ = end;
   started_ = progress_ = context_->loop.Now();
+  if (context_->table == nullptr || context_->table->router == nullptr)
+    return Fail(Reason::kNoTable);
   const RouteEntry* route = FindRoute();
   if (route == nullptr) return Fail(Reason::kNoRoute);
   if (route->service == RouteEntry::kNoService) {

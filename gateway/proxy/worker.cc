@@ -19,7 +19,8 @@ Worker::Worker(WorkerOptions options)
     : context_(*options.clock, options.limits, *options.cells),
       streams_(&context_),
       upstreams_(&context_),
-      sweep_timer_(this),
+      sweep_timer_([this] { Sweep(); }),
+      first_table_timer_([this] { StartListeners(); }),
       on_adopted_(std::move(options.on_adopted)) {
   // A head, or the framing between two pieces of a body, must fit into the credit given for it.
   PM_CHECK(context_.limits.stream_window_bytes >= context_.limits.head.bytes_max + 8192);
@@ -39,11 +40,10 @@ absl::Status Worker::Open(std::vector<Fd> listeners) {
     listeners_.push_back(std::make_unique<Listener>(
         &context_, std::move(fd),
         [this](Fd accepted, const SocketAddress& peer) { OnAccepted(std::move(accepted), peer); }));
-    if (!listeners_.back()->Start()) {
-      return absl::ResourceExhaustedError("listener cannot be watched");
-    }
   }
   context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + kSweepInterval);
+  context_.loop.timers().Arm(first_table_timer_,
+                             context_.loop.Now() + context_.limits.first_table_wait);
   return absl::OkStatus();
 }
 
@@ -55,6 +55,11 @@ void Worker::Run() {
     context_.counters.buffer_bytes_peak.Set(context_.chunks.in_use_peak() * kChunkBytes);
   }
   CloseEverything();
+}
+
+void Worker::StartListeners() {
+  first_table_timer_.Cancel();
+  for (auto& listener : listeners_) listener->Start();
 }
 
 void Worker::PostTable(const RoutingTable* table, uint64_t sequence) {
@@ -76,6 +81,7 @@ void Worker::AdoptTable() {
   context_.table = posted_table_.load(std::memory_order_acquire);
   adopted_sequence_ = sequence;
   pools_stale_ = true;
+  if (context_.table->router != nullptr) StartListeners();
   if (on_adopted_) on_adopted_(sequence);
 }
 
@@ -92,6 +98,7 @@ void Worker::OnTurnStart() {
 
 void Worker::BeginDrain() {
   context_.draining = true;
+  first_table_timer_.Cancel();
   for (auto& listener : listeners_) listener->Close();
   drain_deadline_ = context_.loop.Now() + absl::Microseconds(drain_grace_micros_.load());
   for (size_t i = clients_.size(); i > 0; --i) clients_[i - 1]->Drain();

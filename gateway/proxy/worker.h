@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -73,14 +74,15 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   void BeginDrain();
   void CloseEverything();
   void Sweep();
+  void StartListeners();
 
-  class SweepTimer final : public TimerEntry {
+  class CallTimer final : public TimerEntry {
    public:
-    explicit SweepTimer(Worker* worker) : worker_(worker) {}
-    void OnTimer() override { worker_->Sweep(); }
+    explicit CallTimer(absl::AnyInvocable<void()> call) : call_(std::move(call)) {}
+    void OnTimer() override { call_(); }
 
    private:
-    Worker* const worker_;
+    absl::AnyInvocable<void()> call_;
   };
 
   WorkerContext context_;
@@ -89,7 +91,8 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   RetryBudgets budgets_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<ClientConnection>> clients_;
-  SweepTimer sweep_timer_;
+  CallTimer sweep_timer_;
+  CallTimer first_table_timer_;
   absl::AnyInvocable<void(uint64_t)> on_adopted_;
 
   // Mailbox: written by others, taken at the start of a turn. The sequence is written last.

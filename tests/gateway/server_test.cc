@@ -127,7 +127,7 @@ TEST_F(ServerTest, StartsWithoutAControllerAndIsNotReady) {
   auto server = Server::Start(options);
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_EQ(Get((*server)->admin_address(), "/readyz", "x").substr(0, 3), "503");
-  EXPECT_EQ(Get((*server)->listen_addresses().at(0), "/", "hello.test").substr(0, 3), "404");
+  EXPECT_EQ(Get((*server)->listen_addresses().at(0), "/", "hello.test").substr(0, 3), "503");
 }
 
 }  // namespace

@@ -37,10 +37,10 @@ class TableStateTest : public ::testing::Test {
   common::MonotonicTime now_ = common::MonotonicTime::FromMicros(1'000'000);
 };
 
-TEST_F(TableStateTest, StartsWithAnEmptyTable) {
+TEST_F(TableStateTest, StartsWithATableThatKnowsNothing) {
   const BuiltTable built = state_.Build();
   EXPECT_TRUE(built.table->services.empty());
-  EXPECT_NE(built.table->router, nullptr);
+  EXPECT_EQ(built.table->router, nullptr);
   EXPECT_FALSE(state_.has_config());
 }
 
@@ -102,6 +102,19 @@ TEST_F(TableStateTest, SlicesLeaveWithTheConfigurationThatDropsThem) {
   ApplyConfig(3, {"a", "b"});
   ApplyFrame(MakeSlice("b", 1, 1));
   EXPECT_EQ(Running(), Names({"a", "b"})) << "a service that returns begins anew";
+}
+
+TEST_F(TableStateTest, ASliceMayComeBeforeItsConfigurationButNotStayForEverWithoutOne) {
+  ApplyFrame(MakeSlice("b", 1, 1));
+  ApplyConfig(1, {"a"});
+  ApplyFrame(MakeSlice("a", 1, 1));
+  EXPECT_TRUE(state_.slices().contains("b")) << "its configuration may be on its way";
+  ApplyConfig(2, {"a"});
+  EXPECT_FALSE(state_.slices().contains("b"));
+  EXPECT_EQ(Running(), Names({"a"}));
+  ApplyFrame(MakeSlice("b", 1, 1));
+  ApplyConfig(3, {"a", "b"});
+  EXPECT_EQ(Running(), Names({"a", "b"}));
 }
 
 TEST_F(TableStateTest, LowerOrBrokenConfigurationIsRefusedAndTheLastGoodStays) {

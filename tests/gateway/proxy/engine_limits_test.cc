@@ -328,6 +328,68 @@ TEST_F(EngineLimitsTest, DrainEndsAfterTheCurrentAnswers) {
   EXPECT_EQ(engine().Stats().connections, 0u);
 }
 
+// Holds the worker after the first finished request until it is let go.
+class HoldingObserver final : public RequestObserver {
+ public:
+  void OnRequest(const RequestRecord& /*record*/) override {
+    if (held_.exchange(true)) return;
+    holding_.set_value();
+    go_.get_future().wait();
+  }
+  void WaitUntilHolding() { holding_.get_future().wait(); }
+  void Go() { go_.set_value(); }
+
+ private:
+  std::atomic<bool> held_{false};
+  std::promise<void> holding_;
+  std::promise<void> go_;
+};
+
+TEST_F(EngineLimitsTest, DrainAnswersWhatHasReachedTheHost) {
+  HoldingObserver holder;
+  observer = &holder;
+  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
+  Publish({upstream.port()});
+  Peer idle = Client();
+  ASSERT_TRUE(WaitFor([&] { return engine().Stats().connections == 1; }));
+  Peer first = Client();
+  first.Write(kGet);
+  holder.WaitUntilHolding();
+  // The worker stands still: one request waits in a socket, one connection to be accepted.
+  idle.Write(kGet);
+  Peer waiting = Client();
+  waiting.Write(kGet);
+  std::thread drain([&] { engine().Drain(absl::Seconds(10)); });
+  ASSERT_TRUE(WaitFor([&] { return engine().draining(); }));
+  holder.Go();
+  for (Peer* client : {&idle, &waiting}) {
+    const TestMessage answer = client->ReadMessage();
+    EXPECT_EQ(answer.status(), 200);
+    EXPECT_EQ(answer.Field("connection"), "close");
+    client->Close();
+  }
+  first.Close();
+  drain.join();
+}
+
+TEST_F(EngineLimitsTest, ConnectionsWaitForTheFirstTable) {
+  limits.first_table_wait = absl::Hours(1);
+  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
+  Peer early = Client();
+  early.Write(kGet);
+  Publish({upstream.port()});
+  EXPECT_EQ(early.ReadMessage().status(), 200);
+}
+
+TEST_F(EngineLimitsTest, WithoutATableTheAnswerSaysSo) {
+  limits.first_table_wait = absl::Milliseconds(1);
+  Peer early = Client();
+  early.Write(kGet);
+  const TestMessage answer = early.ReadMessage();
+  EXPECT_EQ(answer.status(), 503);
+  EXPECT_EQ(answer.Field("x-pointsman-reason"), "no_table");
+}
+
 TEST_F(EngineLimitsTest, DrainHasADeadline) {
   ScriptedUpstream upstream(Silent());
   Publish({upstream.port()});

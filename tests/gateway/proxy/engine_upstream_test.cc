@@ -1,5 +1,6 @@
 // Upstreams that fail, lie or are slow, and when a request is tried again.
 
+#include <array>
 #include <atomic>
 #include <string>
 
@@ -91,6 +92,75 @@ TEST_F(EngineUpstreamTest, NeverRepeatsAPostThatWasSent) {
   EXPECT_EQ(answer.status(), 502);
   EXPECT_EQ(answer.Field("x-pointsman-reason"), "upstream_reset");
   EXPECT_EQ(bad.connections() + other.connections(), 1);
+}
+
+TEST_F(EngineUpstreamTest, NeverRepeatsAPostOnAKeptConnectionThatDies) {
+  std::atomic<int> posts{0};
+  ScriptedUpstream upstream([&posts](Peer& peer, int) {
+    peer.ReadMessage();
+    peer.Write(Ok("x"));
+    if (peer.ReadMessage().complete) ++posts;  // And closes.
+  });
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write(kGet);
+  ASSERT_EQ(client.ReadMessage().status(), 200);
+  client.Write(kPost);
+  const TestMessage answer = client.ReadMessage();
+  EXPECT_EQ(answer.status(), 502);
+  EXPECT_EQ(answer.Field("x-pointsman-reason"), "upstream_reset");
+  upstream.Stop();
+  EXPECT_EQ(posts, 1);
+  EXPECT_EQ(upstream.connections(), 1);
+}
+
+// A listener whose queue is full: the kernel answers no further connection.
+class DeafEndpoint {
+ public:
+  DeafEndpoint() {
+    listener_.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    address_.sin_family = AF_INET;
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address_);
+    auto* raw = reinterpret_cast<sockaddr*>(&address_);
+    PM_CHECK(bind(listener_.get(), raw, size) == 0 && listen(listener_.get(), 0) == 0);
+    PM_CHECK(getsockname(listener_.get(), raw, &size) == 0);
+    for (Fd& fd : fillers_) {
+      fd.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+      connect(fd.get(), raw, size);
+    }
+  }
+  uint16_t port() const { return ntohs(address_.sin_port); }
+
+ private:
+  sockaddr_in address_{};
+  Fd listener_;
+  std::array<Fd, 4> fillers_;
+};
+
+TEST_F(EngineUpstreamTest, ConnectingHasAnEnd) {
+  policy.connect_timeout = absl::Milliseconds(50);
+  DeafEndpoint deaf;
+  Publish({deaf.port()});
+  Peer client = Client();
+  client.Write(kPost);
+  const TestMessage answer = client.ReadMessage();
+  EXPECT_EQ(answer.status(), 504);
+  EXPECT_EQ(answer.Field("x-pointsman-reason"), "connect_timeout");
+  EXPECT_GE(Totals(deaf.port()).connect_failures, 1u);
+}
+
+TEST_F(EngineUpstreamTest, AnEndpointCannotSpeakForTheGateway) {
+  ScriptedUpstream upstream(Answering([](const TestMessage&) {
+    return std::string(
+        "HTTP/1.1 503 Busy\r\nX-Pointsman-Reason: no_route\r\nContent-Length: 0\r\n\r\n");
+  }));
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write(kGet);
+  const TestMessage answer = client.ReadMessage();
+  EXPECT_EQ(answer.status(), 503);
+  EXPECT_FALSE(answer.Has("x-pointsman-reason"));
 }
 
 TEST_F(EngineUpstreamTest, NeverRepeatsAfterAResponseByte) {
