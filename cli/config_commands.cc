@@ -68,25 +68,36 @@ void AttributeTo(const std::vector<Part>& parts, common::ConfigProblem* problem,
   }
 }
 
+absl::Status InvalidConfig(const std::string& problems) {
+  return common::WithReason(absl::InvalidArgumentError(problems), "CONFIG_INVALID");
+}
+
 absl::StatusOr<v1::Config> LoadSeveral(const std::vector<std::string>& files) {
   v1::Config all;
   std::vector<Part> parts;
+  std::string message;
   for (const std::string& file : files) {
     PM_ASSIGN_OR_RETURN(const std::string text, ReadSource(file));
-    PM_ASSIGN_OR_RETURN(const v1::Config config, common::ParseConfig(text, SourceName(file)));
+    const absl::StatusOr<v1::Config> parsed = common::ParseConfig(text, SourceName(file));
+    if (!parsed.ok()) {
+      absl::StrAppend(&message, message.empty() ? "" : "\n", parsed.status().message());
+      continue;
+    }
+    const v1::Config& config = *parsed;
     parts.push_back(
         {SourceName(file), all.services_size(), all.routes_size(), all.overrides_size()});
     all.MergeFrom(config);
   }
+  // The rules are of the whole: they wait until each file can be read.
+  if (!message.empty()) return InvalidConfig(message);
   common::NormalizeConfig(&all);
-  std::string message;
   for (common::ConfigProblem problem : common::ValidateConfig(all)) {
     std::string source;
     AttributeTo(parts, &problem, &source);
     absl::StrAppend(&message, message.empty() ? "" : "\n", common::FormatProblem(problem, source));
   }
   if (message.empty()) return all;
-  return common::WithReason(absl::InvalidArgumentError(message), "CONFIG_INVALID");
+  return InvalidConfig(message);
 }
 
 std::string Count(int count, absl::string_view noun) {

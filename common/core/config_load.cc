@@ -9,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "common/core/config_join.h"
+#include "common/core/config_place.h"
 #include "common/core/config_validate.h"
 #include "common/core/config_value.h"
 #include "common/core/names.h"
@@ -24,11 +26,6 @@ using google::protobuf::OneofDescriptor;
 using Kind = YamlNode::Kind;
 
 constexpr size_t kListedFieldsMax = 16;
-
-const FieldDescriptor* FindField(const Descriptor& type, const std::string& name) {
-  if (const FieldDescriptor* field = type.FindFieldByName(name); field != nullptr) return field;
-  return type.FindFieldByCamelcaseName(name);
-}
 
 std::string KindText(const YamlNode& node) {
   switch (node.kind) {
@@ -70,12 +67,13 @@ class Mapper {
   void FillField(const YamlNode& key, int value, const std::string& path, Message* message) {
     const Descriptor& type = *message->GetDescriptor();
     const std::string field_path = absl::StrCat(path, path.empty() ? "" : ".", key.text);
-    const FieldDescriptor* field = FindField(type, key.text);
+    const FieldDescriptor* field = FindConfigField(type, key.text);
     if (field == nullptr) {
       AddUnknown(type, key, field_path);
       return;
     }
     if (!CheckNotSet(*field, key, field_path, *message)) return;
+    fields_.push_back(field);
     if (field->is_map()) {
       FillMap(*field, value, field_path, message);
     } else if (field->is_repeated()) {
@@ -83,6 +81,7 @@ class Mapper {
     } else {
       FillSingular(*field, value, field_path, message);
     }
+    fields_.pop_back();
   }
 
   // The same field by its two names, or two fields of one oneof.
@@ -188,11 +187,14 @@ class Mapper {
   void AddUnknown(const Descriptor& type, const YamlNode& key, const std::string& path) {
     if (problems_.full()) return problems_.Add({});
     std::vector<std::string> names;
+    names.reserve(type.field_count());
     for (int i = 0; i < type.field_count(); ++i) names.push_back(type.field(i)->name());
     std::string message = absl::StrCat("unknown field of ", type.name());
+    const std::string place = PlaceOfField(type, fields_, key.text);
+    if (!place.empty()) absl::StrAppend(&message, "; ", place);
     if (const auto nearest = NearestName(key.text, names); nearest) {
       absl::StrAppend(&message, "; did you mean \"", *nearest, "\"?");
-    } else if (names.size() <= kListedFieldsMax) {
+    } else if (place.empty() && names.size() <= kListedFieldsMax) {
       absl::StrAppend(&message, "; its fields are ", absl::StrJoin(names, ", "));
     }
     Add(config_code::kUnknownField, path, key, std::move(message));
@@ -222,6 +224,8 @@ class Mapper {
 
   const YamlTree& tree_;
   ProblemList problems_;
+  // Those that lead to the message being filled.
+  std::vector<const FieldDescriptor*> fields_;
   int values_ = 0;
 };
 
@@ -243,18 +247,18 @@ std::string TakeSegment(absl::string_view* path) {
   size_t end = 0;
   if (absl::StartsWith(*path, "[\"")) {
     end = path->find("\"]");
-    const std::string key(path->substr(2, end == absl::string_view::npos ? end : end - 2));
+    std::string key(path->substr(2, end == absl::string_view::npos ? end : end - 2));
     path->remove_prefix(end == absl::string_view::npos ? path->size() : end + 2);
     return key;
   }
   if (absl::ConsumePrefix(path, "[")) {
     end = std::min(path->find(']'), path->size());
-    const std::string index(path->substr(0, end));
+    std::string index(path->substr(0, end));
     path->remove_prefix(std::min(end + 1, path->size()));
     return index;
   }
   end = std::min(path->find_first_of(".["), path->size());
-  const std::string name(path->substr(0, end));
+  std::string name(path->substr(0, end));
   path->remove_prefix(end);
   return name;
 }
@@ -273,14 +277,14 @@ std::string CamelCase(absl::string_view name) {
   return out;
 }
 
-// The place of the deepest part of the path that the text has.
-void Locate(const YamlTree& tree, ConfigProblem* problem) {
+// The place of the deepest part of the path that the text has; true: it has all of it.
+bool Locate(const YamlTree& tree, ConfigProblem* problem) {
   int index = tree.root;
   absl::string_view path = problem->path;
   while (index != 0) {
     problem->line = tree.at(index).line;
     problem->column = tree.at(index).column;
-    if (path.empty()) return;
+    if (path.empty()) return true;
     const std::string segment = TakeSegment(&path);
     const YamlNode& node = tree.at(index);
     size_t position = 0;
@@ -291,6 +295,18 @@ void Locate(const YamlTree& tree, ConfigProblem* problem) {
       index = found != 0 ? found : tree.Find(index, CamelCase(segment));
     }
   }
+  return false;
+}
+
+// Normalises; every broken rule with its place in the text.
+std::vector<BrokenRule> BrokenRulesOf(const YamlTree& tree, v1::Config* config) {
+  NormalizeConfig(config);
+  std::vector<BrokenRule> rules;
+  for (ConfigProblem& problem : ValidateConfig(*config)) {
+    const bool written = !problem.path.empty() && Locate(tree, &problem);
+    rules.push_back({std::move(problem), written});
+  }
+  return rules;
 }
 
 }  // namespace
@@ -313,13 +329,9 @@ absl::StatusOr<v1::Config> LoadConfig(absl::string_view text, absl::string_view 
   YamlTree tree;
   v1::Config config;
   ConfigProblems problems = ParseYamlTree(text, &tree);
-  if (problems.empty()) problems = FillFromTree(tree, &config);
   if (problems.empty()) {
-    NormalizeConfig(&config);
-    problems = ValidateConfig(config);
-    for (ConfigProblem& problem : problems) {
-      if (!problem.path.empty()) Locate(tree, &problem);
-    }
+    problems = FillFromTree(tree, &config);
+    problems = JoinProblems(std::move(problems), BrokenRulesOf(tree, &config));
   }
   if (!problems.empty()) return ProblemsToStatus(problems, source);
   return config;

@@ -2,7 +2,8 @@
 
 // Reads configuration from text. YAML 1.2 as people write it; JSON is a part of it and goes the
 // same way. Text is mapped onto the messages of proto/pointsman/v1 field by field:
-//  - names in snake_case or lowerCamelCase; an unknown one is an error that names the nearest;
+//  - names in snake_case or lowerCamelCase; an unknown one is an error that names the nearest, or
+//    where one that stands a level off belongs;
 //  - durations "2s", "150ms", "1m30s"; times as RFC 3339;
 //  - enums by name, with or without prefix, in any case: `signal: in_flight`;
 //  - bytes as text (an escape for what is not); maps as maps; a oneof by naming its field;
@@ -29,7 +30,8 @@ inline constexpr int kConfigValuesMax = 1'000'000;
 inline constexpr int kConfigPunctuationMax = 1'000'000;
 
 // Parses, normalises and validates: what Apply and files at start use. InvalidArgument with every
-// problem (at most kConfigProblemsMax), each with its line. `source` is shown as the file's name.
+// problem (at most kConfigProblemsMax), mistakes of writing and broken rules together, each with
+// its line. `source` is shown as the file's name.
 absl::StatusOr<v1::Config> LoadConfig(absl::string_view text, absl::string_view source);
 
 // Only parses: names stay as written, rules are not checked. InvalidArgument as above.

@@ -244,6 +244,9 @@ TEST_F(CliTest, ABadFileIsToldWithItsLineAndNeverSent) {
   const std::string two = File("two.yaml", "services: [{name: other}, {name: web}]");
   EXPECT_EQ(Run({"validate", "-f", one, "-f", two}), 2);
   EXPECT_THAT(err_, HasSubstr(absl::StrCat(two, ": services[1].name: ")));
+  const std::string worse = File("worse.yaml", "routes: [{name: web, servce: web}]");
+  EXPECT_EQ(Run({"validate", "-f", bad, worse}), 2);
+  EXPECT_THAT(err_, AllOf(HasSubstr(bad + ":3: "), HasSubstr(worse + ":1: ")));
   EXPECT_EQ(Run({"apply", "-f", folder_ + "/none.yaml"}), 3);
   EXPECT_EQ(Run({"validate", "-f", File("big.yaml", std::string(10 << 20, '#'))}), 2);
   EXPECT_THAT(err_, HasSubstr("CONFIG_TOO_LARGE"));

@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
@@ -124,6 +125,42 @@ TEST(ConfigLoadTest, UnknownFieldNamesFileLinePathAndTheNearestKnownOne) {
                         "\"timeouts\"?"));
   EXPECT_THAT(ErrorOf("services:\n- name: web\n  picker:\n    zzz: 1\n"),
               HasSubstr("its fields are kind"));
+}
+
+TEST(ConfigLoadTest, AFieldOneLevelOffIsToldWhereItBelongs) {
+  EXPECT_EQ(ErrorOf("services:\n- name: web\n  checks:\n  - http:\n    path: /healthz\n"),
+            "web.yaml:5: services[0].checks[0].path: unknown field of HealthCheck; it belongs one "
+            "level down, in \"http\" [CONFIG_UNKNOWN_FIELD]");
+  EXPECT_EQ(ErrorOf("services:\n- name: web\n  checks:\n  - http: {path: /, interval: 2s}\n"),
+            "web.yaml:4: services[0].checks[0].http.interval: unknown field of HttpCheck; it "
+            "belongs one level up, beside \"http\" [CONFIG_UNKNOWN_FIELD]");
+  EXPECT_THAT(ErrorOf("services: [{name: web, timeouts: {per_try_timeout: 2s}}]"),
+              HasSubstr("it belongs in \"retries\", beside \"timeouts\" ["));
+  EXPECT_THAT(ErrorOf("services: [{name: web, checks: [{port: 80}]}]"),
+              HasSubstr("it belongs one level down, in \"http\" or \"tcp\" ["));
+}
+
+TEST(ConfigLoadTest, MistakesAndBrokenRulesAreToldTogether) {
+  const std::string text =
+      "routes:\n"
+      "- {name: a, service: wbe}\n"
+      "- {name: b, servce: web}\n"
+      "services:\n"
+      "- name: web\n"
+      "  chekcs: []\n"
+      "  retries: {max_retries: 100}\n";
+  EXPECT_EQ(ErrorOf(text),
+            "web.yaml:2: routes[0].service: there is no service \"wbe\"; did you mean \"web\"? "
+            "[CONFIG_REFERENCE]\n"
+            "web.yaml:3: routes[1].servce: unknown field of Route; did you mean \"service\"? "
+            "[CONFIG_UNKNOWN_FIELD]\n"
+            "web.yaml:6: services[0].chekcs: unknown field of Service; did you mean \"checks\"? "
+            "[CONFIG_UNKNOWN_FIELD]\n"
+            "web.yaml:7: services[0].retries.max_retries: 100 is out of range: 0 to 5 "
+            "[CONFIG_RANGE]");
+  // Which services there are is not known when a name is written wrongly.
+  EXPECT_THAT(ErrorOf("services: [{nam: web}]\nroutes: [{name: a, service: web}]"),
+              Not(HasSubstr("CONFIG_REFERENCE")));
 }
 
 TEST(ConfigLoadTest, RulesAreToldWithTheirLines) {
