@@ -69,10 +69,12 @@ class AgentLoop final : public Agent {
     WatchFd(epoll_, processes_.fd());
     WatchFd(epoll_, runner_.fd());
     if (options_.signals != nullptr) WatchFd(epoll_, options_.signals->fd());
-    std::vector<int64_t> pids;
+    std::vector<KnownProcess> known;
     const SavedState state = core_.Save();
-    for (const SavedInstance& instance : state.instances) pids.push_back(instance.pid);
-    processes_.SetInstances(options_.config.instances, pids);
+    for (const SavedInstance& instance : state.instances) {
+      known.push_back({instance.pid, instance.process_start});
+    }
+    processes_.SetInstances(options_.config.instances, known);
     if (options_.channel == nullptr) return;
     Prober* prober = prober_.get();
     stream_ = ControllerStream::Create(
@@ -188,8 +190,7 @@ class AgentLoop final : public Agent {
       return;
     }
     ResolveId(options_.id_override, *config);
-    std::vector<int64_t> pids(config->instances.size(), 0);
-    processes_.SetInstances(config->instances, pids);
+    processes_.SetInstances(config->instances, std::vector<KnownProcess>(config->instances.size()));
     common::LogInfo("config.loaded", {{"instances", config->instances.size()}});
     Step(ConfigInput{*std::move(config)});
     RefreshProcesses();

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "agent/core/proto_time.h"
 #include "agent/core/schedule.h"
 #include "common/core/check.h"
+#include "common/core/proto_time.h"
 
 namespace pointsman::agent {
 
@@ -170,6 +170,7 @@ void AgentCore::RestoreInstance(const SavedInstance& saved, InstanceSlot& slot, 
   slot.metrics.errors() = CarriedCounter(saved.errors);
   slot.restart.Restore(saved.restart, now);
   slot.pid = saved.pid;
+  slot.process_start = saved.process_start;
   if (saved.process_seen) {
     slot.sight = saved.process_gone ? ProcessInput::Sight::kGone : ProcessInput::Sight::kRunning;
     slot.gone_at = now;
@@ -273,12 +274,16 @@ void AgentCore::On(const ProcessInput& input, MonotonicTime now, absl::BitGenRef
   if (input.instance >= instances_.size()) return;
   InstanceSlot& slot = instances_[input.instance];
   using Sight = ProcessInput::Sight;
-  const bool other = input.sight == Sight::kRunning && slot.pid != 0 && slot.pid != input.pid;
+  const bool other = input.sight == Sight::kRunning && slot.pid != 0 &&
+                     (slot.pid != input.pid || slot.process_start != input.start);
   if (input.sight == slot.sight && !other) return;
   // Gone means seen before and gone: a stale pid file alone proves nothing.
   if (input.sight == Sight::kGone && slot.sight == Sight::kUnknown) return;
   slot.sight = input.sight;
-  if (input.sight == Sight::kRunning) slot.pid = input.pid;
+  if (input.sight == Sight::kRunning) {
+    slot.pid = input.pid;
+    slot.process_start = input.start;
+  }
   if (input.sight == Sight::kGone) slot.gone_at = now;
   if (input.sight == Sight::kGone || other) VoidChecks(slot, now);
   report_now_ = persist_now_ = true;
@@ -319,6 +324,7 @@ SavedState AgentCore::Save() const {
     instance.process_seen = slot.sight != ProcessInput::Sight::kUnknown;
     instance.process_gone = slot.sight == ProcessInput::Sight::kGone;
     instance.pid = slot.pid;
+    instance.process_start = slot.process_start;
     instance.requests = slot.metrics.requests().Save();
     instance.errors = slot.metrics.errors().Save();
     instance.restart = slot.restart.Save();

@@ -51,7 +51,8 @@ struct ProcessInput {
   enum class Sight { kUnknown, kRunning, kGone };
   size_t instance = 0;
   Sight sight = Sight::kUnknown;
-  int64_t pid = 0;  // kRunning.
+  int64_t pid = 0;     // kRunning.
+  uint64_t start = 0;  // kRunning: when it started, in ticks since the host's boot; 0: not known.
 };
 struct StreamUpInput {};    // A stream to a controller stands: it wants Hello.
 struct StreamDownInput {};  // It ended.
@@ -159,6 +160,7 @@ class AgentCore {
     bool metrics_bad = false;  // The last answer was refused.
     ProcessInput::Sight sight = ProcessInput::Sight::kUnknown;
     int64_t pid = 0;
+    uint64_t process_start = 0;
     common::MonotonicTime gone_at;
     RestartPolicy restart;
     uint64_t restarts = 0;

@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/core/agent_core.h"
-#include "agent/core/proto_time.h"
 #include "agent/core/schedule.h"
+#include "common/core/proto_time.h"
 
 namespace pointsman::agent {
 
@@ -74,7 +74,7 @@ void AgentCore::SendHello(MonotonicTime now, AgentEffects& out) {
     lease->set_request_id(slot.restart.request_id());
     lease->set_service(slot.config.service);
     lease->set_endpoint(slot.config.id);
-    ToProto(slot.restart.LeaseLeft(now), lease->mutable_remaining());
+    common::ToProto(slot.restart.LeaseLeft(now), lease->mutable_remaining());
   }
 }
 
@@ -118,7 +118,7 @@ void AgentCore::OnWelcome(const v1::AgentWelcome& welcome, MonotonicTime now, Ag
 }
 
 void AgentCore::SetPace(const google::protobuf::Duration& interval) {
-  report_interval_ = std::clamp(FromProto(interval), kPaceMin, kPaceMax);
+  report_interval_ = std::clamp(common::FromProto(interval), kPaceMin, kPaceMax);
 }
 
 void AgentCore::OnAssignment(const v1::Assignment& assignment, MonotonicTime now,
@@ -146,7 +146,7 @@ void AgentCore::OnDecision(const v1::RestartDecision& decision, MonotonicTime no
         slot.restart.request_id() != decision.request_id()) {
       continue;
     }
-    const absl::Duration duration = FromProto(decision.duration());
+    const absl::Duration duration = common::FromProto(decision.duration());
     out.events.push_back({decision.granted() ? "restart.granted" : "restart.refused", slot.name(),
                           ShownText(decision.cause(), kDetailBytesMax)});
     if (decision.granted()) {

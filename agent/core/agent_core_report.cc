@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "agent/core/agent_core.h"
-#include "agent/core/proto_time.h"
+#include "common/core/proto_time.h"
 
 namespace pointsman::agent {
 
@@ -19,7 +19,7 @@ void AgentCore::On(const LoadInput& input, MonotonicTime now, absl::BitGenRef, A
 
 void AgentCore::BuildReport(const LoadInput& load, MonotonicTime now) {
   report_.Clear();
-  ToProto(std::max(now - last_report_, absl::Microseconds(1)), report_.mutable_window());
+  common::ToProto(std::max(now - last_report_, absl::Microseconds(1)), report_.mutable_window());
   last_report_ = now;
   const std::optional<double> cpu = host_cpu_.Take(load.host.cpu, now);
   v1::HostLoad* host = report_.mutable_host();
@@ -46,7 +46,8 @@ void AgentCore::FillInstance(const InstanceReading& reading, InstanceSlot& slot,
   if (reading.memory_bytes.has_value()) load->set_memory_bytes(*reading.memory_bytes);
   const ServiceMetrics metrics = slot.metrics.Close();
   if (metrics.in_flight.has_value()) load->set_in_flight(static_cast<float>(*metrics.in_flight));
-  if (metrics.queue_delay.has_value()) ToProto(*metrics.queue_delay, load->mutable_queue_delay());
+  if (metrics.queue_delay.has_value())
+    common::ToProto(*metrics.queue_delay, load->mutable_queue_delay());
   if (metrics.utilisation.has_value()) {
     load->set_utilisation(static_cast<float>(*metrics.utilisation));
   }

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "agent/core/agent_config.h"
-#include "agent/core/proto_time.h"
+#include "common/core/proto_time.h"
 
 namespace pointsman::agent {
 namespace {
@@ -25,19 +25,20 @@ CheckSpec MakeCheckSpec(const v1::HealthCheck& check) {
   spec.what = std::make_shared<const v1::HealthCheck>(check);
   spec.name = !check.name().empty() ? check.name() : check.has_tcp() ? "tcp" : "http";
   spec.interval = check.has_interval()
-                      ? std::clamp(FromProto(check.interval()), kIntervalMin, kIntervalMax)
+                      ? std::clamp(common::FromProto(check.interval()), kIntervalMin, kIntervalMax)
                       : absl::Seconds(2);
   const absl::Duration timeout_max = std::min(kTimeoutMax, spec.interval);
   spec.timeout = check.has_timeout()
-                     ? std::clamp(FromProto(check.timeout()), kTimeoutMin, timeout_max)
+                     ? std::clamp(common::FromProto(check.timeout()), kTimeoutMin, timeout_max)
                      : std::min(absl::Seconds(1), spec.interval);
   spec.transition_interval =
       check.has_transition_interval()
-          ? std::clamp(FromProto(check.transition_interval()), kTransitionMin, spec.interval)
+          ? std::clamp(common::FromProto(check.transition_interval()), kTransitionMin,
+                       spec.interval)
           : std::min(std::max(spec.interval / 5, absl::Milliseconds(100)), spec.interval);
   if (check.has_degraded_after()) {
     spec.degraded_after =
-        std::clamp(FromProto(check.degraded_after()), absl::ZeroDuration(), spec.timeout);
+        std::clamp(common::FromProto(check.degraded_after()), absl::ZeroDuration(), spec.timeout);
   }
   spec.rise = CountOr(check.rise(), 2);
   spec.fall = CountOr(check.fall(), 3);
@@ -115,12 +116,12 @@ bool CheckMachine::Changing() const {
 
 void CheckMachine::Fill(common::MonotonicTime now, v1::CheckState* out) const {
   out->set_status(status_);
-  ToProto(now - since_, out->mutable_since());
+  common::ToProto(now - since_, out->mutable_since());
   out->set_consecutive(consecutive_);
-  ToProto(last_.latency, out->mutable_last_latency());
+  common::ToProto(last_.latency, out->mutable_last_latency());
   out->set_last_failure(last_.failure);
   out->set_last_status(last_.http_status);
-  ToProto(ran_ ? now - ended_ : absl::ZeroDuration(), out->mutable_age());
+  common::ToProto(ran_ ? now - ended_ : absl::ZeroDuration(), out->mutable_age());
   out->set_detail(last_.detail);
 }
 

@@ -63,7 +63,7 @@ void AppendCounter(const CarriedCounter::Saved& counter, std::string* out) {
 void AppendInstance(const SavedInstance& instance, std::string* out) {
   absl::StrAppend(out, "instance ", Word(instance.service), " ", Word(instance.id), " ",
                   instance.restarts, " ", instance.process_seen ? 1 : 0, " ",
-                  instance.process_gone ? 1 : 0, " ", instance.pid);
+                  instance.process_gone ? 1 : 0, " ", instance.pid, " ", instance.process_start);
   AppendCounter(instance.requests, out);
   AppendCounter(instance.errors, out);
   const RestartPolicy::Saved& restart = instance.restart;
@@ -83,6 +83,7 @@ SavedInstance ReadInstance(Words& words) {
   instance.process_seen = words.Number<int>() != 0;
   instance.process_gone = words.Number<int>() != 0;
   instance.pid = words.Number<int64_t>();
+  instance.process_start = words.Number<uint64_t>();
   instance.requests = words.Counter();
   instance.errors = words.Counter();
   instance.restart.tries = words.Number<uint32_t>();

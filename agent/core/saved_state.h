@@ -29,6 +29,7 @@ struct SavedInstance {
   bool process_seen = false;  // Running or gone ...
   bool process_gone = false;
   int64_t pid = 0;
+  uint64_t process_start = 0;  // With the pid, names one process: numbers are used again.
   CarriedCounter::Saved requests;
   CarriedCounter::Saved errors;
   RestartPolicy::Saved restart;

@@ -12,6 +12,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/core/check.h"
 
 namespace pointsman::agent {
@@ -35,6 +36,27 @@ int64_t ReadPid(const std::string& path) {
   return pid > 1 && pid <= INT32_MAX ? pid : 0;  // No service is process 1.
 }
 
+// When a process started, in ticks since boot; 0: it cannot be read.
+uint64_t ReadStart(int64_t pid) {
+  const int fd = open(absl::StrCat("/proc/", pid, "/stat").c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  char buffer[1024];
+  const ssize_t n = read(fd, buffer, sizeof(buffer));
+  close(fd);
+  if (n <= 0) return 0;
+  const absl::string_view text(buffer, static_cast<size_t>(n));
+  // The name, field 2, may contain anything; the last ')' ends it.
+  const size_t name_end = text.rfind(')');
+  if (name_end == absl::string_view::npos) return 0;
+  constexpr size_t kStartAfterName = 20;  // Fields from 3 on; 22 is wanted; a blank comes first.
+  const std::vector<absl::string_view> fields = absl::StrSplit(text.substr(name_end + 1), ' ');
+  uint64_t start = 0;
+  if (fields.size() <= kStartAfterName || !absl::SimpleAtoi(fields[kStartAfterName], &start)) {
+    return 0;
+  }
+  return start;
+}
+
 bool Ended(int pidfd) {
   pollfd waiting{pidfd, POLLIN, 0};
   return poll(&waiting, 1, 0) > 0;
@@ -50,8 +72,8 @@ ProcessWatch::~ProcessWatch() {
 }
 
 void ProcessWatch::SetInstances(const std::vector<InstanceConfig>& instances,
-                                const std::vector<int64_t>& pids) {
-  PM_CHECK(instances.size() == pids.size());
+                                const std::vector<KnownProcess>& known) {
+  PM_CHECK(instances.size() == known.size());
   std::vector<Watched> before = std::move(watched_);
   watched_.clear();
   for (size_t i = 0; i < instances.size(); ++i) {
@@ -65,9 +87,13 @@ void ProcessWatch::SetInstances(const std::vector<InstanceConfig>& instances,
     watched.key = key;
     watched.pid_file = instances[i].pid_file;
     // A process known from before the agent's restart, where no file will say it.
-    if (watched.pid == 0 && pids[i] > 0 && watched.pid_file.empty()) {
-      watched.adopted = Open(watched, pids[i]);
-      if (!watched.adopted) watched.pid = pids[i];  // Ended meanwhile: told by Refresh().
+    if (watched.pid == 0 && known[i].pid > 0 && watched.pid_file.empty()) {
+      watched.adopted = Open(watched, known[i].pid);
+      if (watched.adopted && watched.start != known[i].start) {
+        Close(watched);  // Its number is another's now.
+        watched.adopted = false;
+      }
+      if (!watched.adopted) watched.pid = known[i].pid;  // Ended meanwhile: told by Refresh().
     }
   }
   for (Watched& watched : before) Close(watched);
@@ -86,6 +112,7 @@ bool ProcessWatch::Open(Watched& watched, int64_t pid) {
   Close(watched);
   watched.pid = pid;
   watched.pidfd = pidfd;
+  watched.start = ReadStart(pid);
   return true;
 }
 
@@ -119,7 +146,7 @@ std::vector<ProcessInput> ProcessWatch::Refresh() {
   std::vector<ProcessInput> seen = TakeEnded();
   for (size_t i = 0; i < watched_.size(); ++i) {
     const Watched& watched = watched_[i];
-    if (watched.pidfd >= 0) seen.push_back({i, Sight::kRunning, watched.pid});
+    if (watched.pidfd >= 0) seen.push_back({i, Sight::kRunning, watched.pid, watched.start});
   }
   return seen;
 }

@@ -12,6 +12,12 @@
 
 namespace pointsman::agent {
 
+// A process as it was last seen. A pid alone may name another process by now.
+struct KnownProcess {
+  int64_t pid = 0;     // 0: none.
+  uint64_t start = 0;  // Field 22 of /proc/PID/stat.
+};
+
 class ProcessWatch {
  public:
   ProcessWatch();
@@ -20,8 +26,9 @@ class ProcessWatch {
   ProcessWatch& operator=(const ProcessWatch&) = delete;
 
   // Watches these instances from now on, in this order; those of the same service, id and pid file
-  // as before go on. `pids`: last known of each, 0: none.
-  void SetInstances(const std::vector<InstanceConfig>& instances, const std::vector<int64_t>& pids);
+  // as before go on. `known`: last known of each.
+  void SetInstances(const std::vector<InstanceConfig>& instances,
+                    const std::vector<KnownProcess>& known);
 
   // The agent started this process for the instance.
   void Adopt(size_t instance, int64_t pid);
@@ -41,6 +48,7 @@ class ProcessWatch {
     std::string key;
     std::string pid_file;
     int64_t pid = 0;
+    uint64_t start = 0;
     int pidfd = -1;        // -1: not running, or not known.
     int64_t gone_pid = 0;  // Its end was told.
     bool adopted = false;  // The agent started it: its pid counts more than the file's.

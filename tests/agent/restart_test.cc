@@ -203,7 +203,7 @@ class ProcessWatchTest : public RestartTest {
 };
 
 TEST_F(ProcessWatchTest, SeesAProcessOfAPidFileAndItsEndAtOnce) {
-  watch_.SetInstances({Instance()}, {0});
+  watch_.SetInstances({Instance()}, {KnownProcess()});
   EXPECT_TRUE(watch_.Refresh().empty());
   const int64_t pid = StartSleeper();
   WritePid(pid);
@@ -230,14 +230,14 @@ TEST_F(ProcessWatchTest, FollowsAPidFileThatChangesUnderARunningProcess) {
   const int64_t first = StartSleeper();
   const int64_t second = StartSleeper();
   WritePid(first);
-  watch_.SetInstances({Instance()}, {0});
+  watch_.SetInstances({Instance()}, {KnownProcess()});
   watch_.Refresh();
   WritePid(second);
   EXPECT_EQ(watch_.Refresh().at(0).pid, second);
 }
 
 TEST_F(ProcessWatchTest, NonsenseInAPidFileIsNoProcess) {
-  watch_.SetInstances({Instance()}, {0});
+  watch_.SetInstances({Instance()}, {KnownProcess()});
   for (const char* text : {"", "abc", "-5", "0", "1", "99999999999999999999", "3.5", "\n\n"}) {
     std::ofstream(folder_ + "/web.pid") << text;
     EXPECT_TRUE(watch_.Refresh().empty()) << text;
@@ -247,18 +247,34 @@ TEST_F(ProcessWatchTest, NonsenseInAPidFileIsNoProcess) {
 TEST_F(ProcessWatchTest, WatchesWhatTheAgentStartedAndWhatItKnewBefore) {
   InstanceConfig instance = Instance();
   instance.pid_file.clear();
-  watch_.SetInstances({instance}, {0});
+  watch_.SetInstances({instance}, {KnownProcess()});
   const int64_t pid = StartSleeper();
   watch_.Adopt(0, pid);
-  EXPECT_EQ(watch_.Refresh().at(0).pid, pid);
+  const ProcessInput seen = watch_.Refresh().at(0);
+  EXPECT_EQ(seen.pid, pid);
+  const KnownProcess known{pid, seen.start};
   ProcessWatch next;
-  next.SetInstances({instance}, {pid});
+  next.SetInstances({instance}, {known});
   EXPECT_EQ(next.Refresh().at(0).sight, Sight::kRunning);
   kill(static_cast<pid_t>(pid), SIGKILL);
   EXPECT_EQ(AwaitEnd().at(0).sight, Sight::kGone);
   ProcessWatch late;
-  late.SetInstances({instance}, {pid});
+  late.SetInstances({instance}, {known});
   EXPECT_EQ(late.Refresh().at(0).sight, Sight::kGone);
+}
+
+TEST_F(ProcessWatchTest, ANumberThatIsAnothersNowIsGone) {
+  InstanceConfig instance = Instance();
+  instance.pid_file.clear();
+  watch_.SetInstances({instance}, {KnownProcess()});
+  const int64_t pid = StartSleeper();
+  watch_.Adopt(0, pid);
+  const uint64_t start = watch_.Refresh().at(0).start;
+  ASSERT_GT(start, 0u);
+  ProcessWatch next;
+  next.SetInstances({instance}, {KnownProcess{pid, start - 1}});
+  EXPECT_EQ(next.Refresh().at(0).sight, Sight::kGone);
+  EXPECT_EQ(next.pid(0), 0);
 }
 
 TEST_F(ProcessWatchTest, AReloadKeepsWhatStays) {
@@ -266,10 +282,10 @@ TEST_F(ProcessWatchTest, AReloadKeepsWhatStays) {
   InstanceConfig other = Instance();
   other.id = "web-2";
   other.pid_file.clear();
-  watch_.SetInstances({Instance()}, {0});
+  watch_.SetInstances({Instance()}, {KnownProcess()});
   watch_.Refresh();
   const int64_t pid = watch_.pid(0);
-  watch_.SetInstances({other, Instance()}, {0, 0});
+  watch_.SetInstances({other, Instance()}, {KnownProcess(), KnownProcess()});
   EXPECT_EQ(watch_.pid(0), 0);
   EXPECT_EQ(watch_.pid(1), pid);
 }

@@ -2,7 +2,7 @@
 #include <utility>
 
 #include "agent/core/agent_core.h"
-#include "agent/core/proto_time.h"
+#include "common/core/proto_time.h"
 #include "gtest/gtest.h"
 #include "tests/agent/core/agent_world.h"
 
@@ -192,7 +192,7 @@ TEST(AgentCoreControlTest, ALeaseIsPresentedAgainAfterAReconnect) {
   world.Step(StreamUpInput{});
   ASSERT_EQ(world.Last().hello().leases_size(), 1);
   EXPECT_EQ(world.Last().hello().leases(0).service(), "web");
-  EXPECT_EQ(FromProto(world.Last().hello().leases(0).remaining()), absl::Seconds(50));
+  EXPECT_EQ(common::FromProto(world.Last().hello().leases(0).remaining()), absl::Seconds(50));
 }
 
 TEST(AgentCoreControlTest, AReloadSaysHelloAgainAndKeepsWhatStays) {

@@ -2,7 +2,7 @@
 #include <utility>
 
 #include "agent/core/agent_core.h"
-#include "agent/core/proto_time.h"
+#include "common/core/proto_time.h"
 #include "gtest/gtest.h"
 #include "tests/agent/core/agent_world.h"
 
@@ -22,7 +22,7 @@ TEST(AgentCoreReportTest, ReportsEachIntervalInOneShape) {
   for (const v1::AgentReport& report : world.reports_) {
     EXPECT_GT(report.sequence(), sequence);
     sequence = report.sequence();
-    windows += FromProto(report.window());
+    windows += common::FromProto(report.window());
     ASSERT_EQ(report.instances_size(), 2);
     EXPECT_EQ(report.instances(0).checks_size(), 1);
     EXPECT_EQ(report.instances(0).assignment_version(), 1u);

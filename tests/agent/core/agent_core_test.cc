@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "agent/core/proto_time.h"
+#include "common/core/proto_time.h"
 #include "gtest/gtest.h"
 #include "tests/agent/core/agent_world.h"
 
@@ -29,7 +29,7 @@ TEST(AgentCoreTest, AChangedCheckReportsAtOnce) {
   World world;
   world.Connect();
   v1::AgentCommand pace;
-  ToProto(absl::Minutes(5), pace.mutable_pace()->mutable_report_interval());
+  common::ToProto(absl::Minutes(5), pace.mutable_pace()->mutable_report_interval());
   world.Run(absl::Seconds(10));
   world.Command(pace);
   world.Run(absl::Minutes(6));
@@ -42,7 +42,7 @@ TEST(AgentCoreTest, AChangedCheckReportsAtOnce) {
       });
   ASSERT_NE(first, world.reports_.end());
   // It left in the very step of the third failed run.
-  EXPECT_EQ(FromProto(first->instances(0).checks(0).age()), absl::ZeroDuration());
+  EXPECT_EQ(common::FromProto(first->instances(0).checks(0).age()), absl::ZeroDuration());
 }
 
 TEST(AgentCoreTest, GoneProcessIsReportedAtOnceAndVoidsItsChecks) {

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "agent/core/agent_core.h"
-#include "agent/core/proto_time.h"
+#include "common/core/proto_time.h"
 
 namespace pointsman::agent {
 

@@ -1,6 +1,6 @@
 #include "agent/core/check.h"
 
-#include "agent/core/proto_time.h"
+#include "common/core/proto_time.h"
 #include "gtest/gtest.h"
 
 namespace pointsman::agent {
@@ -15,7 +15,7 @@ CheckSpec Spec() {
   check.mutable_http();
   check.set_rise(2);
   check.set_fall(3);
-  ToProto(absl::Milliseconds(100), check.mutable_degraded_after());
+  common::ToProto(absl::Milliseconds(100), check.mutable_degraded_after());
   return MakeCheckSpec(check);
 }
 
@@ -52,10 +52,10 @@ TEST(CheckSpecTest, FillsInTheContractsDefaults) {
 TEST(CheckSpecTest, BringsNumbersIntoTheirRanges) {
   v1::HealthCheck check;
   check.mutable_http();
-  ToProto(absl::Milliseconds(1), check.mutable_interval());
-  ToProto(absl::Hours(1), check.mutable_timeout());
-  ToProto(absl::Hours(1), check.mutable_transition_interval());
-  ToProto(absl::Hours(1), check.mutable_degraded_after());
+  common::ToProto(absl::Milliseconds(1), check.mutable_interval());
+  common::ToProto(absl::Hours(1), check.mutable_timeout());
+  common::ToProto(absl::Hours(1), check.mutable_transition_interval());
+  common::ToProto(absl::Hours(1), check.mutable_degraded_after());
   check.set_rise(4'000'000'000u);
   const CheckSpec spec = MakeCheckSpec(check);
   EXPECT_EQ(spec.interval, absl::Milliseconds(100));
@@ -104,8 +104,8 @@ TEST(CheckMachineTest, FillsTheReport) {
   v1::CheckState state;
   machine.Fill(At(7), &state);
   EXPECT_EQ(state.status(), v1::CHECK_STATUS_FAILING);
-  EXPECT_EQ(FromProto(state.since()), absl::Seconds(2));
-  EXPECT_EQ(FromProto(state.age()), absl::Seconds(2));
+  EXPECT_EQ(common::FromProto(state.since()), absl::Seconds(2));
+  EXPECT_EQ(common::FromProto(state.age()), absl::Seconds(2));
   EXPECT_EQ(state.consecutive(), 3u);
   EXPECT_EQ(state.last_failure(), v1::CHECK_FAILURE_REFUSED);
   EXPECT_EQ(state.detail(), "refused");
@@ -129,7 +129,7 @@ TEST(CheckMachineTest, ContinuesASavedStatusNeverFromTheFuture) {
   v1::CheckState state;
   machine.Fill(At(51), &state);
   EXPECT_EQ(state.status(), v1::CHECK_STATUS_PASSING);
-  EXPECT_EQ(FromProto(state.since()), absl::Seconds(1));
+  EXPECT_EQ(common::FromProto(state.since()), absl::Seconds(1));
 }
 
 TEST(ShownTextTest, IsShortAndPrintable) {

@@ -20,6 +20,7 @@ SavedState Example() {
   instance.restarts = 7;
   instance.process_seen = true;
   instance.pid = 4711;
+  instance.process_start = 99;
   instance.requests = {5, 6, true};
   instance.restart = {
       .tries = 2, .earliest_micros = 99, .request_id = 12, .lease_until_micros = 13};
