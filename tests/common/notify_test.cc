@@ -69,7 +69,8 @@ TEST_F(NotifyTest, DoesNothingOutsideSystemd) {
   EXPECT_EQ(Next(), "nothing");
 }
 
-TEST(VersionTest, IsANumber) { EXPECT_EQ(Version().substr(0, 5), "0.1.0"); }
+// Tests do not link the commit.
+TEST(VersionTest, SaysThatTheCommitIsUnknown) { EXPECT_EQ(Version(), "0.1.0+unknown"); }
 
 }  // namespace
 }  // namespace pointsman::common
