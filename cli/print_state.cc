@@ -62,11 +62,43 @@ Table EndpointColumns(bool wide) {
   return Table(std::move(columns));
 }
 
-std::vector<Cell> EndpointRow(const v1::EndpointState& endpoint, bool wide, double heaviest,
-                              const Style& style) {
+// Of each service, the heaviest weight that is in use: weights compare within a service only.
+using Heaviest = std::map<std::string, uint32_t>;
+
+std::string ServiceOf(const v1::EndpointState& endpoint) {
+  const auto ref = common::ParseEndpointName(endpoint.name());
+  return ref.ok() ? ref->service : "";
+}
+
+Heaviest HeaviestOf(const RepeatedPtrField<v1::EndpointState>& endpoints) {
+  Heaviest heaviest;
+  for (const v1::EndpointState& endpoint : endpoints) {
+    if (!endpoint.routable()) continue;
+    uint32_t& weight = heaviest[ServiceOf(endpoint)];
+    weight = std::max(weight, endpoint.weight());
+  }
+  return heaviest;
+}
+
+// Nothing is sent to an endpoint that is not routable, whatever its weight was: it has none.
+std::string WeightInUse(const v1::EndpointState& endpoint) {
+  return endpoint.routable() ? WeightText(endpoint.weight()) : "-";
+}
+
+std::string WeightBar(const v1::EndpointState& endpoint, const Heaviest& heaviest,
+                      const Style& style) {
+  const auto of_service = heaviest.find(ServiceOf(endpoint));
+  if (!endpoint.routable() || of_service == heaviest.end() || of_service->second == 0) {
+    return Bar(style, 0, kBarWidth);
+  }
+  return Bar(style, static_cast<double>(endpoint.weight()) / of_service->second, kBarWidth);
+}
+
+std::vector<Cell> EndpointRow(const v1::EndpointState& endpoint, bool wide,
+                              const Heaviest& heaviest, const Style& style) {
   std::vector<Cell> row = {ShortEndpointName(endpoint.name()),
                            VerdictCell(endpoint),
-                           WeightText(endpoint.weight()),
+                           WeightInUse(endpoint),
                            PercentText(endpoint.share()),
                            RateText(endpoint.requests_per_second()),
                            FailuresCell(endpoint.failures_per_second()),
@@ -74,7 +106,7 @@ std::vector<Cell> EndpointRow(const v1::EndpointState& endpoint, bool wide, doub
                            DurationText(endpoint.has_latency_p99(), endpoint.latency_p99()),
                            DurationText(endpoint.has_since(), endpoint.since())};
   if (wide) {
-    row.insert(row.begin() + 3, Cell(Bar(style, endpoint.weight() / heaviest, kBarWidth)));
+    row.insert(row.begin() + 3, Cell(WeightBar(endpoint, heaviest, style)));
     row.push_back(OptionalPercent(endpoint.has_cpu_utilisation(), endpoint.cpu_utilisation()));
     row.push_back(endpoint.has_in_flight() ? NumberText(endpoint.in_flight()) : "-");
     row.push_back(OptionalPercent(endpoint.has_utilisation(), endpoint.utilisation()));
@@ -106,10 +138,7 @@ std::string CountText(uint64_t count, const char* noun) {
 
 std::string EndpointsTable(const RepeatedPtrField<v1::EndpointState>& endpoints, bool wide,
                            const Style& style) {
-  double heaviest = 1;
-  for (const v1::EndpointState& endpoint : endpoints) {
-    heaviest = std::max<double>(heaviest, endpoint.weight());
-  }
+  const Heaviest heaviest = HeaviestOf(endpoints);
   Table table = EndpointColumns(wide);
   for (const v1::EndpointState& endpoint : endpoints) {
     table.AddRow(EndpointRow(endpoint, wide, heaviest, style));
@@ -201,7 +230,8 @@ std::string EndpointFacts(const v1::EndpointState& endpoint, const Style& style)
   facts.Add("Verdict", VerdictCell(endpoint));
   facts.Add("Since", DurationText(endpoint.has_since(), endpoint.since()));
   facts.Add("Why", CauseText(endpoint));
-  facts.Add("Weight", absl::StrCat(WeightText(endpoint.weight()), " of nominal, ",
+  facts.Add("Weight", absl::StrCat(WeightText(endpoint.weight()), " of nominal",
+                                   endpoint.routable() ? "" : " (not in use)", ", ",
                                    PercentText(endpoint.share()), " of picks ",
                                    Bar(style, endpoint.share(), 2 * kBarWidth)));
   facts.Add("Traffic", absl::StrCat(RateText(endpoint.requests_per_second()), ", ",
@@ -221,7 +251,8 @@ std::string EndpointFacts(const v1::EndpointState& endpoint, const Style& style)
   if (endpoint.has_report_age()) {
     facts.Add("Last report", absl::StrCat(DurationText(true, endpoint.report_age()), " ago"));
   }
-  facts.Add("Restarts", absl::StrCat(endpoint.restarts()));
+  facts.Add("Restarts", absl::StrCat(endpoint.restarts(),
+                                     endpoint.restart_budget_spent() ? " (budget used up)" : ""));
   return facts.Format(style);
 }
 

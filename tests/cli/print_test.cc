@@ -73,6 +73,24 @@ TEST(PrintStateTest, WideEndpointsShowLoadPlaceAndBars) {
                           HasSubstr("(static)"), HasSubstr("RESTARTS")));
 }
 
+TEST(PrintStateTest, BarsCompareWhatIsInUseWithinAService) {
+  const auto state = FromYaml<v1::ListEndpointsResponse>(R"(
+endpoints:
+- {name: services/web/endpoints/a, verdict: draining, weight: 131072}
+- {name: services/web/endpoints/b, verdict: healthy, weight: 32768, share: 1, routable: true}
+- {name: services/web/endpoints/c, verdict: healthy, weight: 16384, share: 0.5, routable: true}
+- {name: services/other/endpoints/d, verdict: healthy, weight: 65536, share: 1, routable: true}
+)");
+  EXPECT_EQ(
+      EndpointsTable(state.endpoints(), true, Style{}),
+      "ENDPOINT  VERDICT   WEIGHT               SHARE  REQUESTS  FAILURES  RESTARTS  AGENT\n"
+      "web/a     draining       -  ..........    0.0%       0/s       0/s         0  (static)\n"
+      "web/b     healthy     0.50  ##########  100.0%       0/s       0/s         0  (static)\n"
+      "web/c     healthy     0.25  #####.....   50.0%       0/s       0/s         0  (static)\n"
+      "other/d   healthy     1.00  ##########  100.0%       0/s       0/s         0  (static)"
+      "\n");
+}
+
 TEST(PrintStateTest, WatchLinesSayWhatChanged) {
   const v1::ListEndpointsResponse endpoints = TwoEndpoints();
   const v1::EndpointState& before = endpoints.endpoints(0);
