@@ -10,6 +10,10 @@ namespace {
 using common::MonotonicTime;
 
 constexpr absl::Duration kInFlightFresh = absl::Seconds(3);
+// A rate is taken over at least this, once there is so much.
+constexpr absl::Duration kRateSpanMin = absl::Seconds(2);
+// That none of so many expected requests comes is no chance (e^-10).
+constexpr double kEndedRequests = 10;
 // Gateways send what they saw about this often.
 constexpr absl::Duration kObservePeriod = absl::Seconds(1);
 // A gateway calls an endpoint unreachable after this many tries in a row without a connection.
@@ -170,12 +174,21 @@ void EndpointTraffic::Describe(TrafficOpinion& opinion, MonotonicTime now,
 double EndpointTraffic::RequestsPerSecond(MonotonicTime now) const {
   double sum = 0;
   for (const View& view : views_) {
-    const bool both = now - view.bucket_start <= kTrafficBucket && view.previous.requests > 0;
+    const absl::Duration age = now - view.bucket_start;
+    if (age > 2 * kTrafficBucket) continue;
     // What happened since the newest observation is not told yet; where nothing comes for longer
     // than the usual second, there were no requests.
     const MonotonicTime until = std::max(view.observed, now - kObservePeriod);
+    // The bucket before this one only helps until this one says enough by itself.
+    const bool both = age <= kTrafficBucket && view.previous.requests > 0 &&
+                      until - view.current_from < kRateSpanMin;
+    const double requests = view.current.requests + (both ? view.previous.requests : 0.0);
     const absl::Duration span = until - (both ? view.previous_from : view.current_from);
-    sum += WindowOf(view, now).requests / std::max(absl::ToDoubleSeconds(span), 1.0);
+    const double rate = requests / std::max(absl::ToDoubleSeconds(span), 1.0);
+    // A gateway tells of what it uses only: where it would have had many requests to tell of in the
+    // meantime, they have ended (an endpoint that drains), and the past is no rate.
+    const double missing = rate * absl::ToDoubleSeconds(now - view.observed - kObservePeriod);
+    if (Fresh(view.observed, now, kInFlightFresh) || missing < kEndedRequests) sum += rate;
   }
   return sum;
 }

@@ -69,7 +69,8 @@ class EndpointTraffic {
   // Fills gateways, gateways_unreachable, alive and own; `gateways_failing` by `fail_share`.
   void Describe(TrafficOpinion& opinion, common::MonotonicTime now, double fail_share) const;
 
-  // Rates over the last 5 to 10 s, of the time that gateways have told of.
+  // Rates to show, over the last 2 to 7 s of the time that gateways have told of (10 s where they
+  // tell seldom); 0 once a gateway that had much to tell is silent for 3 s.
   double RequestsPerSecond(common::MonotonicTime now) const;
   double FailuresPerSecond(common::MonotonicTime now) const;
   // Sum of the gateways' newest averages that are not older than 3 s.

@@ -125,6 +125,40 @@ TEST(EndpointTrafficTest, ARateFallsToZeroOnceNothingComes) {
   EXPECT_EQ(last, 0);
 }
 
+TEST(EndpointTrafficTest, ARateIsThatOfNowSoonAfterItChanged) {
+  ObservationsInput input;
+  input.boot = 1;
+  input.window = absl::Seconds(1);
+  for (int change = 11; change < 16; ++change) {  // Wherever in a bucket it changes.
+    EndpointTraffic traffic;
+    MonotonicTime now = kStart;
+    uint64_t requests = 0;
+    for (int i = 1; i <= change + 8; ++i) {
+      now = now + absl::Seconds(1);
+      requests += i <= change ? 10 : 200;
+      traffic.Observe(1, input, Counts(requests, 0), true, now);
+    }
+    EXPECT_NEAR(traffic.RequestsPerSecond(now), 200, 6) << change;
+  }
+}
+
+TEST(EndpointTrafficTest, TrafficThatEndedIsNoRateButSeldomTrafficIs) {
+  EndpointTraffic busy;
+  EndpointTraffic quiet;
+  ObservationsInput input;
+  input.boot = 1;
+  input.window = absl::Seconds(1);
+  MonotonicTime now = kStart;
+  for (uint64_t i = 1; i <= 10; ++i) {
+    now = now + absl::Seconds(1);
+    busy.Observe(1, input, Counts(200 * i, 0), true, now);
+    quiet.Observe(1, input, Counts(i, 0), true, now);
+  }
+  EXPECT_NEAR(busy.RequestsPerSecond(now + absl::Seconds(1)), 200, 6);
+  EXPECT_EQ(busy.RequestsPerSecond(now + absl::Milliseconds(3100)), 0);
+  EXPECT_GT(quiet.RequestsPerSecond(now + absl::Milliseconds(3100)), 0);
+}
+
 TEST(BinomialTest, BoundsGrowWithEvidence) {
   EXPECT_EQ(BinomialNats(10, 1, 0.5), 0);
   EXPECT_GT(BinomialNats(100, 60, 0.1), BinomialNats(10, 6, 0.1));
