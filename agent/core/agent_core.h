@@ -164,6 +164,7 @@ class AgentCore {
     common::MonotonicTime gone_at;
     RestartPolicy restart;
     uint64_t restarts = 0;
+    bool budget_spent = false;
     std::string name() const { return config.service + "/" + config.id; }
   };
   struct ServiceSlot {
@@ -205,6 +206,8 @@ class AgentCore {
   void StartChecks(common::MonotonicTime now, absl::BitGenRef random, AgentEffects& out);
   void StartMetrics(common::MonotonicTime now, AgentEffects& out);
   void DecideRestarts(common::MonotonicTime now, absl::BitGenRef random, AgentEffects& out);
+  void TellBudget(InstanceSlot& slot, const RestartBudget& budget, common::MonotonicTime now,
+                  AgentEffects& out);
   void FinishRestart(InstanceSlot& slot, common::MonotonicTime now, absl::BitGenRef random,
                      AgentEffects& out);
   RestartView ViewOf(const InstanceSlot& slot, common::MonotonicTime now) const;

@@ -213,6 +213,20 @@ void AgentCore::DecideRestarts(MonotonicTime now, absl::BitGenRef random, AgentE
         out.events.push_back({"restart.started", slot.name(), slot.restart.cause()});
       }
     }
+    TellBudget(slot, budget, now, out);
+  }
+}
+
+void AgentCore::TellBudget(InstanceSlot& slot, const RestartBudget& budget, MonotonicTime now,
+                           AgentEffects& out) {
+  const bool spent = slot.restart.Exhausted(ViewOf(slot, now), budget, now);
+  if (spent == slot.budget_spent) return;
+  slot.budget_spent = spent;
+  report_now_ = true;
+  if (spent) {
+    out.events.push_back({"restart.budget_spent", slot.name(),
+                          absl::StrCat(budget.starts_micros().size(), " restarts in ",
+                                       absl::FormatDuration(RestartLimits().budget_window))});
   }
 }
 

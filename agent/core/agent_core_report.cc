@@ -38,6 +38,7 @@ void AgentCore::FillInstance(const InstanceReading& reading, InstanceSlot& slot,
   for (const CheckSlot& check : slot.checks) check.machine.Fill(now, out->add_checks());
   out->set_process(ProcessStateOf(slot));
   out->set_restarts(slot.restarts);
+  out->set_restart_budget_spent(slot.budget_spent);
   out->set_assignment_version(services_.at(slot.config.service).stream_version);
   v1::InstanceLoad* load = out->mutable_load();
   if (const std::optional<double> cpu = slot.cpu.Take(reading.cpu, now)) {

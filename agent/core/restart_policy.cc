@@ -81,6 +81,12 @@ RestartPolicy::Act RestartPolicy::Decide(const RestartView& view, uint64_t next_
   return Act::kNone;
 }
 
+bool RestartPolicy::Exhausted(const RestartView& view, const RestartBudget& budget,
+                              MonotonicTime now) const {
+  return state_ == State::kIdle && Wanted(limits_, view) && now >= earliest_ &&
+         !budget.Fits(limits_, /*alone=*/!view.connected, now);
+}
+
 RestartPolicy::Act RestartPolicy::DecideIdle(const RestartView& view, uint64_t next_id,
                                              RestartBudget& budget, MonotonicTime now) {
   if (!Wanted(limits_, view) || now < earliest_) return Act::kNone;

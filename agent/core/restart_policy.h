@@ -91,6 +91,10 @@ class RestartPolicy {
   Act Decide(const RestartView& view, uint64_t next_id, RestartBudget& budget,
              common::MonotonicTime now);
 
+  // A restart is wanted and due, and only the budget stands against it.
+  bool Exhausted(const RestartView& view, const RestartBudget& budget,
+                 common::MonotonicTime now) const;
+
   void OnGranted(uint64_t request_id, absl::Duration lease, common::MonotonicTime now);
   void OnRefused(uint64_t request_id, absl::Duration wait, common::MonotonicTime now);
   // The stream ended: a question without an answer is open no longer.

@@ -98,6 +98,36 @@ TEST(AgentCoreControlTest, RestartsAloneOnlyWithinTheStricterBudget) {
   }
   EXPECT_EQ(world.core_.counters().restarts_started, 2u);
   EXPECT_GT(world.runs_, 100);  // Checks went on.
+  EXPECT_EQ(std::count(world.events_.begin(), world.events_.end(), "restart.budget_spent"), 1);
+}
+
+TEST(AgentCoreControlTest, ReportsThatItsBudgetOfRestartsIsUsedUp) {
+  World world;
+  world.Connect();
+  world.Step(ProcessInput{0, Sight::kRunning, 100});
+  world.failure_ = v1::CHECK_FAILURE_REFUSED;
+  world.Step(ProcessInput{0, Sight::kGone, 100});
+  size_t answered = 0;
+  for (int i = 0; i < 500 && !world.Web().restart_budget_spent(); ++i) {
+    world.Run(absl::Seconds(1));
+    for (; answered < world.messages_.size(); ++answered) {
+      if (!world.messages_[answered].has_restart_request()) continue;
+      v1::AgentCommand grant;
+      v1::RestartDecision* decision = grant.mutable_restart_decision();
+      decision->set_request_id(world.messages_[answered].restart_request().request_id());
+      decision->set_granted(true);
+      decision->mutable_duration()->set_seconds(60);
+      world.Command(grant);
+    }
+    for (const RestartEffect& restart : std::exchange(world.restarts_, {})) {
+      world.Step(RestartDoneInput{restart.instance, false, "exit status 1"});
+    }
+  }
+  EXPECT_EQ(world.core_.counters().restarts_started, 5u);
+  EXPECT_TRUE(world.Web().restart_budget_spent());
+  EXPECT_TRUE(world.Saw("restart.budget_spent"));
+  world.Run(absl::Minutes(10));
+  EXPECT_FALSE(world.Web().restart_budget_spent()) << "the window is over: it asks again";
 }
 
 TEST(AgentCoreControlTest, ADrainingInstanceIsNotRestarted) {
