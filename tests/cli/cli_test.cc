@@ -156,12 +156,12 @@ class CliTest : public ::testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::string File(const std::string& name, const std::string& content) {
-    const std::string path = folder_ + "/" + name;
+    std::string path = folder_ + "/" + name;
     std::ofstream(path) << content;
     return path;
   }
 
-  int Run(std::vector<std::string> arguments) {
+  int Run(const std::vector<std::string>& arguments) {
     std::ostringstream out;
     std::ostringstream err;
     const CliEnvironment environment{
