@@ -43,6 +43,7 @@ inline constexpr char kEventRestartGranted[] = "restart.granted";
 inline constexpr char kEventRestartRefused[] = "restart.refused";
 inline constexpr char kEventRestartEnded[] = "restart.ended";
 inline constexpr char kEventRestartExpired[] = "restart.expired";
+inline constexpr char kEventRestartBudgetSpent[] = "restart.budget_spent";
 inline constexpr char kEventLimitReached[] = "limit.reached";
 inline constexpr char kEventEpochRaised[] = "epoch.raised";
 

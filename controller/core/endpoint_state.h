@@ -64,6 +64,7 @@ struct EndpointState {
   uint64_t boot = 0;
   uint64_t sequence = 0;
   uint64_t restarts = 0;
+  bool restart_budget_spent = false;
   common::MonotonicTime heard;  // Last hello, report, or inheritance.
   common::MonotonicTime last_report;
   common::MonotonicTime grace_until;

@@ -158,6 +158,10 @@ void ExplainVerdict(const ServiceState& service, const EndpointState& endpoint, 
   if (record.evidence.process_gone) {
     AddInput(out, "process", "gone", "running", AgentSource(endpoint));
   }
+  if (endpoint.restart_budget_spent) {
+    AddInput(out, "agent.restart_budget", "used up: it is not restarted", "room for one more",
+             AgentSource(endpoint));
+  }
   AddTrafficInputs(record.evidence.traffic, out);
   if (record.removals_allowed > 0) {
     out.add_arithmetic(absl::StrFormat("removals within %s: %u of %u allowed (share %.2f)",
@@ -335,6 +339,7 @@ void FillEndpoint(const ServiceState& service, const EndpointState& endpoint, Mo
   const std::optional<size_t> index = service.table().Find(endpoint.handle);
   if (index) state.set_routable(service.table().entries()[*index].state.routable);
   state.set_restarts(endpoint.restarts);
+  state.set_restart_budget_spent(endpoint.restart_budget_spent);
   if (endpoint.load.cpu_utilisation) state.set_cpu_utilisation(*endpoint.load.cpu_utilisation);
   if (endpoint.load.utilisation) state.set_utilisation(*endpoint.load.utilisation);
   if (endpoint.load.queue_delay) {

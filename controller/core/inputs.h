@@ -95,6 +95,7 @@ struct InstanceSample {
   absl::InlinedVector<CheckSample, 1> checks;  // In the order of the service's configuration.
   LoadSample load;
   uint64_t restarts = 0;
+  bool restart_budget_spent = false;
 };
 
 // One report's part about one service: the mailbox has a slot for each (agent, service), and the

@@ -242,6 +242,18 @@ void ServiceState::Thaw(StepContext& context) {
   EvaluateAll(context);
 }
 
+void ServiceState::NoteRestartBudget(EndpointState& endpoint, bool spent, StepContext& context) {
+  if (endpoint.restart_budget_spent == spent) return;
+  endpoint.restart_budget_spent = spent;
+  if (!spent) return;
+  context.effects.events.push_back(
+      {kEventRestartBudgetSpent,
+       absl::StrCat("services/", id_, "/endpoints/", endpoint.info->id),
+       absl::StrCat("agent:", endpoint.agent),
+       "wants another restart, but its agent has used up the budget of this service on its host",
+       {}});
+}
+
 ReportOutcome ServiceState::Report(const AgentReportInput& report, const InstanceSample& sample,
                                    absl::string_view id, StepContext& context) {
   const auto it = endpoints_.find(id);
@@ -259,6 +271,7 @@ ReportOutcome ServiceState::Report(const AgentReportInput& report, const Instanc
   endpoint.report_interval = report.report_interval;
   endpoint.process = sample.process;
   endpoint.restarts = sample.restarts;
+  NoteRestartBudget(endpoint, sample.restart_budget_spent, context);
   endpoint.checks_current = sample.checks_current;
   endpoint.checks.clear();
   endpoint.check_detail.clear();

@@ -78,6 +78,7 @@ class ServiceState {
   void RaiseEpoch(uint64_t epoch, StepContext& context);
 
   // Evidence. service_health.cc.
+  void NoteRestartBudget(EndpointState& endpoint, bool spent, StepContext& context);
   ReportOutcome Report(const AgentReportInput& report, const InstanceSample& sample,
                        absl::string_view endpoint, StepContext& context);
   void Observe(const ObservationsInput& input, uint32_t gateway, StepContext& context);

@@ -96,6 +96,7 @@ InstanceSample SampleOf(const v1::InstanceReport& report, uint32_t instance, boo
   for (const v1::CheckState& check : report.checks()) sample.checks.push_back(CheckOf(check));
   sample.load = LoadOf(report.load());
   sample.restarts = report.restarts();
+  sample.restart_budget_spent = report.restart_budget_spent();
   return sample;
 }
 
@@ -107,6 +108,7 @@ uint64_t StateOf(const std::vector<InstanceSample>& samples) {
     add(sample.checks_current);
     add(static_cast<uint64_t>(sample.process));
     add(sample.restarts);
+    add(sample.restart_budget_spent);
     for (const CheckSample& check : sample.checks) {
       add(static_cast<uint64_t>(check.status) << 32 | static_cast<uint64_t>(check.failure));
     }

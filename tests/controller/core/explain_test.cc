@@ -181,6 +181,21 @@ TEST(ExplainTest, UnknownNamesAreNotFound) {
             absl::StatusCode::kNotFound);
 }
 
+TEST(RestartTest, ABudgetUsedUpIsToldOnceAndExplained) {
+  ShardWorld world = Five();
+  world.agents["web-1"].check = v1::CHECK_STATUS_FAILING;
+  world.agents["web-1"].restart_budget_spent = true;
+  world.Report("web-1");
+  world.Report("web-1");
+  EXPECT_EQ(world.Events("restart.budget_spent"), 1);
+  const auto explanation = world.core->Explain("web", "web-1", world.now);
+  ASSERT_TRUE(explanation.ok());
+  EXPECT_NE(Input(explanation->verdict(), "agent.restart_budget"), nullptr);
+  const auto states = world.core->Endpoints("web", world.now);
+  ASSERT_TRUE(states.ok());
+  EXPECT_TRUE((*states)[1].restart_budget_spent());
+}
+
 TEST(RestartTest, GrantsGoThroughTheShard) {
   WorldOptions options;
   options.shard.first_owner = true;

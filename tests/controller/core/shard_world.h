@@ -82,6 +82,7 @@ class ShardWorld {
     bool live = true;
     bool has_checks = true;
     uint64_t restarts = 0;
+    bool restart_budget_spent = false;
     LoadSample load;
     uint64_t session = 0, boot = 1, sequence = 0;
   };

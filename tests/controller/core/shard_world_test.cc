@@ -154,6 +154,7 @@ void ShardWorld::Report(const std::string& id) {
   sample.checks_current = true;
   sample.process = agent.process;
   sample.restarts = agent.restarts;
+  sample.restart_budget_spent = agent.restart_budget_spent;
   sample.load = agent.load;
   if (agent.has_checks) {
     CheckSample check;
