@@ -35,10 +35,13 @@ struct Choice {
   }
 
   // (in flight + 1) / weight of `a` under that of `b`; whole numbers, so equal on every machine.
+  // With as many in flight on both, the order they were drawn in stands: it follows the weights,
+  // while the heavier one would otherwise get everything as long as little is in flight.
   bool Lighter(size_t a, uint32_t weight_a, size_t b, uint32_t weight_b) const {
-    const uint64_t load_a = view.cells.InFlight(service.endpoints[a].cell) + uint64_t{1};
-    const uint64_t load_b = view.cells.InFlight(service.endpoints[b].cell) + uint64_t{1};
-    return load_a * weight_b < load_b * weight_a;
+    const uint64_t in_flight_a = view.cells.InFlight(service.endpoints[a].cell);
+    const uint64_t in_flight_b = view.cells.InFlight(service.endpoints[b].cell);
+    if (in_flight_a == in_flight_b) return false;
+    return (in_flight_a + 1) * weight_b < (in_flight_b + 1) * weight_a;
   }
 };
 

@@ -48,6 +48,14 @@ TEST_F(PickerTest, EqualWeightsGetEqualShares) {
   for (const auto& [id, count] : Count(service, 40'000)) EXPECT_NEAR(count, 10'000, 500) << id;
 }
 
+TEST_F(PickerTest, SharesFollowWeightsWhileNothingIsInFlight) {
+  const ServiceTable two = MakeService(cells_, {{"a", 68'000}, {"b", 62'000}});
+  EXPECT_NEAR(Count(two, 13'000)["a"], 6'800, 300);
+  const ServiceTable starting =
+      MakeService(cells_, {{"a", 65'536}, {"b", 65'536}, {"c", 65'536}, {"d", 6'554}});
+  EXPECT_NEAR(Count(starting, 31'000)["d"], 1'000, 120);
+}
+
 TEST_F(PickerTest, HoldsWeightsWhenLoadIsSpreadByThem) {
   const ServiceTable service = MakeService(cells_, {{"a", 65'536}, {"b", 32'768}, {"c", 16'384}});
   // Requests stay in flight a while: the pick's feedback must keep in-flight near the weights.
