@@ -50,8 +50,10 @@ def summarise(stage, summary):
     if summary['failed'] > 0:
         stage.missed.append(f"no request fails ({summary['failed']} did: {summary['failures']})")
     screen.say('\n' + screen.paint('Summary', 'title'))
+    in_flight = summary['sent'] - summary['ok'] - summary['failed']
     screen.say(f"   requests sent {summary['sent']}, answered {summary['ok']}, "
-               f"failed {summary['failed']}, p50 {summary['p50_ms']:.1f} ms, "
+               f"failed {summary['failed']}"
+               f"{f', in flight {in_flight}' if in_flight else ''}, p50 {summary['p50_ms']:.1f} ms, "
                f"p99 {summary['p99_ms']:.1f} ms")
     screen.say('   time each change took to reach the gateway:')
     for what, seconds in stage.reached:

@@ -6,6 +6,7 @@ Colours only on a terminal and without NO_COLOR. One thread calls.
 import os
 import shutil
 import sys
+import textwrap
 import time
 
 BAR_CELLS = 12
@@ -36,16 +37,27 @@ class Screen:
         return f'\x1b[{code}m{text}\x1b[0m' if code and self._colour else text
 
     def say(self, text=''):
-        """A line that stays, above the table."""
+        """Lines that stay, above the table; long ones are broken between words."""
         self._erase()
-        print(text, flush=True)
+        for line in text.split('\n'):
+            print(self._wrapped(line), flush=True)
+
+    def _wrapped(self, line):
+        if '\x1b' in line:
+            return line  # Painted lines are short.
+        indent = line[:len(line) - len(line.lstrip())]
+        return textwrap.fill(line, self._width(100), subsequent_indent=indent,
+                             drop_whitespace=True, replace_whitespace=False) or line
+
+    def _width(self, plain):
+        return shutil.get_terminal_size((120, 24)).columns if self._live else plain
 
     def draw(self, rows):
         """Shows the table's lines; `rows` are made of (text, kind) cells."""
         if not self._live and time.monotonic() - self._last_plain < PLAIN_SECONDS:
             return
         self._last_plain = time.monotonic()
-        width = shutil.get_terminal_size((120, 24)).columns if self._live else 200
+        width = self._width(200)
         self._erase()
         for row in rows:
             print(self._line(row, width))

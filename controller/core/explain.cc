@@ -364,6 +364,24 @@ void FillEndpoint(const ServiceState& service, const EndpointState& endpoint, Mo
 
 }  // namespace
 
+namespace {
+
+// Why its weight stands out from the others'; "" when it does not.
+std::string WeightCause(const EndpointState& endpoint) {
+  constexpr double kStandsOut = 0.1;
+  if (Serves(endpoint.health.verdict) && endpoint.sent_parts.ramp < 1) {
+    return absl::StrFormat("; slow start: %.0f%% of its weight", endpoint.sent_parts.ramp * 100);
+  }
+  const WeightRecord& record = endpoint.weight_record;
+  const double share = endpoint.weight / (endpoint.info->capacity * record.mean_factor);
+  if (record.row.signal == Signal::kNone || std::abs(share - 1) < kStandsOut) return "";
+  return absl::StrFormat("; %s: %s %.2f, mean %.2f", share < 1 ? "gets less" : "gets more",
+                         SignalName(record.row.signal), record.row.utilisation,
+                         record.mean_utilisation);
+}
+
+}  // namespace
+
 std::string CauseOf(const ServiceState& service, const EndpointState& endpoint) {
   const HealthRecord& record = endpoint.health_record;
   const TrafficOpinion& traffic = record.evidence.traffic;
@@ -383,7 +401,10 @@ std::string CauseOf(const ServiceState& service, const EndpointState& endpoint) 
       }
       return "checks failed";
     case v1::REASON_CHECKS_PASSED:
-      return absl::StrCat(record.checks.size(), " checks pass");
+      return absl::StrCat(record.checks.size() == 1
+                              ? std::string("1 check passes")
+                              : absl::StrCat(record.checks.size(), " checks pass"),
+                          WeightCause(endpoint));
     case v1::REASON_UNREACHABLE:
       if (record.evidence.process_gone) return "its process is gone";
       return absl::StrCat(traffic.gateways_unreachable, " gateways cannot reach it");

@@ -157,6 +157,24 @@ TEST(ExplainTest, ASentWeightAddsUpWhileAStepBoundHolds) {
       << explanation->weight().DebugString();
 }
 
+TEST(ExplainTest, TheCauseOfAnEndpointSaysWhatItsWeightDoes) {
+  ShardWorld world = Five();
+  const auto cause = [&world](int i) {
+    return (*world.core->Endpoints("web", world.now))[static_cast<size_t>(i)].cause();
+  };
+  EXPECT_EQ(cause(1), "1 check passes");
+  for (int i = 0; i < 5; ++i) {
+    LoadSample& load = world.agents[absl::StrCat("web-", i)].load;
+    load.cpu_utilisation = i == 1 ? 0.8f : 0.2f;
+  }
+  world.RunWithReports(absl::Seconds(10));
+  EXPECT_TRUE(absl::StartsWith(cause(1), "1 check passes; gets less: cpu 0.80, mean ")) << cause(1);
+  EXPECT_TRUE(absl::StrContains(cause(2), "; gets more: cpu 0.20")) << cause(2);
+  world.Hello("web-5");
+  world.Report("web-5");
+  EXPECT_EQ(cause(5), "1 check passes; slow start: 10% of its weight");
+}
+
 TEST(ExplainTest, AStaticEndpointIsSaidToHaveNoAgent) {
   ShardWorld world;
   v1::Endpoint* endpoint = world.config.mutable_services(0)->add_endpoints();
