@@ -54,6 +54,34 @@ def backend_sigstop(world):
     return f"stopped and continued; the longest request took {summary['max_ms']:.0f} ms"
 
 
+def agent_sighup(world):
+    """An agent reads its file again: a bad one changes nothing, a good one adds and takes away."""
+    world.begin()
+    load = world.load()
+    agent = world.processes['agent-' + VICTIM]
+    file = world.path('agent-' + VICTIM + '.yaml')
+    with open(file, encoding='utf-8') as source:
+        config = json.load(source)
+    with open(file, 'w', encoding='utf-8') as out:
+        out.write('instances: [{service: web, no_such_field: 1}]\n')
+    agent.signal(signal.SIGHUP)
+    wait_until(lambda: 'config.refused' in agent.log_end(1000), 30, 'the bad file to be refused')
+    check(world.endpoints()[VICTIM].get('routable'), 'a bad file took the endpoint away')
+    config['instances'].append({**config['instances'][0], 'id': 'second-name'})
+    with open(file, 'w', encoding='utf-8') as out:
+        json.dump(config, out)
+    agent.signal(signal.SIGHUP)
+    world.wait_verdict(['second-name'], 'HEALTHY')
+    del config['instances'][1]
+    with open(file, 'w', encoding='utf-8') as out:
+        json.dump(config, out)
+    agent.signal(signal.SIGHUP)
+    wait_until(lambda: 'second-name' not in world.endpoints(), 30, 'the second endpoint to leave')
+    load.wait_for_requests(REQUESTS)
+    world.finish(load)
+    return 'refused a bad file, then added and took away an endpoint'
+
+
 def agent_sigkill(world):
     """An agent dies: its service lives on and keeps its traffic; the agent returns."""
     world.begin()
@@ -249,6 +277,6 @@ def scale_in_without_drain(world):
     return 'left all counts after its deregistration time'
 
 
-ALL = [backend_sigkill, backend_sigstop, agent_sigkill, controller_sigkill,
+ALL = [backend_sigkill, backend_sigstop, agent_sigkill, agent_sighup, controller_sigkill,
        controller_database_deleted, gateway_restart_without_controller, store_failing,
        table_update_every_10_ms, scale_in_without_drain]
