@@ -12,6 +12,9 @@ import time
 BAR_CELLS = 12
 # Off a terminal the table is printed this often.
 PLAIN_SECONDS = 3.0
+# Terminals with fewer columns show the notes of rows on lines of their own.
+NOTE_BESIDE_COLUMNS = 130
+NOTE_INDENT = ' ' * 9
 
 _COLOURS = {'HEALTHY': '32', 'DEGRADED': '33', 'STARTING': '33', 'UNHEALTHY': '31',
             'DRAINING': '36', 'title': '1', 'dim': '2', 'bad': '31', 'good': '32'}
@@ -47,26 +50,41 @@ class Screen:
             return line  # Painted lines are short.
         indent = line[:len(line) - len(line.lstrip())]
         return textwrap.fill(line, self._width(100), subsequent_indent=indent,
-                             drop_whitespace=True, replace_whitespace=False) or line
+                             drop_whitespace=True, replace_whitespace=False,
+                             break_on_hyphens=False) or line
 
     def _width(self, plain):
         return shutil.get_terminal_size((120, 24)).columns if self._live else plain
 
-    def draw(self, rows):
-        """Shows the table's lines; `rows` are made of (text, kind) cells."""
+    def draw(self, heading, rows):
+        """Shows a table. The heading and each row are (cells, note), both lists of (text, kind).
+
+        A note stands beside its row where the terminal is wide enough, below it elsewhere (the
+        heading's note is left out then). What is still too long is cut off.
+        """
         if not self._live and time.monotonic() - self._last_plain < PLAIN_SECONDS:
             return
         self._last_plain = time.monotonic()
         width = self._width(200)
+        lines = self._lines(heading, rows, width)
         self._erase()
-        for row in rows:
-            print(self._line(row, width))
+        for cells in lines:
+            print(self._line(cells, width))
         sys.stdout.flush()
-        self._drawn = len(rows) if self._live else 0
+        self._drawn = len(lines) if self._live else 0
 
-    def _line(self, row, width):
+    @staticmethod
+    def _lines(heading, rows, width):
+        if width >= NOTE_BESIDE_COLUMNS:
+            return [cells + note for cells, note in [heading] + rows]
+        lines = [heading[0]]
+        for cells, note in rows:
+            lines += [cells, [(NOTE_INDENT, None)] + note]
+        return lines
+
+    def _line(self, cells, width):
         line = ''
-        for text, kind in row:
+        for text, kind in cells:
             text = text[:max(0, width)]
             width -= len(text)
             line += self.paint(text, kind) if kind else text

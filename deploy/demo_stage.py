@@ -41,7 +41,7 @@ class Stage:
             self.controller_up = False
         if time.monotonic() - self._drawn >= DRAW_SECONDS:
             self._drawn = time.monotonic()
-            self.screen.draw(self._table())
+            self.screen.draw(*self._table())
 
     def weight(self, name):
         return int(self.states.get(name, {}).get('weight', 0))
@@ -53,18 +53,18 @@ class Stage:
         return statistics.median(self.weight(name) for name in BACKENDS if name != without)
 
     def _table(self):
+        """Heading and rows, as Screen.draw() takes them."""
         latest = self.load.latest() or {'backends': {}, 'rps': 0, 'p50_ms': 0, 'p99_ms': 0}
         total = self.load.total()
-        rows = [[(f"{'backend':9}{'verdict':11}{'weight':>7}  {'':12}  {'req/s':>6}"
-                  f"{'p50 ms':>8}{'p99 ms':>8}{'failed':>7}  why", 'title')]]
-        for name in BACKENDS:
-            rows.append(self._row(name, latest))
+        heading = ([(f"{'backend':9}{'verdict':11}{'weight':>7}  {'':12}  {'req/s':>6}"
+                     f"{'p50 ms':>8}{'p99 ms':>8}{'failed':>7}", 'title')], [('  why', 'title')])
+        rows = [self._row(name, latest) for name in BACKENDS]
         controller = ('controller up', 'good') if self.controller_up else (
             'controller DOWN: the gateway goes on with its last table', 'bad')
-        rows.append([(f"{'all':20}{'':21}  {latest['rps']:6.0f}{latest['p50_ms']:8.1f}"
-                      f"{latest['p99_ms']:8.1f}{total['failed']:7}  sent {total['sent']}, ", None),
-                     controller])
-        return rows
+        rows.append(([(f"{'all':20}{'':21}  {latest['rps']:6.0f}{latest['p50_ms']:8.1f}"
+                       f"{latest['p99_ms']:8.1f}{total['failed']:7}", None)],
+                     [(f"  sent {total['sent']}, ", None), controller]))
+        return heading, rows
 
     def _row(self, name, latest):
         count = latest['backends'].get(name, {'ok': 0, 'failed': 0, 'p50_ms': 0, 'p99_ms': 0})
@@ -72,10 +72,10 @@ class Stage:
         verdict = self.verdict(name)
         weight = self.weight(name) / NOMINAL_WEIGHT
         rate = count['ok'] / latest['seconds'] if latest.get('seconds') else 0
-        return [(f'{name:9}', None), (f'{verdict:11}', verdict),
-                (f'{weight:7.2f}  {bar(weight / 1.5)}  {rate:6.0f}{count["p50_ms"]:8.1f}'
-                 f'{count["p99_ms"]:8.1f}{count["failed"]:7}  ', None),
-                (state.get('cause', ''), 'dim')]
+        return ([(f'{name:9}', None), (f'{verdict:11}', verdict),
+                 (f'{weight:7.2f}  {bar(weight / 1.5)}  {rate:6.0f}{count["p50_ms"]:8.1f}'
+                  f'{count["p99_ms"]:8.1f}{count["failed"]:7}', None)],
+                [('  ' + state.get('cause', ''), 'dim')])
 
     # -- How the story goes on ------------------------------------------------------------------
 
