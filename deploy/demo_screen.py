@@ -68,9 +68,8 @@ class Screen:
         width = self._width(200)
         lines = self._lines(heading, rows, width)
         self._erase()
-        for cells in lines:
-            print(self._line(cells, width))
-        sys.stdout.flush()
+        # In one piece: Ctrl-C does not leave half a table.
+        print('\n'.join(self._line(cells, width) for cells in lines), flush=True)
         self._drawn = len(lines) if self._live else 0
 
     @staticmethod

@@ -61,7 +61,7 @@ class ScreenTest(unittest.TestCase):
 
     def test_words_and_names_are_not_torn(self):
         # "web-" would still fit on the first line.
-        text = '   ' + 'x' * 72 + ' web-1 comes back'
+        text = '   ' + 'x' * 72 + ' web-one comes back'
         lines = shown(Terminal(), 80, lambda screen: screen.say(text))
         self.assertLessEqual(max(map(len, lines)), 80)
         self.assertEqual(' '.join(lines).split(), text.split())
