@@ -202,7 +202,7 @@ class AgentLoop final : public Agent {
 
   void Step(const AgentInput& input) { Apply(core_.Step(input, clock_.Now(), random_)); }
 
-  void Apply(AgentEffects effects) {
+  void Apply(const AgentEffects& effects) {
     // First what must survive: numbers are reserved before they are used.
     if (effects.persist) Persist();
     for (const EventEffect& event : effects.events) {
