@@ -31,4 +31,13 @@ bool IsUtf8(absl::string_view text) {
   return true;
 }
 
+absl::string_view CutUtf8(absl::string_view text, size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  const auto continues = [&](size_t i) {
+    return (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80;
+  };
+  while (bytes_max > 0 && continues(bytes_max)) --bytes_max;
+  return text.substr(0, bytes_max);
+}
+
 }  // namespace pointsman::common

@@ -15,4 +15,8 @@ size_t Utf8SequenceLength(absl::string_view text);
 // O(n).
 bool IsUtf8(absl::string_view text);
 
+// The longest beginning of at most `bytes_max` bytes that does not end within a character.
+// REQUIRES: IsUtf8(text).
+absl::string_view CutUtf8(absl::string_view text, size_t bytes_max);
+
 }  // namespace pointsman::common

@@ -5,6 +5,7 @@
 
 #include "common/core/hashing.h"
 #include "common/core/proto_time.h"
+#include "common/core/utf8.h"
 #include "controller/core/validate.h"
 
 namespace pointsman::controller {
@@ -81,7 +82,7 @@ void AgentSession::SendRefusal(const absl::Status& status) {
   common::MutexLock lock(mutex_);
   v1::Refusal& refusal = refused_.emplace_back();
   refusal.set_code(std::string(CodeOf(status)));
-  refusal.set_detail(std::string(status.message().substr(0, kDetailBytesMax)));
+  refusal.set_detail(std::string(common::CutUtf8(status.message(), kDetailBytesMax)));
   if (refused_.size() > kRefusalsMax) refused_.erase(refused_.begin());
   Pump();
 }

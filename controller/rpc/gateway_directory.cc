@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/core/proto_time.h"
+#include "common/core/utf8.h"
 #include "controller/rpc/ack_check.h"
 
 namespace pointsman::controller {
@@ -60,7 +61,7 @@ void GatewayDirectory::OnAck(const std::string& gateway, uint64_t session, const
   record.nacks += static_cast<uint64_t>(ack.nacks_size());
   for (const v1::Nack& nack : ack.nacks()) {
     record.last_nack = absl::StrCat(nack.code(), " ", nack.service(), ": ",
-                                    nack.detail().substr(0, kDetailBytesMax));
+                                    common::CutUtf8(nack.detail(), kDetailBytesMax));
   }
 }
 

@@ -42,5 +42,16 @@ TEST(Utf8Test, RefusesEverythingElse) {
   EXPECT_EQ(Utf8SequenceLength(""), 0u);
 }
 
+TEST(Utf8Test, CutsBetweenCharacters) {
+  const std::string text = "a\u20acb";  // 1, 3 and 1 bytes.
+  EXPECT_EQ(CutUtf8(text, 0), "");
+  EXPECT_EQ(CutUtf8(text, 1), "a");
+  EXPECT_EQ(CutUtf8(text, 3), "a");
+  EXPECT_EQ(CutUtf8(text, 4), "a\u20ac");
+  EXPECT_EQ(CutUtf8(text, 5), text);
+  EXPECT_EQ(CutUtf8(text, 99), text);
+  EXPECT_EQ(CutUtf8("\u20ac", 2), "");
+}
+
 }  // namespace
 }  // namespace pointsman::common
