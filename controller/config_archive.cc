@@ -10,6 +10,7 @@
 #include "common/core/status_macros.h"
 #include "controller/config_objects.h"
 #include "controller/store/await.h"
+#include "controller/store/store_error.h"
 
 namespace pointsman::controller {
 namespace {
@@ -17,14 +18,6 @@ namespace {
 constexpr char kFreezeKey[] = "switch/freeze";
 // Room for the rest of a transaction that carries objects.
 constexpr size_t kObjectTxnBytes = kTxnBytesMax / 2;
-
-absl::Status StoreError(const absl::Status& status) {
-  if (absl::IsDataLoss(status)) return common::WithReason(status, "STORE_DAMAGED");
-  return common::WithReason(
-      absl::UnavailableError(absl::StrCat("the store does not take part: ", status.message(),
-                                          "; nothing was changed, try again when it does")),
-      "STORE_UNAVAILABLE");
-}
 
 absl::Status Damaged(absl::string_view what) {
   return common::WithReason(absl::DataLossError(absl::StrCat("store: ", what, " cannot be read")),
@@ -38,14 +31,14 @@ std::string ObjectKey(absl::string_view hash) { return absl::StrCat(kConfigObjec
 absl::StatusOr<ListResult> ConfigArchive::List(ListOptions options) {
   absl::StatusOr<ListResult> result =
       Await<ListResult>([&](auto done) { store_->List(std::move(options), std::move(done)); });
-  if (!result.ok()) return StoreError(result.status());
+  if (!result.ok()) return WithStoreReason(result.status());
   return result;
 }
 
 absl::StatusOr<TxnResult> ConfigArchive::Txn(TxnRequest request) {
   absl::StatusOr<TxnResult> result =
       Await<TxnResult>([&](auto done) { store_->Txn(std::move(request), std::move(done)); });
-  if (!result.ok()) return StoreError(result.status());
+  if (!result.ok()) return WithStoreReason(result.status());
   return result;
 }
 
@@ -81,7 +74,7 @@ absl::StatusOr<std::map<std::string, std::string>> ConfigArchive::GetObjects(
     for (size_t i = begin; i < end; ++i) keys.push_back(ObjectKey(hashes[i]));
     absl::StatusOr<ListResult> result =
         Await<ListResult>([&](auto done) { store_->Get(std::move(keys), std::move(done)); });
-    if (!result.ok()) return StoreError(result.status());
+    if (!result.ok()) return WithStoreReason(result.status());
     for (StoreItem& item : result->items) {
       objects[item.key.substr(sizeof(kConfigObjectPrefix) - 1)] = std::move(item.value);
     }
@@ -112,7 +105,7 @@ absl::StatusOr<v1::Config> ConfigArchive::LoadContent(const v1::StoredRevision& 
   }
   PM_ASSIGN_OR_RETURN(const auto objects, GetObjects(hashes));
   absl::StatusOr<v1::Config> config = JoinConfig(pages, objects);
-  if (!config.ok()) return StoreError(config.status());
+  if (!config.ok()) return WithStoreReason(config.status());
   return config;
 }
 

@@ -13,6 +13,11 @@
 namespace pointsman::controller {
 namespace {
 
+absl::Status Stopping() {
+  return common::WithReason(absl::UnavailableError("the controller shuts down"),
+                            "CONTROLLER_STOPPING");
+}
+
 FreezeState ToFreezeState(const v1::StoredFreeze& stored) {
   FreezeState state{stored.frozen(), stored.actor(), stored.comment(), absl::UnixEpoch()};
   state.time += absl::Seconds(stored.time().seconds()) + absl::Nanoseconds(stored.time().nanos());
@@ -108,7 +113,7 @@ void Configuration::Enqueue(Job job) {
   {
     common::MutexLock lock(mutex_);
     if (stopping_ || !started_) {
-      refused = absl::CancelledError("the controller is closing");
+      refused = Stopping();
     } else if (jobs_.size() >= kConfigJobsMax) {
       refused = common::WithReason(
           absl::ResourceExhaustedError(absl::StrCat(
@@ -133,7 +138,7 @@ void Configuration::Run() {
       if (jobs_.empty()) return;
       job = std::move(jobs_.front());
       jobs_.pop_front();
-      if (stopping_) run = absl::CancelledError("the controller is closing");
+      if (stopping_) run = Stopping();
     }
     job(std::move(run));
   }

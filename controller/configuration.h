@@ -86,7 +86,7 @@ class Configuration {
   // Makes the configuration equal to the request's. Errors, reasons in quotes:
   // InvalidArgument "CONFIG_INVALID" (every problem, a line each); FailedPrecondition
   // "REVISION_MISMATCH"; Aborted "ETAG_MISMATCH"; Unavailable "STORE_UNAVAILABLE";
-  // ResourceExhausted "BUSY".
+  // ResourceExhausted "BUSY"; Unavailable "CONTROLLER_STOPPING".
   void Apply(v1::ApplyRequest request, std::string actor, Callback<v1::ApplyResponse> done);
   // Apply and wait: for the file at start.
   absl::StatusOr<v1::ApplyResponse> ApplyNow(v1::ApplyRequest request, std::string actor);

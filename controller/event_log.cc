@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "common/core/proto_time.h"
 #include "controller/store/await.h"
+#include "controller/store/store_error.h"
 
 namespace pointsman::controller {
 namespace {
@@ -95,7 +96,7 @@ void EventLog::List(const EventQuery& query,
   options_.store->ListEvents(std::move(rest),
                              [found = std::move(found), done = std::move(done)](
                                  absl::StatusOr<std::vector<v1::Event>> older) mutable {
-                               if (!older.ok()) return done(older.status());
+                               if (!older.ok()) return done(WithStoreReason(older.status()));
                                for (v1::Event& event : *older) found.push_back(std::move(event));
                                done(std::move(found));
                              });

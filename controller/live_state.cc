@@ -45,10 +45,12 @@ struct StatusGathering {
 
 }  // namespace
 
-void LiveState::Endpoints(std::string service,
-                          std::function<void(std::vector<v1::EndpointState>)> done) {
+void LiveState::Endpoints(
+    std::string service, std::function<void(absl::StatusOr<std::vector<v1::EndpointState>>)> done) {
   auto gathering = std::make_shared<EndpointGathering>();
-  auto finish = [gathering, done = std::move(done)](const absl::Status&) {
+  auto finish = [gathering, done = std::move(done)](const absl::Status& asked) {
+    // A part of the endpoints would look as if the others were gone.
+    if (!asked.ok()) return done(asked);
     common::MutexLock lock(gathering->mutex);
     done(std::move(gathering->states));
   };
@@ -85,11 +87,12 @@ std::vector<v1::GatewayState> LiveState::Gateways() const {
   return from_.gateways->States(*from_.publisher);
 }
 
-void LiveState::Status(std::function<void(v1::ControllerStatus)> done) {
+void LiveState::Status(std::function<void(absl::StatusOr<v1::ControllerStatus>)> done) {
   auto gathering = std::make_shared<StatusGathering>();
   from_.shards->CallAll(
       [gathering](const ShardCore& core, size_t, common::MonotonicTime) { gathering->Add(core); },
-      [this, gathering, done = std::move(done)](const absl::Status&) {
+      [this, gathering, done = std::move(done)](const absl::Status& asked) {
+        if (!asked.ok()) return done(asked);
         v1::ControllerStatus status;
         {
           common::MutexLock lock(gathering->mutex);

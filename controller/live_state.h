@@ -31,12 +31,12 @@ class LiveState final : public AdminState {
   explicit LiveState(const Sources& sources) : from_(sources), started_(sources.clock->Now()) {}
 
   void Endpoints(std::string service,
-                 std::function<void(std::vector<v1::EndpointState>)> done) override;
+                 std::function<void(absl::StatusOr<std::vector<v1::EndpointState>>)> done) override;
   void Explain(std::string service, std::string endpoint,
                std::function<void(absl::StatusOr<v1::Explanation>)> done) override;
   std::vector<v1::AgentState> Agents() const override;
   std::vector<v1::GatewayState> Gateways() const override;
-  void Status(std::function<void(v1::ControllerStatus)> done) override;
+  void Status(std::function<void(absl::StatusOr<v1::ControllerStatus>)> done) override;
 
  private:
   const Sources from_;

@@ -228,11 +228,13 @@ class LiveServer final : public Server {
 
   absl::Status StartGrpc() {
     PM_ASSIGN_OR_RETURN(auto credentials, common::MakeServerCredentials(options_.tls));
-    refusals_ = std::make_unique<RefusalCounts>(&registry_);
+    refusals_ = std::make_unique<RefusalCounts>(&registry_, RefusedMetric());
+    admin_errors_ = std::make_unique<RefusalCounts>(&registry_, AdminErrorsMetric());
     live_ = std::make_unique<LiveState>(LiveState::Sources{&clock_, shards_.get(), &publisher_,
                                                            agents_.get(), &gateways_, epochs_.get(),
                                                            store_.get()});
-    admin_ = MakeAdminService({configuration_.get(), events_.get(), live_.get(), &clock_});
+    admin_ = MakeAdminService(
+        {configuration_.get(), events_.get(), live_.get(), &clock_, admin_errors_.get()});
     agent_service_ = MakeAgentService({&clock_, shards_.get(), agents_.get(), refusals_.get()});
     gateway_service_ =
         MakeGatewayService({&clock_, shards_.get(), &publisher_, &gateways_, epochs_.get(),
@@ -248,7 +250,7 @@ class LiveServer final : public Server {
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     int port = 0;
     builder.AddListeningPort(options_.listen, credentials, &port);
-    builder.RegisterService(admin_->service());
+    admin_->Register(builder);
     builder.RegisterService(agent_service_.get());
     builder.RegisterService(gateway_service_.get());
     grpc_ = builder.BuildAndStart();
@@ -278,6 +280,7 @@ class LiveServer final : public Server {
   Publisher publisher_;
   GatewayDirectory gateways_{clock_};
   std::unique_ptr<RefusalCounts> refusals_;
+  std::unique_ptr<RefusalCounts> admin_errors_;
   // Declared so that what is used is destroyed after its users: the store first here, last there.
   std::unique_ptr<AgentDirectory> agents_;
   std::unique_ptr<EpochKeeper> epochs_;

@@ -133,6 +133,17 @@ void RegisterStore(common::Registry& registry, const SqliteStore* store, const E
 
 }  // namespace
 
+common::MetricName RefusedMetric() {
+  return {"pointsman_controller_refused_total",
+          "Messages of agents and gateways that were dropped, and their streams that were ended "
+          "with an error, by code."};
+}
+
+common::MetricName AdminErrorsMetric() {
+  return {"pointsman_controller_admin_errors_total",
+          "Calls of the admin API that ended with an error, by code."};
+}
+
 common::Histogram& AddPublishTimes(common::Registry& registry) {
   return registry.AddHistogram({"pointsman_controller_report_to_publish_seconds",
                                 "From a report's arrival until the change it made was handed to "

@@ -24,6 +24,10 @@ struct MetricSources {
   const Housekeeper* housekeeper;
 };
 
+// What RefusalCounts of agents' and gateways' streams, and of the admin API, are called.
+common::MetricName RefusedMetric();
+common::MetricName AdminErrorsMetric();
+
 // For ShardSet::TimePublishing.
 common::Histogram& AddPublishTimes(common::Registry& registry);
 

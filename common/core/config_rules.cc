@@ -39,7 +39,10 @@ void Rules::Broken(absl::string_view code, const RulePath& path, std::string mes
 void Rules::DurationIn(const RulePath& path, bool present, const google::protobuf::Duration& value,
                        Range<absl::Duration> range) {
   if (!present) return;
-  const bool well_formed = value.nanos() > -1'000'000'000 && value.nanos() < 1'000'000'000;
+  const bool one_sign =
+      value.seconds() == 0 || value.nanos() == 0 || (value.seconds() < 0) == (value.nanos() < 0);
+  const bool well_formed =
+      one_sign && value.nanos() > -1'000'000'000 && value.nanos() < 1'000'000'000;
   const absl::Duration duration = FromProto(value);
   if (well_formed && duration >= range.min && duration <= range.max) return;
   Broken(config_code::kRange, path,

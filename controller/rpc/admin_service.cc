@@ -1,5 +1,7 @@
 #include "controller/rpc/admin_service.h"
 
+#include <grpcpp/server_builder.h>
+
 #include <functional>
 #include <optional>
 #include <string>
@@ -21,7 +23,9 @@
 #include "controller/rpc/admin_resources.h"
 #include "controller/rpc/admin_state.h"
 #include "controller/rpc/admin_watch.h"
+#include "controller/rpc/malformed_calls.h"
 #include "controller/rpc/role.h"
+#include "controller/rpc/stream_end.h"
 #include "pointsman/v1/admin.grpc.pb.h"
 
 namespace pointsman::controller {
@@ -38,14 +42,6 @@ constexpr absl::Duration kWatchPeriodDefault = absl::Seconds(1);
 constexpr absl::Duration kWatchPeriodMin = absl::Milliseconds(50);
 constexpr absl::Duration kWatchPeriodMax = absl::Minutes(1);
 
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  const int64_t micros = absl::ToUnixMicros(time);
-  google::protobuf::Timestamp timestamp;
-  timestamp.set_seconds(micros / 1'000'000);
-  timestamp.set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1'000);
-  return timestamp;
-}
-
 absl::StatusOr<common::EndpointRef> EndpointOf(absl::string_view name) {
   absl::StatusOr<common::EndpointRef> ref = common::ParseEndpointName(name);
   if (ref.ok()) return ref;
@@ -61,9 +57,15 @@ class AdminServiceCalls final : public v1::AdminService::CallbackService, public
       : configuration_(options.configuration),
         events_(options.events),
         state_(options.state),
-        watches_(options.state, options.clock, options.watches_max) {}
+        errors_(options.errors),
+        watches_({options.state, options.clock, options.errors, options.watches_max}) {}
 
-  grpc::Service* service() override { return this; }
+  void Register(grpc::ServerBuilder& builder) override {
+    builder.RegisterService(this);
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> creators;
+    creators.push_back(MakeMalformedCalls(errors_));
+    builder.experimental().SetInterceptorCreators(std::move(creators));
+  }
   void Shutdown() override { watches_.Shutdown(); }
 
   // Services, routes, overrides.
@@ -174,13 +176,15 @@ class AdminServiceCalls final : public v1::AdminService::CallbackService, public
 
  private:
   // The way into every unary method: asks for the role, then runs `work`, which ends the call by
-  // its Done, now or later.
+  // its Done, now or later. An error leaves with a reason, and is counted under it.
   template <typename Work>
   Reactor* Serve(Context* context, absl::string_view method, Work work) {
     Reactor* reactor = context->DefaultReactor();
     const auto who = CheckRole(*context, absl::StrCat("/pointsman.v1.AdminService/", method));
-    const Done done = [reactor](const absl::Status& status) {
-      reactor->Finish(common::ToGrpcStatus(status));
+    const Done done = [reactor, errors = errors_](const absl::Status& status) {
+      const absl::Status told = WithStreamReason(status);
+      if (!told.ok()) errors->Count(common::ReasonOf(told));
+      reactor->Finish(common::ToGrpcStatus(told));
     };
     if (who.ok()) {
       work(*who, done);
@@ -324,6 +328,7 @@ class AdminServiceCalls final : public v1::AdminService::CallbackService, public
   Configuration* const configuration_;
   EventLog* const events_;
   AdminState* const state_;
+  RefusalCounts* const errors_;
   EndpointWatches watches_;
 };
 
@@ -376,8 +381,9 @@ Reactor* AdminServiceCalls::ListEndpoints(Context* context, const v1::ListEndpoi
     const auto service = ParentService(request->parent());
     if (!service.ok()) return done(service.status());
     // The request, like the response, lives until `done`.
-    state_->Endpoints(*service, [request, response, done](std::vector<v1::EndpointState> states) {
-      done(FillPage(*request, std::move(states), response, response->mutable_endpoints()));
+    state_->Endpoints(*service, [request, response, done](auto states) {
+      if (!states.ok()) return done(states.status());
+      done(FillPage(*request, *std::move(states), response, response->mutable_endpoints()));
     });
   });
 }
@@ -385,13 +391,13 @@ Reactor* AdminServiceCalls::ListEndpoints(Context* context, const v1::ListEndpoi
 WatchReactor* AdminServiceCalls::WatchEndpoints(Context* context,
                                                 const v1::WatchEndpointsRequest* request) {
   const auto who = CheckRole(*context, "/pointsman.v1.AdminService/WatchEndpoints");
-  if (!who.ok()) return EndedWatch(who.status());
+  if (!who.ok()) return watches_.Refuse(who.status());
   const auto service = ParentService(request->parent());
-  if (!service.ok()) return EndedWatch(service.status());
+  if (!service.ok()) return watches_.Refuse(service.status());
   const absl::Duration period =
       request->has_period() ? common::FromProto(request->period()) : kWatchPeriodDefault;
   if (period < kWatchPeriodMin || period > kWatchPeriodMax) {
-    return EndedWatch(common::WithReason(
+    return watches_.Refuse(common::WithReason(
         absl::InvalidArgumentError(absl::StrCat("period: ", absl::FormatDuration(period), "; from ",
                                                 absl::FormatDuration(kWatchPeriodMin), " to ",
                                                 absl::FormatDuration(kWatchPeriodMax))),
@@ -405,15 +411,23 @@ Reactor* AdminServiceCalls::Explain(Context* context, const v1::ExplainRequest* 
   return Serve(context, "Explain", [&](const common::Identity&, Done done) {
     const auto ref = EndpointOf(request->name());
     if (!ref.ok()) return done(ref.status());
-    state_->Explain(ref->service, ref->endpoint, Into(response, std::move(done)));
+    const auto tell = Into(response, std::move(done));
+    state_->Explain(ref->service, ref->endpoint, [tell, name = request->name()](auto explanation) {
+      if (absl::IsNotFound(explanation.status())) {
+        explanation =
+            common::WithReason(explanation.status(), "ENDPOINT_NOT_FOUND", {{"resource", name}});
+      }
+      tell(std::move(explanation));
+    });
   });
 }
 
 Reactor* AdminServiceCalls::GetStatus(Context* context, const v1::GetStatusRequest*,
                                       v1::ControllerStatus* response) {
   return Serve(context, "GetStatus", [&](const common::Identity&, Done done) {
-    state_->Status([this, response, done](v1::ControllerStatus status) {
-      *response = std::move(status);
+    state_->Status([this, response, done](absl::StatusOr<v1::ControllerStatus> status) {
+      if (!status.ok()) return done(status.status());
+      *response = *std::move(status);
       response->set_version(std::string(common::Version()));
       response->set_config_revision(configuration_->Current().revision);
       if (const FreezeState freeze = configuration_->freeze(); freeze.frozen) {
@@ -448,13 +462,13 @@ Reactor* AdminServiceCalls::Drain(Context* context, const v1::DrainRequest* requ
   return Serve(context, "Drain", [&](const common::Identity& who, Done done) {
     const auto ref = EndpointOf(request->name());
     if (!ref.ok()) return done(ref.status());
-    state_->Endpoints(ref->service,
-                      [this, ref = *ref, comment = request->comment(), actor = Actor(who), response,
-                       done](const std::vector<v1::EndpointState>& states) {
-                        const absl::Status known = CheckKnown(ref, states);
-                        if (!known.ok()) return done(known);
-                        StartDrain(ref, comment, actor, response, done);
-                      });
+    state_->Endpoints(
+        ref->service, [this, ref = *ref, comment = request->comment(), actor = Actor(who), response,
+                       done](const absl::StatusOr<std::vector<v1::EndpointState>>& states) {
+          const absl::Status known = states.ok() ? CheckKnown(ref, *states) : states.status();
+          if (!known.ok()) return done(known);
+          StartDrain(ref, comment, actor, response, done);
+        });
   });
 }
 
@@ -509,7 +523,7 @@ Reactor* AdminServiceCalls::Freeze(Context* context, const v1::FreezeRequest* re
                               [response, done](absl::StatusOr<FreezeState> state) {
                                 if (!state.ok()) return done(state.status());
                                 response->set_frozen(state->frozen);
-                                *response->mutable_time() = ToTimestamp(state->time);
+                                common::ToProto(state->time, response->mutable_time());
                                 done(absl::OkStatus());
                               });
   });

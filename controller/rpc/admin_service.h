@@ -6,9 +6,10 @@
 #include <memory>
 
 #include "common/clock.h"
+#include "controller/rpc/refusals.h"
 
 namespace grpc {
-class Service;
+class ServerBuilder;
 }
 
 namespace pointsman::controller {
@@ -23,6 +24,8 @@ struct AdminServiceOptions {
   EventLog* events = nullptr;
   AdminState* state = nullptr;
   const common::Clock* clock = nullptr;
+  // Counts every call that ends with an error, by its reason.
+  RefusalCounts* errors = nullptr;
   // WatchEndpoints streams at a time; more is RESOURCE_EXHAUSTED.
   int watches_max = 100;
 };
@@ -30,8 +33,9 @@ struct AdminServiceOptions {
 class AdminService {
  public:
   virtual ~AdminService() = default;
-  // To register with a server builder; lives as long as this.
-  virtual grpc::Service* service() = 0;
+  // Registers the service and what looks after malformed calls (the builder's interceptors are
+  // this service's). Must outlive the server.
+  virtual void Register(grpc::ServerBuilder& builder) = 0;
   // Ends the watches with UNAVAILABLE, so that the server can shut down. Idempotent.
   virtual void Shutdown() = 0;
 };

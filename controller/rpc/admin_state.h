@@ -21,17 +21,19 @@ class AdminState {
   virtual ~AdminState() = default;
 
   // Every endpoint of one service (bare ID), or of all (empty), in any order. An unknown service
-  // has none.
-  virtual void Endpoints(std::string service,
-                         std::function<void(std::vector<v1::EndpointState>)> done) = 0;
-  // NotFound: no such endpoint.
+  // has none. ResourceExhausted "MAILBOX_FULL": a shard cannot be asked.
+  virtual void Endpoints(
+      std::string service,
+      std::function<void(absl::StatusOr<std::vector<v1::EndpointState>>)> done) = 0;
+  // NotFound: no such endpoint. Else as Endpoints.
   virtual void Explain(std::string service, std::string endpoint,
                        std::function<void(absl::StatusOr<v1::Explanation>)> done) = 0;
   // In any order. O(agents), O(gateways).
   virtual std::vector<v1::AgentState> Agents() const = 0;
   virtual std::vector<v1::GatewayState> Gateways() const = 0;
-  // All but the fields about configuration and freeze, which the admin service fills in.
-  virtual void Status(std::function<void(v1::ControllerStatus)> done) = 0;
+  // All but the fields about configuration and freeze, which the admin service fills in. Errors:
+  // as Endpoints.
+  virtual void Status(std::function<void(absl::StatusOr<v1::ControllerStatus>)> done) = 0;
 };
 
 }  // namespace pointsman::controller

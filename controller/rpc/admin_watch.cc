@@ -12,6 +12,7 @@
 #include "common/core/error_reason.h"
 #include "common/rpc/status.h"
 #include "controller/config_objects.h"
+#include "controller/rpc/stream_end.h"
 
 namespace pointsman::controller {
 namespace {
@@ -38,9 +39,11 @@ class EndpointWatch final : public WatchReactor {
       : owner_(owner), service_(std::move(service)), period_(period) {}
 
   void Ask() {
-    asked_at_ = owner_->clock_->Now();
-    owner_->state_->Endpoints(
-        service_, [this](std::vector<v1::EndpointState> states) { Send(std::move(states)); });
+    asked_at_ = owner_->parts_.clock->Now();
+    owner_->parts_.state->Endpoints(service_, [this](auto states) {
+      if (!states.ok()) End(states.status());
+      Send(states.ok() ? *std::move(states) : std::vector<v1::EndpointState>());
+    });
   }
 
   // Ends it at the end of the step at hand, or out of its sleep.
@@ -85,7 +88,7 @@ class EndpointWatch final : public WatchReactor {
   }
 
   void Sleep() {
-    const absl::Duration passed = owner_->clock_->Now() - asked_at_;
+    const absl::Duration passed = owner_->parts_.clock->Now() - asked_at_;
     const absl::Duration left = std::max(period_ - passed, absl::ZeroDuration());
     {
       common::MutexLock lock(mutex_);
@@ -114,7 +117,7 @@ class EndpointWatch final : public WatchReactor {
       if (!ended_) return false;
       status = end_;
     }
-    Finish(common::ToGrpcStatus(status));
+    Finish(owner_->Tell(status));
     return true;
   }
 
@@ -133,25 +136,31 @@ class EndpointWatch final : public WatchReactor {
   grpc::Alarm alarm_;
 };
 
-WatchReactor* EndedWatch(const absl::Status& status) {
+grpc::Status EndpointWatches::Tell(const absl::Status& status) {
+  const absl::Status told = WithStreamReason(status);
+  if (!absl::IsCancelled(told)) parts_.errors->Count(common::ReasonOf(told));
+  return common::ToGrpcStatus(told);
+}
+
+WatchReactor* EndpointWatches::Refuse(const absl::Status& status) {
   class Ended final : public WatchReactor {
    public:
-    explicit Ended(const absl::Status& status) { Finish(common::ToGrpcStatus(status)); }
+    explicit Ended(const grpc::Status& status) { Finish(status); }
     void OnDone() override { delete this; }
   };
-  return new Ended(status);
+  return new Ended(Tell(status));
 }
 
 WatchReactor* EndpointWatches::Open(std::string service, absl::Duration period) {
   EndpointWatch* watch = nullptr;
   {
     common::MutexLock lock(mutex_);
-    if (shut_down_) return EndedWatch(Stopping());
-    if (open_.size() >= static_cast<size_t>(watches_max_)) {
-      return EndedWatch(
-          common::WithReason(absl::ResourceExhaustedError(absl::StrCat(
-                                 watches_max_, " watches are open already; at most that many")),
-                             "TOO_MANY_WATCHES"));
+    if (shut_down_) return Refuse(Stopping());
+    if (open_.size() >= static_cast<size_t>(parts_.watches_max)) {
+      return Refuse(common::WithReason(
+          absl::ResourceExhaustedError(
+              absl::StrCat(parts_.watches_max, " watches are open already; at most that many")),
+          "TOO_MANY_WATCHES"));
     }
     watch = new EndpointWatch(this, std::move(service), period);
     open_.insert(watch);

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "controller/rpc/admin_state.h"
+#include "controller/rpc/refusals.h"
 #include "pointsman/v1/admin.grpc.pb.h"
 
 namespace pointsman::controller {
@@ -22,13 +23,20 @@ class EndpointWatch;
 // The streams that are open.
 class EndpointWatches {
  public:
-  // Both must outlive the streams.
-  EndpointWatches(AdminState* state, const common::Clock* clock, int watches_max)
-      : state_(state), clock_(clock), watches_max_(watches_max) {}
+  // All must outlive the streams. `errors` counts what ends them, but for clients that leave.
+  struct Parts {
+    AdminState* state;
+    const common::Clock* clock;
+    RefusalCounts* errors;
+    int watches_max;
+  };
+  explicit EndpointWatches(const Parts& parts) : parts_(parts) {}
 
   // Of one service (bare ID) or of all (empty). One too many, or after Shutdown(): a stream that
   // only ends with RESOURCE_EXHAUSTED or UNAVAILABLE.
   WatchReactor* Open(std::string service, absl::Duration period);
+  // A stream that only ends, with this error.
+  WatchReactor* Refuse(const absl::Status& status);
   // Ends all with UNAVAILABLE.
   void Shutdown();
 
@@ -36,16 +44,13 @@ class EndpointWatches {
   friend class EndpointWatch;
 
   void Closed(EndpointWatch* watch);
+  // Counted, with its reason.
+  grpc::Status Tell(const absl::Status& status);
 
-  AdminState* const state_;
-  const common::Clock* const clock_;
-  const int watches_max_;
+  const Parts parts_;
   common::Mutex mutex_;
   bool shut_down_ ABSL_GUARDED_BY(mutex_) = false;
   std::set<EndpointWatch*> open_ ABSL_GUARDED_BY(mutex_);
 };
-
-// A stream that ends at once.
-WatchReactor* EndedWatch(const absl::Status& status);
 
 }  // namespace pointsman::controller

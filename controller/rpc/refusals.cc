@@ -9,13 +9,9 @@ void RefusalCounts::Count(absl::string_view code) {
     ++counts_[name];
   }
   if (registry_ == nullptr) return;
-  registry_
-      ->AddCounter(
-          {"pointsman_controller_refused_total",
-           "Messages of agents and gateways that were dropped, and their streams that were ended "
-           "with an error, by code.",
-           {{"code", name}}})
-      .Add();
+  common::MetricName metric = metric_;
+  metric.labels.emplace_back("code", name);
+  registry_->AddCounter(metric).Add();
 }
 
 std::map<std::string, uint64_t> RefusalCounts::counts() const {

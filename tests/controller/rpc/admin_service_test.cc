@@ -1,23 +1,10 @@
-// The admin API over real gRPC, a real store and a fake state.
+// The admin API's methods over real gRPC, a real store and a fake state.
 #include "controller/rpc/admin_service.h"
 
-#include <grpcpp/grpcpp.h>
-
-#include <filesystem>
 #include <fstream>
 
-#include "absl/strings/str_cat.h"
-#include "common/core/config_load.h"
-#include "common/core/error_reason.h"
-#include "common/rpc/status.h"
-#include "controller/configuration.h"
-#include "controller/event_log.h"
-#include "controller/rpc/admin_state.h"
-#include "controller/store/sqlite_store.h"
 #include "gmock/gmock.h"
-#include "gtest/gtest.h"
-#include "pointsman/v1/admin.grpc.pb.h"
-#include "tests/controller/store/temp_folder.h"
+#include "tests/controller/rpc/admin_world.h"
 
 namespace pointsman::controller {
 namespace {
@@ -26,143 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class FakeState final : public AdminState {
- public:
-  void Set(const std::string& name, uint32_t weight) {
-    common::MutexLock lock(mutex_);
-    weights_[name] = weight;
-  }
-  void Remove(const std::string& name) {
-    common::MutexLock lock(mutex_);
-    weights_.erase(name);
-  }
-
-  void Endpoints(std::string service,
-                 std::function<void(std::vector<v1::EndpointState>)> done) override {
-    std::vector<v1::EndpointState> states;
-    {
-      common::MutexLock lock(mutex_);
-      for (const auto& [name, weight] : weights_) {
-        const std::string prefix = absl::StrCat("services/", service, "/");
-        if (!service.empty() && name.rfind(prefix, 0) != 0) continue;
-        v1::EndpointState state;
-        state.set_name(name);
-        state.set_weight(weight);
-        // Changes all the time and must not count as a change.
-        state.mutable_since()->set_seconds(++ticks_);
-        states.push_back(state);
-      }
-    }
-    done(std::move(states));
-  }
-  void Explain(std::string service, std::string endpoint,
-               std::function<void(absl::StatusOr<v1::Explanation>)> done) override {
-    v1::Explanation explanation;
-    explanation.set_name(absl::StrCat("services/", service, "/endpoints/", endpoint));
-    done(explanation);
-  }
-  std::vector<v1::AgentState> Agents() const override {
-    std::vector<v1::AgentState> agents(2);
-    agents[0].set_name("agents/b");
-    agents[1].set_name("agents/a");
-    return agents;
-  }
-  std::vector<v1::GatewayState> Gateways() const override { return {}; }
-  void Status(std::function<void(v1::ControllerStatus)> done) override {
-    v1::ControllerStatus status;
-    status.set_services(7);
-    done(status);
-  }
-
- private:
-  common::Mutex mutex_;
-  int ticks_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<std::string, uint32_t> weights_ ABSL_GUARDED_BY(mutex_);
-};
-
-class AdminServiceTest : public testing::Test {
- protected:
-  void SetUp() override {
-    store_ = OpenSqliteStore({folder_.path(), fault_}).value();
-    EventLog::Options log;
-    log.store = &store_->local();
-    log.clock = &common::SystemClock();
-    events_ = std::make_unique<EventLog>(log);
-    configuration_ = std::make_unique<Configuration>(
-        Configuration::Options{&store_->shared(), events_.get(), &common::SystemClock()});
-    ASSERT_TRUE(configuration_->Start().ok());
-    admin_ =
-        MakeAdminService({configuration_.get(), events_.get(), &state_, &common::SystemClock(), 2});
-    grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-    builder.RegisterService(admin_->service());
-    server_ = builder.BuildAndStart();
-    stub_ = v1::AdminService::NewStub(
-        grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
-    state_.Set("services/web/endpoints/web-1", 1);
-    state_.Set("services/web/endpoints/web-2", 2);
-    state_.Set("services/api/endpoints/api-1", 3);
-  }
-  void TearDown() override {
-    admin_->Shutdown();
-    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
-  }
-
-  template <typename Response, typename Method, typename Request>
-  absl::StatusOr<Response> Call(Method method, const Request& request) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
-    Response response;
-    const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
-    if (!status.ok()) return common::FromGrpcStatus(status);
-    return response;
-  }
-  using Stub = v1::AdminService::Stub;
-
-  absl::StatusOr<v1::ApplyResponse> Apply(const std::string& yaml) {
-    v1::ApplyRequest request;
-    *request.mutable_config() = common::ParseConfig(yaml, "test.yaml").value();
-    return Call<v1::ApplyResponse>(&Stub::Apply, request);
-  }
-  absl::StatusOr<v1::Service> Update(v1::UpdateServiceRequest request) {
-    return Call<v1::Service>(&Stub::UpdateService, request);
-  }
-  absl::StatusOr<v1::Service> Get(const std::string& name) {
-    v1::GetServiceRequest request;
-    request.set_name(name);
-    return Call<v1::Service>(&Stub::GetService, request);
-  }
-  absl::StatusOr<v1::Override> Drain(const std::string& name) {
-    v1::DrainRequest request;
-    request.set_name(name);
-    request.set_comment("disk");
-    return Call<v1::Override>(&Stub::Drain, request);
-  }
-  absl::StatusOr<google::protobuf::Empty> Undrain(const std::string& name) {
-    v1::UndrainRequest request;
-    request.set_name(name);
-    return Call<google::protobuf::Empty>(&Stub::Undrain, request);
-  }
-
-  TempFolder folder_;
-  const std::string fault_ = folder_.file("fault");
-  FakeState state_;
-  std::unique_ptr<SqliteStore> store_;
-  std::unique_ptr<EventLog> events_;
-  std::unique_ptr<Configuration> configuration_;
-  std::unique_ptr<AdminService> admin_;
-  std::unique_ptr<grpc::Server> server_;
-  std::unique_ptr<Stub> stub_;
-};
-
-// The code and the reason of an error, "OK" without one.
-template <typename T>
-std::string Refusal(const absl::StatusOr<T>& result) {
-  if (result.ok()) return "OK";
-  return absl::StrCat(absl::StatusCodeToString(result.status().code()), " ",
-                      common::ReasonOf(result.status()));
-}
+using AdminServiceTest = AdminWorld;
 
 TEST_F(AdminServiceTest, CreatesReadsUpdatesAndDeletesAResource) {
   v1::CreateServiceRequest create;
@@ -217,6 +68,42 @@ TEST_F(AdminServiceTest, UpdatesTheFieldsOfTheMask) {
   const auto unknown = Update(update);
   EXPECT_EQ(Refusal(unknown), "INVALID_ARGUMENT MASK_INVALID");
   EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("did you mean limits"));
+}
+
+// Resources lie in a list; what is found by name must be what is changed.
+TEST_F(AdminServiceTest, UpdatesTheSecondOfAKindAndLeavesTheOthers) {
+  ASSERT_TRUE(Apply("services: [{name: a}, {name: b}, {name: c}]\n"
+                    "routes: [{name: r1, service: a}, {name: r2, service: b}]\n"
+                    "overrides:\n"
+                    "- {name: o1, service: a, endpoint: a-1, weight: 0.5}\n"
+                    "- {name: o2, service: a, endpoint: a-2, weight: 0.5}\n")
+                  .ok());
+  v1::Config wanted = *configuration_->Current().config;
+  v1::UpdateServiceRequest service;
+  service.mutable_service()->set_name("b");
+  service.mutable_service()->mutable_limits()->set_max_in_flight(9);
+  EXPECT_EQ(Update(service)->name(), "services/b");
+  v1::UpdateRouteRequest route;
+  route.mutable_route()->set_name("routes/r2");
+  route.mutable_route()->set_service("c");
+  EXPECT_EQ(Call<v1::Route>(&Stub::UpdateRoute, route)->name(), "routes/r2");
+  v1::UpdateOverrideRequest pin;
+  pin.mutable_override()->set_name("overrides/o2");
+  pin.mutable_override()->set_weight(0.25);
+  EXPECT_EQ(Call<v1::Override>(&Stub::UpdateOverride, pin)->name(), "overrides/o2");
+
+  v1::Config now = *configuration_->Current().config;
+  wanted.mutable_services(1)->mutable_limits()->set_max_in_flight(9);
+  wanted.mutable_routes(1)->set_service("c");
+  wanted.mutable_overrides(1)->set_weight(0.25);
+  for (v1::Config* config : {&wanted, &now}) {
+    for (auto* each : {config->mutable_services(1)}) each->clear_etag(), each->clear_revision();
+    for (auto* each : {config->mutable_routes(1)}) each->clear_etag(), each->clear_revision();
+    for (auto* each : {config->mutable_overrides(1)}) {
+      each->clear_etag(), each->clear_revision(), each->clear_create_time();
+    }
+  }
+  EXPECT_EQ(now.DebugString(), wanted.DebugString());
 }
 
 TEST_F(AdminServiceTest, UpdatesOnlyWhatIsThereUnlessAllowed) {
@@ -373,6 +260,36 @@ TEST_F(AdminServiceTest, FreezesAndShowsIt) {
             "INVALID_ARGUMENT ARGUMENT_INVALID");
 }
 
+TEST_F(AdminServiceTest, SaysThatAShardCannotBeAskedInsteadOfAPart) {
+  ASSERT_TRUE(Apply("services: [{name: web}]\n").ok());
+  state_.Fill();
+  const std::string full = "RESOURCE_EXHAUSTED MAILBOX_FULL";
+  EXPECT_EQ(
+      Refusal(Call<v1::ListEndpointsResponse>(&Stub::ListEndpoints, v1::ListEndpointsRequest())),
+      full);
+  EXPECT_EQ(Refusal(Drain("services/web/endpoints/web-1")), full);
+  EXPECT_EQ(Refusal(Call<v1::ControllerStatus>(&Stub::GetStatus, v1::GetStatusRequest())), full);
+  v1::ExplainRequest explain;
+  explain.set_name("services/web/endpoints/web-1");
+  EXPECT_EQ(Refusal(Call<v1::Explanation>(&Stub::Explain, explain)), full);
+  EXPECT_EQ(errors_.counts().at("MAILBOX_FULL"), 4u);
+}
+
+TEST_F(AdminServiceTest, CountsEachErrorUnderItsReasonAndNothingThatWorked) {
+  ASSERT_TRUE(Apply("services: [{name: web}]\n").ok());
+  EXPECT_TRUE(errors_.counts().empty());
+  EXPECT_EQ(Refusal(Get("services/web/x")), "INVALID_ARGUMENT NAME_INVALID");
+  EXPECT_EQ(Refusal(Get("services/absent")), "NOT_FOUND RESOURCE_NOT_FOUND");
+  EXPECT_EQ(Refusal(Get("services/absent")), "NOT_FOUND RESOURCE_NOT_FOUND");
+  v1::ExplainRequest explain;
+  explain.set_name("services/web/endpoints/absent");
+  EXPECT_EQ(Refusal(Call<v1::Explanation>(&Stub::Explain, explain)),
+            "NOT_FOUND ENDPOINT_NOT_FOUND");
+  EXPECT_THAT(errors_.counts(),
+              ElementsAre(testing::Pair("ENDPOINT_NOT_FOUND", 1), testing::Pair("NAME_INVALID", 1),
+                          testing::Pair("RESOURCE_NOT_FOUND", 2)));
+}
+
 TEST_F(AdminServiceTest, ReadsOnWhileTheStoreTakesNoWrites) {
   ASSERT_TRUE(Apply("services: [{name: web}]\n").ok());
   std::ofstream(fault_) << "on";
@@ -386,7 +303,7 @@ TEST_F(AdminServiceTest, ReadsOnWhileTheStoreTakesNoWrites) {
   EXPECT_TRUE(Call<v1::ListEventsResponse>(&Stub::ListEvents, v1::ListEventsRequest()).ok());
 }
 
-class WatchTest : public AdminServiceTest {
+class WatchTest : public AdminWorld {
  protected:
   using Reader = std::unique_ptr<grpc::ClientReader<v1::WatchEndpointsResponse>>;
 
@@ -439,6 +356,7 @@ TEST_F(WatchTest, BoundsTheStreamsAndEndsThemAtShutdown) {
   const absl::Status refused = common::FromGrpcStatus(third->Finish());
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(common::ReasonOf(refused), "TOO_MANY_WATCHES");
+  EXPECT_EQ(errors_.counts().at("TOO_MANY_WATCHES"), 1u);
   admin_->Shutdown();
   while (first->Read(&response)) {
   }
@@ -446,6 +364,20 @@ TEST_F(WatchTest, BoundsTheStreamsAndEndsThemAtShutdown) {
   while (second->Read(&response)) {
   }
   EXPECT_EQ(second->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+// Without an answer nothing is known of the endpoints: they are not told to be gone.
+TEST_F(WatchTest, EndsWhenAShardCannotBeAsked) {
+  grpc::ClientContext context;
+  const Reader reader = Watch(&context);
+  v1::WatchEndpointsResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.endpoints_size(), 3);
+  state_.Fill();
+  EXPECT_FALSE(reader->Read(&response));
+  const absl::Status end = common::FromGrpcStatus(reader->Finish());
+  EXPECT_EQ(common::ReasonOf(end), "MAILBOX_FULL");
+  EXPECT_EQ(errors_.counts().at("MAILBOX_FULL"), 1u);
 }
 
 TEST_F(WatchTest, RefusesAPeriodOutOfRange) {
