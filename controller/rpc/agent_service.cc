@@ -197,11 +197,13 @@ class AgentStream final : public Reactor, public CommandWriter {
       }
       const uint64_t state = StateOf(input.instances);
       const bool news = state != std::exchange(part.state, state);
-      status = options_.shards->Post(service, Input(std::move(input)),
-                                     news ? Urgency::kNow : Urgency::kPatient);
-      if (!status.ok()) return Refuse(status);  // No slot: the next report comes by itself.
+      const absl::Status posted = options_.shards->Post(service, Input(std::move(input)),
+                                                        news ? Urgency::kNow : Urgency::kPatient);
+      if (posted.ok()) continue;
+      part.state = 0;  // No slot: the next report comes by itself, and is still news.
+      status.Update(posted);
     }
-    return absl::OkStatus();
+    return status.ok() ? status : Refuse(status);
   }
 
   // One atomic read a report while no assignment changes.

@@ -11,8 +11,9 @@ constexpr absl::Duration kTickPeriod = absl::Seconds(1);
 
 }  // namespace
 
-Shard::Shard(const ShardOptions& options, const common::Clock& clock, EffectSink& sink)
-    : clock_(clock), sink_(sink), core_(options) {}
+Shard::Shard(const ShardOptions& options, const common::Clock& clock, EffectSink& sink,
+             const MailboxLimits& limits)
+    : clock_(clock), sink_(sink), mailbox_(limits), core_(options) {}
 
 Shard::~Shard() { Stop(); }
 

@@ -36,7 +36,8 @@ struct ShardLoad {
 class Shard {
  public:
   // `clock` and `sink` must outlive the shard. Nothing runs before Start().
-  Shard(const ShardOptions& options, const common::Clock& clock, EffectSink& sink);
+  Shard(const ShardOptions& options, const common::Clock& clock, EffectSink& sink,
+        const MailboxLimits& limits = {});
   ~Shard();  // Stop().
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;

@@ -29,12 +29,13 @@ struct Gathering {
 
 }  // namespace
 
-ShardSet::ShardSet(const ShardOptions& options, const common::Clock& clock, EffectSink& sink) {
+ShardSet::ShardSet(const ShardOptions& options, const common::Clock& clock, EffectSink& sink,
+                   const MailboxLimits& limits) {
   PM_CHECK(options.shards >= 1);
   for (uint32_t i = 0; i < options.shards; ++i) {
     ShardOptions own = options;
     own.shard = i;
-    shards_.push_back(std::make_unique<Shard>(own, clock, sink));
+    shards_.push_back(std::make_unique<Shard>(own, clock, sink, limits));
   }
 }
 

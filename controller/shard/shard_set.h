@@ -15,8 +15,10 @@ namespace pointsman::controller {
 
 class ShardSet {
  public:
-  // `options.shard` is ignored. REQUIRES: options.shards >= 1. `clock` and `sink` outlive the set.
-  ShardSet(const ShardOptions& options, const common::Clock& clock, EffectSink& sink);
+  // `options.shard` is ignored; `limits` are those of each mailbox. REQUIRES: options.shards >= 1.
+  // `clock` and `sink` outlive the set.
+  ShardSet(const ShardOptions& options, const common::Clock& clock, EffectSink& sink,
+           const MailboxLimits& limits = {});
 
   // As Shard::TimePublishing, of all shards together.
   void TimePublishing(common::Histogram* seconds);
