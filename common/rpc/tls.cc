@@ -2,12 +2,17 @@
 
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/security/server_credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <iterator>
-#include <utility>
+#include <memory>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -36,8 +41,7 @@ absl::string_view HostOf(absl::string_view address) {
   return address;
 }
 
-absl::StatusOr<std::string> ReadPem(absl::string_view flag, const std::string& path,
-                                    absl::string_view block) {
+absl::Status CheckPem(absl::string_view flag, const std::string& path, absl::string_view block) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file) {
@@ -52,25 +56,67 @@ absl::StatusOr<std::string> ReadPem(absl::string_view flag, const std::string& p
         absl::StrCat(flag, " ", path, ": larger than ", kPemBytesMax, " bytes"));
   }
   for (const absl::string_view line : absl::StrSplit(content, '\n')) {
-    if (absl::StartsWith(line, "-----BEGIN ") && absl::StrContains(line, block)) return content;
+    if (absl::StartsWith(line, "-----BEGIN ") && absl::StrContains(line, block)) {
+      return absl::OkStatus();
+    }
   }
   return absl::InvalidArgumentError(
       absl::StrCat(flag, " ", path, ": no PEM block \"", block, "\" in this file"));
 }
 
-struct Pems {
-  std::string cert;
-  std::string key;
-  std::string ca;
+template <typename T, void (*Free)(T*)>
+struct Freed {
+  void operator()(T* object) const { Free(object); }
 };
+using OwnedCertificate = std::unique_ptr<X509, Freed<X509, X509_free>>;
+using OwnedKey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY, EVP_PKEY_free>>;
 
-absl::StatusOr<Pems> ReadPems(const TlsFiles& files) {
+// What `read` makes of a PEM file; null: it cannot be read.
+template <typename Owned, typename Read>
+Owned ReadPemAs(const std::string& path, Read read) {
+  FILE* file = std::fopen(path.c_str(), "re");
+  if (file == nullptr) return nullptr;
+  // No password is asked for at a terminal.
+  const auto no_password = [](char*, int, int, void*) { return -1; };
+  Owned owned(read(file, nullptr, no_password, nullptr));
+  std::fclose(file);
+  ERR_clear_error();
+  return owned;
+}
+
+absl::Status CheckPair(const TlsFiles& files) {
+  const auto certificate = ReadPemAs<OwnedCertificate>(files.cert, PEM_read_X509);
+  if (certificate == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--tls-cert ", files.cert, ": not a certificate that can be read"));
+  }
+  const auto key = ReadPemAs<OwnedKey>(files.key, PEM_read_PrivateKey);
+  if (key == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--tls-key ", files.key, ": not a key that can be read without a password"));
+  }
+  const bool fits = X509_check_private_key(certificate.get(), key.get()) == 1;
+  ERR_clear_error();
+  if (fits) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--tls-key ", files.key, ": not the key of the first certificate in ", files.cert));
+}
+
+// Says at start, by flag and path, what gRPC would only log.
+absl::Status CheckPems(const TlsFiles& files) {
   PM_RETURN_IF_ERROR(CheckTlsFiles(files));
-  Pems pems;
-  PM_ASSIGN_OR_RETURN(pems.cert, ReadPem("--tls-cert", files.cert, "CERTIFICATE"));
-  PM_ASSIGN_OR_RETURN(pems.key, ReadPem("--tls-key", files.key, "PRIVATE KEY"));
-  PM_ASSIGN_OR_RETURN(pems.ca, ReadPem("--tls-ca", files.ca, "CERTIFICATE"));
-  return pems;
+  PM_RETURN_IF_ERROR(CheckPem("--tls-cert", files.cert, "CERTIFICATE"));
+  PM_RETURN_IF_ERROR(CheckPem("--tls-key", files.key, "PRIVATE KEY"));
+  PM_RETURN_IF_ERROR(CheckPem("--tls-ca", files.ca, "CERTIFICATE"));
+  return CheckPair(files);
+}
+
+// Reads the files again and again, on a thread of its own. While one is missing, what was read last
+// stays; while key and certificate do not fit each other, new connections fail.
+std::shared_ptr<grpc::experimental::CertificateProviderInterface> Watch(const TlsFiles& files) {
+  return std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+      files.key, files.cert, files.ca,
+      static_cast<unsigned int>(absl::ToInt64Seconds(files.reload_every)));
 }
 
 }  // namespace
@@ -108,23 +154,23 @@ absl::Status CheckBindAllowed(absl::string_view address, const TlsFiles& files, 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
     const TlsFiles& files) {
   if (files.empty()) return grpc::InsecureServerCredentials();
-  PM_ASSIGN_OR_RETURN(Pems pems, ReadPems(files));
-  grpc::SslServerCredentialsOptions options(
-      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  options.pem_root_certs = std::move(pems.ca);
-  options.pem_key_cert_pairs.push_back({std::move(pems.key), std::move(pems.cert)});
-  return grpc::SslServerCredentials(options);
+  PM_RETURN_IF_ERROR(CheckPems(files));
+  grpc::experimental::TlsServerCredentialsOptions options(Watch(files));
+  options.watch_root_certs();
+  options.watch_identity_key_cert_pairs();
+  options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  return grpc::experimental::TlsServerCredentials(options);
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelCredentials(
     const TlsFiles& files) {
   if (files.empty()) return grpc::InsecureChannelCredentials();
-  PM_ASSIGN_OR_RETURN(Pems pems, ReadPems(files));
-  grpc::SslCredentialsOptions options;
-  options.pem_root_certs = std::move(pems.ca);
-  options.pem_private_key = std::move(pems.key);
-  options.pem_cert_chain = std::move(pems.cert);
-  return grpc::SslCredentials(options);
+  PM_RETURN_IF_ERROR(CheckPems(files));
+  grpc::experimental::TlsChannelCredentialsOptions options;
+  options.set_certificate_provider(Watch(files));
+  options.watch_root_certs();
+  options.watch_identity_key_cert_pairs();
+  return grpc::experimental::TlsCredentials(options);
 }
 
 }  // namespace pointsman::common

@@ -1,8 +1,9 @@
 #pragma once
 
 // Transport security of every controller connection: mutual TLS from three PEM files, or plain
-// text where that is harmless (loopback) or asked for (--insecure). Thread-safe functions; the
-// credentials they return are shared and immutable.
+// text where that is harmless (loopback) or asked for (--insecure). The files are read again while
+// the program runs, so that a renewed certificate serves new connections without a restart; running
+// connections stay. Thread-safe functions; credentials with files own a thread that reads them.
 
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace grpc {
 class ChannelCredentials;
@@ -23,6 +25,8 @@ struct TlsFiles {
   std::string cert;  // This program's certificate, then its intermediates.
   std::string key;   // The certificate's private key.
   std::string ca;    // Authorities that peers' certificates must lead to.
+  // How long a change of the files may go unseen; whole seconds, at least one.
+  absl::Duration reload_every = absl::Seconds(10);
 
   bool empty() const { return cert.empty() && key.empty() && ca.empty(); }
 };
@@ -42,7 +46,8 @@ absl::Status CheckBindAllowed(absl::string_view address, const TlsFiles& files, 
 
 // Server side: with files, clients must present a certificate that leads to `ca`; without, plain
 // text. Whether plain text may be bound is CheckBindAllowed's question.
-// InvalidArgument: as CheckTlsFiles, or a file has no PEM block of its kind. NotFound,
+// InvalidArgument: as CheckTlsFiles, a file has no PEM block of its kind, or the key does not fit
+// the certificate. NotFound,
 // PermissionDenied: a file cannot be read; the message names flag and path.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
     const TlsFiles& files);

@@ -59,5 +59,18 @@ TEST(TlsTest, RefusesAFileWithoutThePemBlockItShouldHold) {
   EXPECT_THAT(std::string(credentials.status().message()), HasSubstr("CERTIFICATE"));
 }
 
+TEST(TlsTest, RefusesAKeyOfAnotherCertificateOrWithAPassword) {
+  TestAuthority authority;
+  TlsFiles files = authority.Issue("server", "DNS:localhost");
+  files.key = authority.Issue("other", "DNS:localhost").key;
+  const auto other = MakeServerCredentials(files);
+  EXPECT_EQ(other.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(other.status().message()), HasSubstr("not the key of"));
+  std::ofstream(files.key) << "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n"
+                              "-----END ENCRYPTED PRIVATE KEY-----\n";
+  EXPECT_THAT(std::string(MakeServerCredentials(files).status().message()),
+              HasSubstr("without a password"));
+}
+
 }  // namespace
 }  // namespace pointsman::common
