@@ -89,7 +89,7 @@ class AdminClient::Connection {
 absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Make(const ConnectOptions& options) {
   common::ChannelOptions channel_options;
   channel_options.targets = absl::StrSplit(options.controller, ',', absl::SkipEmpty());
-  channel_options.tls = {options.tls_cert, options.tls_key, options.tls_ca};
+  channel_options.tls = {options.tls_cert, options.tls_key, options.tls_ca, absl::ZeroDuration()};
   channel_options.insecure = options.insecure;
   channel_options.connect_timeout = options.timeout;
   absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = MakeChannel(channel_options);

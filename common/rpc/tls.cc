@@ -8,11 +8,13 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -41,7 +43,8 @@ absl::string_view HostOf(absl::string_view address) {
   return address;
 }
 
-absl::Status CheckPem(absl::string_view flag, const std::string& path, absl::string_view block) {
+absl::StatusOr<std::string> ReadPem(absl::string_view flag, const std::string& path,
+                                    absl::string_view block) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file) {
@@ -56,9 +59,7 @@ absl::Status CheckPem(absl::string_view flag, const std::string& path, absl::str
         absl::StrCat(flag, " ", path, ": larger than ", kPemBytesMax, " bytes"));
   }
   for (const absl::string_view line : absl::StrSplit(content, '\n')) {
-    if (absl::StartsWith(line, "-----BEGIN ") && absl::StrContains(line, block)) {
-      return absl::OkStatus();
-    }
+    if (absl::StartsWith(line, "-----BEGIN ") && absl::StrContains(line, block)) return content;
   }
   return absl::InvalidArgumentError(
       absl::StrCat(flag, " ", path, ": no PEM block \"", block, "\" in this file"));
@@ -102,13 +103,21 @@ absl::Status CheckPair(const TlsFiles& files) {
       "--tls-key ", files.key, ": not the key of the first certificate in ", files.cert));
 }
 
+struct Pems {
+  std::string cert;
+  std::string key;
+  std::string ca;
+};
+
 // Says at start, by flag and path, what gRPC would only log.
-absl::Status CheckPems(const TlsFiles& files) {
+absl::StatusOr<Pems> ReadPems(const TlsFiles& files) {
   PM_RETURN_IF_ERROR(CheckTlsFiles(files));
-  PM_RETURN_IF_ERROR(CheckPem("--tls-cert", files.cert, "CERTIFICATE"));
-  PM_RETURN_IF_ERROR(CheckPem("--tls-key", files.key, "PRIVATE KEY"));
-  PM_RETURN_IF_ERROR(CheckPem("--tls-ca", files.ca, "CERTIFICATE"));
-  return CheckPair(files);
+  Pems pems;
+  PM_ASSIGN_OR_RETURN(pems.cert, ReadPem("--tls-cert", files.cert, "CERTIFICATE"));
+  PM_ASSIGN_OR_RETURN(pems.key, ReadPem("--tls-key", files.key, "PRIVATE KEY"));
+  PM_ASSIGN_OR_RETURN(pems.ca, ReadPem("--tls-ca", files.ca, "CERTIFICATE"));
+  PM_RETURN_IF_ERROR(CheckPair(files));
+  return pems;
 }
 
 // Reads the files again and again, on a thread of its own. While one is missing, what was read last
@@ -116,7 +125,7 @@ absl::Status CheckPems(const TlsFiles& files) {
 std::shared_ptr<grpc::experimental::CertificateProviderInterface> Watch(const TlsFiles& files) {
   return std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
       files.key, files.cert, files.ca,
-      static_cast<unsigned int>(absl::ToInt64Seconds(files.reload_every)));
+      static_cast<unsigned int>(std::max<int64_t>(1, absl::ToInt64Seconds(files.reload_every))));
 }
 
 }  // namespace
@@ -154,7 +163,7 @@ absl::Status CheckBindAllowed(absl::string_view address, const TlsFiles& files, 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
     const TlsFiles& files) {
   if (files.empty()) return grpc::InsecureServerCredentials();
-  PM_RETURN_IF_ERROR(CheckPems(files));
+  PM_RETURN_IF_ERROR(ReadPems(files).status());
   grpc::experimental::TlsServerCredentialsOptions options(Watch(files));
   options.watch_root_certs();
   options.watch_identity_key_cert_pairs();
@@ -165,7 +174,14 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelCredentials(
     const TlsFiles& files) {
   if (files.empty()) return grpc::InsecureChannelCredentials();
-  PM_RETURN_IF_ERROR(CheckPems(files));
+  PM_ASSIGN_OR_RETURN(Pems pems, ReadPems(files));
+  if (files.reload_every <= absl::ZeroDuration()) {
+    grpc::SslCredentialsOptions once;
+    once.pem_root_certs = std::move(pems.ca);
+    once.pem_private_key = std::move(pems.key);
+    once.pem_cert_chain = std::move(pems.cert);
+    return grpc::SslCredentials(once);
+  }
   grpc::experimental::TlsChannelCredentialsOptions options;
   options.set_certificate_provider(Watch(files));
   options.watch_root_certs();

@@ -25,7 +25,8 @@ struct TlsFiles {
   std::string cert;  // This program's certificate, then its intermediates.
   std::string key;   // The certificate's private key.
   std::string ca;    // Authorities that peers' certificates must lead to.
-  // How long a change of the files may go unseen; whole seconds, at least one.
+  // How long a change of the files may go unseen, in whole seconds. Zero, for clients of one call:
+  // they are read once, and gRPC says more of why a connection failed.
   absl::Duration reload_every = absl::Seconds(10);
 
   bool empty() const { return cert.empty() && key.empty() && ca.empty(); }
