@@ -92,7 +92,7 @@ class AdminConfigCalls : public AdminCalls {
   }
   Reactor* ListRevisions(Context* context, const v1::ListRevisionsRequest* request,
                          v1::ListRevisionsResponse* response) override {
-    return Serve(context, "ListRevisions", [&](const common::Identity&, Done done) {
+    return Serve(context, "ListRevisions", [&](const common::Identity&, const Done& done) {
       const auto size = PageSize(request->page_size());
       const auto before = ParseNumberToken(request->page_token());
       if (!size.ok()) return done(size.status());
@@ -137,7 +137,7 @@ class AdminConfigCalls : public AdminCalls {
   template <typename Kind, typename Request>
   Reactor* Get(Context* context, absl::string_view method, const Request* request,
                typename Kind::Resource* response) {
-    return Serve(context, method, [&](const common::Identity&, Done done) {
+    return Serve(context, method, [&](const common::Identity&, const Done& done) {
       done([&]() -> absl::Status {
         PM_ASSIGN_OR_RETURN(const std::string name, ResourceName<Kind>(request->name()));
         const ConfigSnapshot current = configuration_->Current();
@@ -151,7 +151,7 @@ class AdminConfigCalls : public AdminCalls {
   template <typename Kind, typename Request, typename Response, typename Out>
   Reactor* List(Context* context, absl::string_view method, const Request* request,
                 Response* response, Out* out) {
-    return Serve(context, method, [&](const common::Identity&, Done done) {
+    return Serve(context, method, [&](const common::Identity&, const Done& done) {
       done([&]() -> absl::Status {
         const ConfigSnapshot current = configuration_->Current();
         const auto& all = Kind::In(*current.config);

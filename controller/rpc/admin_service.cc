@@ -42,7 +42,7 @@ class AdminServiceCalls final : public AdminStateCalls, public AdminService {
   static absl::Status CheckKnown(const common::EndpointRef& endpoint,
                                  const std::vector<v1::EndpointState>& states);
   void StartDrain(const common::EndpointRef& endpoint, const std::string& comment,
-                  const std::string& actor, v1::Override* response, Done done);
+                  const std::string& actor, v1::Override* response, const Done& done);
   void RecordDrain(absl::string_view type, const std::string& subject, const std::string& actor,
                    absl::string_view comment);
 };
@@ -66,7 +66,7 @@ absl::Status AdminServiceCalls::CheckKnown(const common::EndpointRef& endpoint,
 grpc::ServerUnaryReactor* AdminServiceCalls::Drain(Context* context,
                                                    const v1::DrainRequest* request,
                                                    v1::Override* response) {
-  return Serve(context, "Drain", [&](const common::Identity& who, Done done) {
+  return Serve(context, "Drain", [&](const common::Identity& who, const Done& done) {
     const auto ref = EndpointOf(request->name());
     if (!ref.ok()) return done(ref.status());
     state_->Endpoints(
@@ -80,7 +80,8 @@ grpc::ServerUnaryReactor* AdminServiceCalls::Drain(Context* context,
 }
 
 void AdminServiceCalls::StartDrain(const common::EndpointRef& endpoint, const std::string& comment,
-                                   const std::string& actor, v1::Override* response, Done done) {
+                                   const std::string& actor, v1::Override* response,
+                                   const Done& done) {
   const std::string subject = common::EndpointName(endpoint.service, endpoint.endpoint);
   Configuration::EditRequest edit;
   edit.actor = actor;
@@ -97,7 +98,7 @@ void AdminServiceCalls::StartDrain(const common::EndpointRef& endpoint, const st
 
 grpc::ServerUnaryReactor* AdminServiceCalls::Undrain(Context* context,
                                                      const v1::UndrainRequest* request, Empty*) {
-  return Serve(context, "Undrain", [&](const common::Identity& who, Done done) {
+  return Serve(context, "Undrain", [&](const common::Identity& who, const Done& done) {
     const auto ref = EndpointOf(request->name());
     if (!ref.ok()) return done(ref.status());
     const std::string subject = common::EndpointName(ref->service, ref->endpoint);
@@ -127,7 +128,7 @@ void AdminServiceCalls::RecordDrain(absl::string_view type, const std::string& s
 grpc::ServerUnaryReactor* AdminServiceCalls::Freeze(Context* context,
                                                     const v1::FreezeRequest* request,
                                                     v1::FreezeResponse* response) {
-  return Serve(context, "Freeze", [&](const common::Identity& who, Done done) {
+  return Serve(context, "Freeze", [&](const common::Identity& who, const Done& done) {
     configuration_->SetFreeze(request->frozen(), request->comment(), Actor(who),
                               [response, done](absl::StatusOr<FreezeState> state) {
                                 if (!state.ok()) return done(state.status());

@@ -38,7 +38,7 @@ absl::StatusOr<std::string> AdminStateCalls::ParentService(absl::string_view par
 grpc::ServerUnaryReactor* AdminStateCalls::ListEndpoints(Context* context,
                                                          const v1::ListEndpointsRequest* request,
                                                          v1::ListEndpointsResponse* response) {
-  return Serve(context, "ListEndpoints", [&](const common::Identity&, Done done) {
+  return Serve(context, "ListEndpoints", [&](const common::Identity&, const Done& done) {
     const auto service = ParentService(request->parent());
     if (!service.ok()) return done(service.status());
     // The request, like the response, lives until `done`.
@@ -52,7 +52,7 @@ grpc::ServerUnaryReactor* AdminStateCalls::ListEndpoints(Context* context,
 grpc::ServerUnaryReactor* AdminStateCalls::ListAgents(Context* context,
                                                       const v1::ListAgentsRequest* request,
                                                       v1::ListAgentsResponse* response) {
-  return Serve(context, "ListAgents", [&](const common::Identity&, Done done) {
+  return Serve(context, "ListAgents", [&](const common::Identity&, const Done& done) {
     done(FillPage(*request, state_->Agents(), response, response->mutable_agents()));
   });
 }
@@ -60,7 +60,7 @@ grpc::ServerUnaryReactor* AdminStateCalls::ListAgents(Context* context,
 grpc::ServerUnaryReactor* AdminStateCalls::ListGateways(Context* context,
                                                         const v1::ListGatewaysRequest* request,
                                                         v1::ListGatewaysResponse* response) {
-  return Serve(context, "ListGateways", [&](const common::Identity&, Done done) {
+  return Serve(context, "ListGateways", [&](const common::Identity&, const Done& done) {
     done(FillPage(*request, state_->Gateways(), response, response->mutable_gateways()));
   });
 }
@@ -68,7 +68,7 @@ grpc::ServerUnaryReactor* AdminStateCalls::ListGateways(Context* context,
 grpc::ServerUnaryReactor* AdminStateCalls::ListEvents(Context* context,
                                                       const v1::ListEventsRequest* request,
                                                       v1::ListEventsResponse* response) {
-  return Serve(context, "ListEvents", [&](const common::Identity&, Done done) {
+  return Serve(context, "ListEvents", [&](const common::Identity&, const Done& done) {
     const auto size = PageSize(request->page_size());
     const auto before = ParseNumberToken(request->page_token());
     if (!size.ok()) return done(size.status());
@@ -124,7 +124,7 @@ grpc::ServerUnaryReactor* AdminStateCalls::Explain(Context* context,
 
 grpc::ServerUnaryReactor* AdminStateCalls::GetStatus(Context* context, const v1::GetStatusRequest*,
                                                      v1::ControllerStatus* response) {
-  return Serve(context, "GetStatus", [&](const common::Identity&, Done done) {
+  return Serve(context, "GetStatus", [&](const common::Identity&, const Done& done) {
     state_->Status([this, response, done](absl::StatusOr<v1::ControllerStatus> status) {
       if (!status.ok()) return done(status.status());
       *response = *std::move(status);

@@ -27,7 +27,7 @@ class RefusalCounts {
 
  private:
   common::Registry* const registry_ = nullptr;
-  const common::MetricName metric_;
+  const common::MetricName metric_ = {};
   mutable common::Mutex mutex_;
   std::map<std::string, uint64_t> counts_ ABSL_GUARDED_BY(mutex_);
 };
