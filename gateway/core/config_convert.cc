@@ -97,6 +97,7 @@ absl::Status ReadAction(const v1::Route& message, const std::map<std::string, ui
 
 ServicePolicy PolicyOf(const v1::Service& service) {
   ServicePolicy policy;
+  policy.upstream_http2 = service.protocol() == v1::PROTOCOL_HTTP2;
   const v1::Timeouts& timeouts = service.timeouts();
   if (timeouts.has_connect()) policy.connect_timeout = Bounded(timeouts.connect());
   if (timeouts.has_first_byte()) policy.first_byte_timeout = Bounded(timeouts.first_byte());

@@ -72,6 +72,8 @@ struct PriorityGroup {
 
 // Every default filled in.
 struct ServicePolicy {
+  // Endpoints are spoken to in HTTP/2 (with prior knowledge), else in HTTP/1.1.
+  bool upstream_http2 = false;
   absl::Duration connect_timeout = absl::Seconds(1);
   absl::Duration first_byte_timeout = absl::Seconds(30);
   absl::Duration idle_timeout = absl::Seconds(60);

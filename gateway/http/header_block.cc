@@ -89,6 +89,13 @@ FieldToken TokenOf(absl::string_view name, bool* alias) {
   return FieldToken::kOther;
 }
 
+void HeaderBlock::CopyFrom(const HeaderBlock& other) {
+  Clear();
+  AppendText(absl::string_view(other.data_, other.size_));
+  fields_ = other.fields_;
+  trailers_begin_ = other.trailers_begin_;
+}
+
 void HeaderBlock::Clear() {
   if (heap_ != nullptr) {
     heap_.reset();

@@ -68,6 +68,7 @@ class HeaderBlock {
   HeaderBlock(const HeaderBlock&) = delete;
   HeaderBlock& operator=(const HeaderBlock&) = delete;
 
+  void CopyFrom(const HeaderBlock& other);
   // Empties; keeps the memory unless it grew beyond the inline part.
   void Clear();
   // Appends to the text. The caller bounds the sum.

@@ -28,6 +28,14 @@ Method MethodOf(absl::string_view name);
 // RFC 9110 9.2.2: repeating the request has the effect of one.
 bool IsIdempotent(Method method);
 
+// Bounds of one head and its trailers, whatever protocol carries them.
+struct HeadLimits {
+  // Start line, fields and line ends together; also of all trailers.
+  size_t bytes_max = 32 * 1024;
+  size_t fields_max = 128;
+  size_t trailer_fields_max = 32;
+};
+
 enum class BodyKind : uint8_t {
   kNone,
   kLength,      // content_length bytes.
@@ -107,6 +115,17 @@ enum class Reason : uint8_t {
   kRequestTimeout,
   kIdleTimeout,
   kReasonCount,
+};
+
+// A whole answer of the gateway's own. `reason` goes into "x-pointsman-reason" unless kNone.
+// `with_body`: false for HEAD.
+struct OwnResponse {
+  int status = 200;
+  Reason reason = Reason::kNone;
+  absl::string_view body;
+  bool with_body = true;
+  bool close = false;
+  bool legacy_keep_alive = false;
 };
 
 // "no_route" and the like. Static storage.

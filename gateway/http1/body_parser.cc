@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
-#include "gateway/http1/scan.h"
+#include "gateway/http/scan.h"
 
 namespace pointsman::gateway {
 

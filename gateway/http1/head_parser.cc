@@ -4,8 +4,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "gateway/http/field_rules.h"
+#include "gateway/http/scan.h"
 #include "gateway/http1/head_rules.h"
-#include "gateway/http1/scan.h"
 
 namespace pointsman::gateway {
 

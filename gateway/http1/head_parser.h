@@ -14,13 +14,6 @@
 
 namespace pointsman::gateway {
 
-struct HeadLimits {
-  // Start line, fields and line ends together; also of all trailers.
-  size_t bytes_max = 32 * 1024;
-  size_t fields_max = 128;
-  size_t trailer_fields_max = 32;
-};
-
 enum class ParseState : uint8_t { kMore, kDone, kError };
 
 struct HeadProgress {

@@ -4,7 +4,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "gateway/http1/scan.h"
+#include "gateway/http/field_rules.h"
+#include "gateway/http/scan.h"
 
 namespace pointsman::gateway {
 
@@ -12,18 +13,6 @@ namespace {
 
 // Options of all Connection fields of one head.
 constexpr int kConnectionOptionsMax = 32;
-
-// Digits only, no sign, no leading zero, below 2^62; -1 when it is anything else.
-int64_t ParseLength(absl::string_view text) {
-  if (text.empty() || text.size() > 18) return -1;
-  if (text.size() > 1 && text.front() == '0') return -1;
-  int64_t value = 0;
-  for (char c : text) {
-    if (!absl::ascii_isdigit(c)) return -1;
-    value = value * 10 + (c - '0');
-  }
-  return value;
-}
 
 // What the framing and connection fields of a head say together.
 struct Framing {
@@ -78,7 +67,7 @@ bool DropListed(HeaderBlock* block) {
 void ReadFramingField(const HeaderBlock& block, Field* field, Framing* framing) {
   const absl::string_view value = block.At(field->value);
   if (field->token == FieldToken::kContentLength) {
-    framing->length = ParseLength(value);
+    framing->length = ParseContentLength(value);
     if (framing->has_length || framing->length < 0) framing->error = Reason::kBadContentLength;
     framing->has_length = true;
     field->dropped = true;
@@ -145,35 +134,7 @@ Reason ReadHostAndExpect(RequestHead* head) {
   return Reason::kNone;
 }
 
-bool IsIpv6Literal(absl::string_view text) {
-  if (text.size() < 4 || text.front() != '[' || text.back() != ']') return false;
-  for (char c : text.substr(1, text.size() - 2)) {
-    if (!absl::ascii_isxdigit(c) && c != ':' && c != '.') return false;
-  }
-  return true;
-}
-
 }  // namespace
-
-bool IsAuthority(absl::string_view text) {
-  if (text.empty()) return false;
-  absl::string_view host = text;
-  const size_t colon = text.rfind(':');
-  if (colon != absl::string_view::npos && text.back() != ']') {
-    const absl::string_view port = text.substr(colon + 1);
-    if (port.empty() || port.size() > 5) return false;
-    for (char c : port) {
-      if (!absl::ascii_isdigit(c)) return false;
-    }
-    host = text.substr(0, colon);
-  }
-  if (host.empty()) return false;
-  if (host.front() == '[') return IsIpv6Literal(host);
-  for (char c : host) {
-    if (!IsHostByte(c)) return false;
-  }
-  return true;
-}
 
 Reason ApplyRequestRules(RequestHead* head) {
   if (const Reason reason = ReadHostAndExpect(head); reason != Reason::kNone) return reason;
@@ -219,14 +180,6 @@ Reason ApplyResponseRules(Method request_method, bool legacy, ResponseHead* head
     head->keep_alive = false;
   }
   return Reason::kNone;
-}
-
-void ApplyTrailerRules(HeaderBlock* block) {
-  for (size_t i = block->trailers_begin(); i < block->fields().size(); ++i) {
-    Field& field = block->fields()[i];
-    // Everything the gateway gives a meaning to belongs in a head.
-    if (field.token != FieldToken::kOther) field.dropped = true;
-  }
 }
 
 }  // namespace pointsman::gateway

@@ -3,6 +3,9 @@
 // What the fields of a complete HTTP/1 head mean: host, framing, persistence, and which fields are
 // not forwarded. Thread-compatible; no I/O.
 
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
 #include "gateway/http/message.h"
 
 namespace pointsman::gateway {
@@ -14,12 +17,5 @@ Reason ApplyRequestRules(RequestHead* head);
 // The same for a response to a request of `request_method`. kUpstreamProtocol when its framing is
 // not certain. `legacy`: the response is HTTP/1.0.
 Reason ApplyResponseRules(Method request_method, bool legacy, ResponseHead* head);
-
-// Marks the trailers that must not be forwarded (framing, routing, authentication).
-void ApplyTrailerRules(HeaderBlock* block);
-
-// host[:port] with a non-empty host of letters, digits, '-', '.', '_', '~', or an IPv6 address in
-// brackets; port of 1 to 5 digits.
-bool IsAuthority(absl::string_view text);
 
 }  // namespace pointsman::gateway

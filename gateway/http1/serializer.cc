@@ -54,49 +54,6 @@ size_t HeadBound(const HeaderBlock& block, size_t own) {
   return block.text_size() + block.fields().size() * 4 + own;
 }
 
-bool IsForwardingToken(FieldToken token) {
-  switch (token) {
-    case FieldToken::kForwarded:
-    case FieldToken::kPointsman:
-    case FieldToken::kXForwardedFor:
-    case FieldToken::kXForwardedHost:
-    case FieldToken::kXForwardedProto:
-    case FieldToken::kXRealIp:
-    case FieldToken::kXRequestId:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// True when the client's field is not to be copied as it is.
-bool ReplacedByOurs(const Field& field, bool trust_client) {
-  if (!IsForwardingToken(field.token)) return false;
-  if (!trust_client) return true;
-  return field.token == FieldToken::kXForwardedFor || field.token == FieldToken::kPointsman;
-}
-
-void PutForwarded(const RequestHead& head, const ForwardedFacts& facts, HeadWriter* writer) {
-  const HeaderBlock& block = head.block;
-  writer->Put("x-forwarded-for: ");
-  if (facts.trust_client) {
-    for (size_t i = 0; i < block.head_fields(); ++i) {
-      const Field& field = block.fields()[i];
-      if (field.token != FieldToken::kXForwardedFor || field.dropped) continue;
-      writer->Put(block.At(field.value));
-      writer->Put(", ");
-    }
-  }
-  writer->Put(facts.client_host);
-  writer->Put(kLineEnd);
-  if (!facts.trust_client || block.Find(FieldToken::kXForwardedProto) == nullptr) {
-    writer->PutField("x-forwarded-proto", facts.proto);
-  }
-  if (!facts.trust_client || block.Find(FieldToken::kXRequestId) == nullptr) {
-    writer->PutField("x-request-id", facts.request_id);
-  }
-}
-
 void PutStatusLine(int status, absl::string_view text, HeadWriter* writer) {
   char line[] = "HTTP/1.1 000 ";
   line[9] = static_cast<char>('0' + status / 100 % 10);
@@ -118,13 +75,10 @@ void WriteRequestHead(const RequestHead& head, const ForwardedFacts& facts, OutQ
   writer.Put(block.At(head.target));
   writer.Put(" HTTP/1.1\r\n");
   writer.PutField("host", head.authority.size > 0 ? block.At(head.authority) : facts.default_host);
-  for (size_t i = 0; i < block.head_fields(); ++i) {
-    const Field& field = block.fields()[i];
-    if (field.dropped || ReplacedByOurs(field, facts.trust_client)) continue;
-    writer.PutField(block.At(field.name), block.At(field.value));
-  }
-  PutForwarded(head, facts, &writer);
-  writer.Put("via: 1.1 pointsman\r\n");
+  PutRequestFields(head, facts, [&writer](absl::string_view name, absl::string_view value) {
+    writer.PutField(name, value);
+  });
+  writer.PutField("via", facts.via);
   if (head.body == BodyKind::kChunked) writer.Put("transfer-encoding: chunked\r\n");
   if (head.body == BodyKind::kLength) writer.PutNumberField("content-length", head.content_length);
   writer.Put(kLineEnd);
@@ -134,11 +88,9 @@ void WriteResponseHead(const ResponseHead& head, const ResponseFraming& framing,
   const HeaderBlock& block = head.block;
   HeadWriter writer(HeadBound(block, 192), out);
   PutStatusLine(head.status, block.At(head.reason), &writer);
-  for (size_t i = 0; i < block.head_fields(); ++i) {
-    const Field& field = block.fields()[i];
-    if (field.dropped) continue;
-    writer.PutField(block.At(field.name), block.At(field.value));
-  }
+  PutFields(
+      block, 0, block.head_fields(),
+      [&writer](absl::string_view name, absl::string_view value) { writer.PutField(name, value); });
   if (framing.body == BodyKind::kChunked) {
     writer.Put("transfer-encoding: chunked\r\n");
   } else if (framing.content_length >= 0 && framing.body != BodyKind::kUntilClose) {
@@ -187,14 +139,13 @@ void WriteChunk(const Slice& data, OutQueue* out) {
 
 void WriteLastChunk(const HeaderBlock& block, OutQueue* out) {
   out->Append("0\r\n");
-  for (size_t i = block.trailers_begin(); i < block.fields().size(); ++i) {
-    const Field& field = block.fields()[i];
-    if (field.dropped) continue;
-    out->Append(block.At(field.name));
-    out->Append(": ");
-    out->Append(block.At(field.value));
-    out->Append(kLineEnd);
-  }
+  PutFields(block, block.head_fields(), block.fields().size(),
+            [out](absl::string_view name, absl::string_view value) {
+              out->Append(name);
+              out->Append(": ");
+              out->Append(value);
+              out->Append(kLineEnd);
+            });
   out->Append(kLineEnd);
 }
 

@@ -6,21 +6,11 @@
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
+#include "gateway/http/forwarding.h"
 #include "gateway/http/message.h"
 #include "gateway/net/out_queue.h"
 
 namespace pointsman::gateway {
-
-// What the gateway says of a request to the upstream.
-struct ForwardedFacts {
-  absl::string_view client_host;  // Without port.
-  absl::string_view proto;        // "http" or "https".
-  absl::string_view request_id;
-  // Host of requests that named none (HTTP/1.0).
-  absl::string_view default_host;
-  // The client's own X-Forwarded-* and Forwarded are kept (and For extended), not replaced.
-  bool trust_client = false;
-};
 
 // Head of a request to an upstream: origin form, Host first, hop-by-hop fields left out, Via,
 // X-Forwarded-For, X-Forwarded-Proto and X-Request-Id added.
@@ -38,16 +28,7 @@ struct ResponseFraming {
 
 void WriteResponseHead(const ResponseHead& head, const ResponseFraming& framing, OutQueue* out);
 
-// A whole answer of the gateway's own. `reason` goes into "x-pointsman-reason" unless kNone.
-// `with_body`: false for HEAD.
-struct OwnResponse {
-  int status = 200;
-  Reason reason = Reason::kNone;
-  absl::string_view body;
-  bool with_body = true;
-  bool close = false;
-  bool legacy_keep_alive = false;
-};
+// A whole answer of the gateway's own.
 void WriteOwnResponse(const OwnResponse& response, OutQueue* out);
 
 void WriteContinue(OutQueue* out);

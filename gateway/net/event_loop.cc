@@ -44,6 +44,13 @@ bool EventLoop::Register(int fd, IoHandler* handler) {
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+bool EventLoop::Reregister(int fd, IoHandler* handler) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.ptr = handler;
+  return epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0;
+}
+
 bool EventLoop::RegisterListener(int fd, IoHandler* handler) {
   epoll_event event{};
   event.events = EPOLLIN;

@@ -67,6 +67,8 @@ class EventLoop {
 
   // Registers for both directions, edge-triggered. False when the kernel refuses.
   bool Register(int fd, IoHandler* handler);
+  // A registered descriptor has another handler from now on, also for events of this turn.
+  bool Reregister(int fd, IoHandler* handler);
   // Registers a listener: input only, level-triggered (accepting stops after a few).
   bool RegisterListener(int fd, IoHandler* handler);
   void Unregister(int fd);

@@ -22,6 +22,20 @@ bool TcpConnection::AttachConnecting(Fd fd) {
   return true;
 }
 
+bool TcpConnection::TakeOver(TcpConnection* other) {
+  const bool registered = loop_->Reregister(other->fd_.get(), this);
+  fd_ = std::move(other->fd_);
+  writable_ = other->writable_;
+  hung_up_ = other->hung_up_;
+  // An edge that came to the other one is not told again.
+  readable_ = true;
+  if (other->requeued_) loop_->Forget(other);
+  other->out_.Clear();
+  other->connecting_ = other->readable_ = other->writable_ = other->requeued_ = false;
+  if (!registered) Close();
+  return registered;
+}
+
 void TcpConnection::Close() {
   if (!fd_.valid()) return;
   fd_.Reset();
@@ -129,6 +143,7 @@ bool TcpConnection::ReceiveOnce() {
 
 void TcpConnection::Flush() {
   constexpr size_t kPartsMax = 16;
+  owner_->OnBeforeFlush();
   while (fd_.valid() && writable_ && !out_.empty()) {
     iovec parts[kPartsMax];
     const size_t count = out_.Gather(parts, kPartsMax);

@@ -25,7 +25,9 @@ class ConnectionOwner {
   virtual void OnReceived(Slice bytes) = 0;
   // The peer will send no more; sending to it may still work.
   virtual void OnInputEnd() = 0;
-  // `n` bytes of out() were taken by the kernel.
+  // Flush() begins: the last moment to append to out().
+  virtual void OnBeforeFlush() {}
+  // `n` bytes of out() were taken by the kernel. May append to out().
   virtual void OnSent(size_t n) = 0;
   // The peer reset or closed both directions while no credit was granted.
   virtual void OnHangUp() {}
@@ -46,6 +48,9 @@ class TcpConnection : public IoHandler {
   // registered; then the socket is closed.
   bool Attach(Fd fd);
   bool AttachConnecting(Fd fd);
+  // Takes the socket of another connection of the same loop, which is closed afterwards; may be
+  // called from that one's OnReceived(). False when the kernel refuses; then it is closed.
+  bool TakeOver(TcpConnection* other);
   // Closes at once; unsent bytes are lost, no callback comes any more. Idempotent.
   void Close();
   // As Close(), and the peer is told that it was cut (RST).

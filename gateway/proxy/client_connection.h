@@ -1,25 +1,27 @@
 #pragma once
 
-// A client's HTTP/1 connection: turns received bytes into events of its current stream and the
-// stream's answers into bytes. One request at a time; bytes of the next one wait unparsed (at most
-// one chunk) until the answer is complete, so pipelined answers keep their order. An idle
-// connection owns neither buffer nor stream. Thread-compatible; owned by its worker, buried at the
-// end of the turn in which it closed.
+// What a worker knows of a client's connection, whatever protocol it speaks. Owned by the worker,
+// buried at the end of the turn in which it closed. Thread-compatible.
 
-#include <cstdint>
+#include <cstddef>
+#include <memory>
 
-#include "gateway/http1/body_parser.h"
-#include "gateway/http1/head_parser.h"
+#include "gateway/net/event_loop.h"
 #include "gateway/net/socket.h"
 #include "gateway/net/tcp_connection.h"
-#include "gateway/net/timer_wheel.h"
-#include "gateway/proxy/exchange.h"
-#include "gateway/proxy/worker_context.h"
 
 namespace pointsman::gateway {
 
-class ClientConnection;
-class Stream;
+class ClientConnection : public Mortal {
+ public:
+  // Ends as soon as the client can be told without losing what it sent.
+  virtual void Drain() = 0;
+  // Closes now, whatever is under way.
+  virtual void Kill() = 0;
+
+  // Place in the worker's list.
+  size_t registry_index = 0;
+};
 
 // Who owns client connections.
 class ClientRegistry {
@@ -27,92 +29,10 @@ class ClientRegistry {
   virtual ~ClientRegistry() = default;
   // The connection is closed; it must be kept until the end of the turn.
   virtual void OnClientClosed(ClientConnection* connection) = 0;
-};
-
-class ClientConnection final : public Mortal,
-                               public ConnectionOwner,
-                               public ClientSide,
-                               public TimerEntry {
- public:
-  ClientConnection(WorkerContext* context, ClientRegistry* registry);
-  ~ClientConnection() override;
-
-  // Takes over an accepted socket; false when it cannot be registered.
-  bool Start(Fd fd, const SocketAddress& peer);
-  // Closes now when idle and nothing has come; otherwise after the current answer.
-  void Drain();
-  // Closes now, whatever is under way.
-  void Kill();
-
-  // ConnectionOwner
-  void OnConnected() override {}
-  void OnReceived(Slice bytes) override;
-  void OnInputEnd() override;
-  void OnSent(size_t n) override;
-  void OnHangUp() override;
-  void OnFailed(int error) override;
-
-  // ClientSide
-  void SendContinue() override;
-  void SendInterim(const ResponseHead& head) override;
-  void SendHead(const ResponseHead& head, bool end, bool request_ended) override;
-  void SendData(Slice data) override;
-  void SendEnd(const ResponseHead& head) override;
-  void SendOwn(const OwnResponse& response, bool request_ended) override;
-  void Abort() override;
-  void StreamDone() override;
-  void SetRequestCredit(int64_t bytes) override;
-  size_t UnsentBytes() const override { return tcp_.out().bytes(); }
-  absl::string_view PeerHost() const override { return {peer_host_, peer_host_size_}; }
-  absl::string_view Proto() const override { return "http"; }
-
-  void OnTimer() override;
-
-  // Place in the worker's list.
-  size_t registry_index = 0;
-
- private:
-  enum class State : uint8_t {
-    kIdle,      // Between requests.
-    kHead,      // Some of a head came.
-    kBody,      // Receiving a body.
-    kAnswer,    // The request is complete; waiting for the end of the answer.
-    kRefused,   // Input is no longer read; the answer is still under way.
-    kFlushing,  // The last answer leaves, then the connection closes.
-    kLinger,    // Everything was sent; input is thrown away for a while.
-    kClosed,
-  };
-
-  void ParseInput();
-  // Each returns false when there is nothing more to do with the input now.
-  bool ParseHead();
-  bool ParseBody();
-  void Push(StreamEvent::Kind kind, bool end = false, Slice data = {},
-            Reason reason = Reason::kNone);
-  void RefuseInput(Reason reason);
-  void ClientGone();
-  void FinishFlushing();
-  void Close();
-  void ArmAt(common::MonotonicTime deadline);
-
-  WorkerContext* const context_;
-  ClientRegistry* const registry_;
-  TcpConnection tcp_;
-  RequestParser parser_;
-  BodyParser body_;
-  // Received, not parsed yet.
-  Slice pending_;
-  Stream* stream_ = nullptr;
-  common::MonotonicTime deadline_;
-  size_t lingered_bytes_ = 0;
-  State state_ = State::kIdle;
-  bool close_after_ = false;
-  // The answer's body is sent in chunks.
-  bool chunked_answer_ = false;
-  bool body_until_close_ = false;
-  bool input_ended_ = false;
-  uint8_t peer_host_size_ = 0;
-  char peer_host_[46];
+  // The client turned out to speak HTTP/2: its socket, and what came on it, go to a connection of
+  // that kind; `from` is closed then.
+  virtual void OnHttp2(ClientConnection* from, TcpConnection* socket, const SocketAddress& peer,
+                       Slice received) = 0;
 };
 
 }  // namespace pointsman::gateway

@@ -7,10 +7,12 @@
 // Thread-compatible; one worker.
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
+#include "gateway/http/forwarding.h"
 #include "gateway/http/message.h"
-#include "gateway/http1/serializer.h"
 #include "gateway/net/chunk.h"
 
 namespace pointsman::gateway {
@@ -45,6 +47,9 @@ struct StreamEvent {
   // Upstream events: which try they belong to; those of an ended try are dropped.
   uint8_t attempt = 0;
   Slice data;
+  // kInterimResponse of a connection that goes on reading; null: it is in the stream's response,
+  // and the connection waits for ContinueAfterInterim().
+  std::unique_ptr<ResponseHead> interim;
 };
 
 // Events not worked off yet, in order.
@@ -89,9 +94,10 @@ class ClientSide {
   virtual void SetRequestCredit(int64_t bytes) = 0;
   // Bytes of the answer not sent yet.
   virtual size_t UnsentBytes() const = 0;
-  // Address of the peer, without port; "http" or "https".
+  // Address of the peer, without port; "http" or "https"; "1.1 pointsman" and the like.
   virtual absl::string_view PeerHost() const = 0;
   virtual absl::string_view Proto() const = 0;
+  virtual absl::string_view Via() const = 0;
 };
 
 // The upstream's side of one try.
@@ -108,9 +114,12 @@ class UpstreamSide {
   virtual void Release(bool clean) = 0;
   virtual void SetResponseCredit(int64_t bytes) = 0;
   virtual size_t UnsentBytes() const = 0;
-  // The connection carried a request before this one.
-  virtual bool reused() const = 0;
+  // The connection was lost (or refused the request unseen) for a reason that says nothing of the
+  // endpoint: it had lain idle, or is being ended gracefully. Asked after the try failed.
+  virtual bool stale() const = 0;
   virtual bool connected() const = 0;
+  // The endpoint has said that it did not look at the request.
+  virtual bool refused_unseen() const = 0;
   // Bytes of this try were handed to the kernel, or came back.
   virtual bool sent_any() const = 0;
   virtual bool received_any() const = 0;

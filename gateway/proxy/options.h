@@ -11,12 +11,14 @@
 #include "absl/time/time.h"
 #include "gateway/http/message.h"
 #include "gateway/http1/head_parser.h"
+#include "gateway/http2/limits.h"
 
 namespace pointsman::gateway {
 
 // Every bound of the data path that is not a service's policy.
 struct ProxyLimits {
   HeadLimits head;
+  Http2Limits http2;
   // Client connections of the whole gateway; more are answered 503 and closed.
   size_t connections_max = 65'536;
   // Bytes of a body that wait in the gateway in one direction of one stream (one chunk more may
@@ -37,6 +39,12 @@ struct ProxyLimits {
   absl::Duration client_idle_timeout = absl::Seconds(75);
   // From a head's first byte to its last.
   absl::Duration client_head_timeout = absl::Seconds(10);
+  // From "begin no more streams" to "none are taken": what was sent meanwhile is still served.
+  absl::Duration http2_goaway_wait = absl::Seconds(1);
+  // For the client to take what is left of a complete answer.
+  absl::Duration http2_stuck_timeout = absl::Seconds(60);
+  // HTTP/2 connections to one endpoint, per worker.
+  size_t http2_per_endpoint_max = 8;
   absl::Duration linger_timeout = absl::Seconds(2);
   absl::Duration upstream_idle_timeout = absl::Seconds(60);
 

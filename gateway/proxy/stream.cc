@@ -42,7 +42,7 @@ void Stream::OnEvent(StreamEvent event) {
     case Kind::kUpstreamSent:
       return UpdateRequestCredit();
     case Kind::kInterimResponse:
-      return OnInterim();
+      return OnInterim(event.interim != nullptr ? *event.interim : response_);
     case Kind::kResponseHead:
       return OnResponseHead(event.end);
     case Kind::kResponseData:
@@ -221,8 +221,9 @@ void Stream::StartTry(bool fresh) {
   outcome_counted_ = per_try_waived_ = false;
   phase_ = Phase::kConnecting;
   phase_started_ = context_->loop.Now();
-  upstream_ = context_->upstreams->Acquire({this, attempt_, cell_, &address_, fresh});
-  if (upstream_->reused()) {
+  upstream_ = context_->upstreams->Acquire(
+      {this, attempt_, cell_, &address_, policy_.upstream_http2, fresh});
+  if (upstream_->connected()) {
     SendRequest();
   } else {
     ArmDeadline();
@@ -235,6 +236,7 @@ void Stream::SendRequest() {
       .proto = client_->Proto(),
       .request_id = absl::string_view(request_id_, sizeof(request_id_)),
       .default_host = service_name_,
+      .via = client_->Via(),
       .trust_client = context_->limits.trust_client,
   };
   const bool bodiless = request_ended_ && replay_.empty();
@@ -266,7 +268,7 @@ void Stream::EndTry(TryOutcome outcome, bool clean) {
 
 bool Stream::SafeToRepeat() const {
   if (!replayable_ || upstream_ == nullptr || upstream_->received_any()) return false;
-  return IsIdempotent(request_.method) || !upstream_->sent_any();
+  return IsIdempotent(request_.method) || !upstream_->sent_any() || upstream_->refused_unseen();
 }
 
 bool Stream::TakeRetry() {
@@ -285,8 +287,7 @@ bool Stream::TakeRetry() {
 
 void Stream::OnTryFailed(Reason reason, TryOutcome outcome) {
   const bool safe = SafeToRepeat();
-  const bool stale =
-      safe && outcome == TryOutcome::kReset && upstream_->reused() && !stale_retried_;
+  const bool stale = safe && outcome == TryOutcome::kReset && upstream_->stale() && !stale_retried_;
   // A connection that was closed while it lay idle says nothing of the endpoint.
   EndTry(stale ? TryOutcome::kAbandoned : outcome, /*clean=*/false);
   if (stale) {
@@ -302,10 +303,10 @@ void Stream::OnTryFailed(Reason reason, TryOutcome outcome) {
 
 // ---- The response.
 
-void Stream::OnInterim() {
+void Stream::OnInterim(const ResponseHead& head) {
   progress_ = context_->loop.Now();
   // The gateway asks for the body itself: another 100 says nothing.
-  if (response_.status != 100) client_->SendInterim(response_);
+  if (head.status != 100) client_->SendInterim(head);
   upstream_->ContinueAfterInterim();
 }
 

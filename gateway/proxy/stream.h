@@ -80,7 +80,7 @@ class Stream final : public TimerEntry {
   bool TakeRetry();
 
   // Response events.
-  void OnInterim();
+  void OnInterim(const ResponseHead& head);
   void OnResponseHead(bool end);
   void OnResponseData(Slice data, bool end);
   void OnResponseEnd();

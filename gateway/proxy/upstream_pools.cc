@@ -1,12 +1,15 @@
 #include "gateway/proxy/upstream_pools.h"
 
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
 #include "common/core/check.h"
 
 namespace pointsman::gateway {
 
-UpstreamPools::~UpstreamPools() { PM_CHECK(all_.empty()); }
+UpstreamPools::~UpstreamPools() { PM_CHECK(all_.empty() && all_http2_.empty()); }
 
-void UpstreamPools::Unlink(Pool* pool, UpstreamConnection* connection) {
+void UpstreamPools::Unlink(Pool* pool, Http1Upstream* connection) {
   (connection->idle_next != nullptr ? connection->idle_next->idle_previous : pool->oldest) =
       connection->idle_previous;
   (connection->idle_previous != nullptr ? connection->idle_previous->idle_next : pool->newest) =
@@ -16,7 +19,7 @@ void UpstreamPools::Unlink(Pool* pool, UpstreamConnection* connection) {
   context_->counters.upstream_idle.Subtract();
 }
 
-UpstreamConnection* UpstreamPools::TakeIdle(CellRef cell) {
+Http1Upstream* UpstreamPools::TakeIdle(CellRef cell) {
   const auto found = idle_.find(cell.index);
   if (found == idle_.end() || found->second.newest == nullptr) return nullptr;
   Pool& pool = found->second;
@@ -25,28 +28,73 @@ UpstreamConnection* UpstreamPools::TakeIdle(CellRef cell) {
     while (pool.newest != nullptr) pool.newest->Close();
     return nullptr;
   }
-  UpstreamConnection* connection = pool.newest;
+  Http1Upstream* connection = pool.newest;
   Unlink(&pool, connection);
   return connection;
 }
 
 UpstreamSide* UpstreamPools::Acquire(const Try& attempt) {
+  if (attempt.http2) return AcquireHttp2(attempt);
   if (!attempt.fresh) {
-    if (UpstreamConnection* connection = TakeIdle(attempt.cell)) {
+    if (Http1Upstream* connection = TakeIdle(attempt.cell)) {
       context_->counters.upstream_reused.Add();
       connection->Bind(attempt.stream, attempt.attempt);
       return connection;
     }
   }
-  auto owned = std::make_unique<UpstreamConnection>(context_, this, attempt.cell);
-  UpstreamConnection* connection = owned.get();
+  auto owned = std::make_unique<Http1Upstream>(context_, this, attempt.cell);
+  Http1Upstream* connection = owned.get();
   connection->registry_index = all_.size();
   all_.push_back(std::move(owned));
   connection->Connect(SocketAddress::From(*attempt.address), attempt.stream, attempt.attempt);
   return connection;
 }
 
-void UpstreamPools::GiveBack(UpstreamConnection* connection) {
+// The connection with the fewest tries, if it has room; else one more, up to the limit; beyond that
+// the endpoint's own limit of streams holds the request back in the codec.
+UpstreamSide* UpstreamPools::AcquireHttp2(const Try& attempt) {
+  auto& of_endpoint = http2_[attempt.cell.index];
+  Http2Upstream* best = nullptr;
+  size_t usable = 0;
+  for (Http2Upstream* connection : of_endpoint) {
+    if (connection->cell() != attempt.cell || !connection->open_for_tries()) continue;
+    ++usable;
+    if (best == nullptr || connection->tries() < best->tries()) best = connection;
+  }
+  const bool full = best != nullptr && best->tries() >= best->tries_max();
+  if (best == nullptr || (full && usable < context_->limits.http2_per_endpoint_max)) {
+    best = OpenHttp2(attempt);
+  } else {
+    context_->counters.upstream_reused.Add();
+  }
+  return best->Bind(attempt.stream, attempt.attempt);
+}
+
+Http2Upstream* UpstreamPools::OpenHttp2(const Try& attempt) {
+  auto owned = std::make_unique<Http2Upstream>(context_, this, attempt.cell);
+  Http2Upstream* connection = owned.get();
+  connection->registry_index = all_http2_.size();
+  all_http2_.push_back(std::move(owned));
+  http2_[attempt.cell.index].push_back(connection);
+  connection->Connect(SocketAddress::From(*attempt.address));
+  return connection;
+}
+
+void UpstreamPools::OnClosed(Http2Upstream* connection) {
+  const auto found = http2_.find(connection->cell().index);
+  auto& of_endpoint = found->second;
+  of_endpoint.erase(std::find(of_endpoint.begin(), of_endpoint.end(), connection));
+  if (of_endpoint.empty()) http2_.erase(found);
+  const size_t index = connection->registry_index;
+  context_->loop.Bury(std::move(all_http2_[index]));
+  if (index + 1 < all_http2_.size()) {
+    all_http2_[index] = std::move(all_http2_.back());
+    all_http2_[index]->registry_index = index;
+  }
+  all_http2_.pop_back();
+}
+
+void UpstreamPools::GiveBack(Http1Upstream* connection) {
   Pool& pool = idle_[connection->cell().index];
   if (pool.generation != connection->cell().generation) {
     // A higher generation owns the slot now, or this is the first connection of it.
@@ -74,7 +122,7 @@ void UpstreamPools::GiveBack(UpstreamConnection* connection) {
   connection->BecomeIdle(context_->loop.Now() + context_->limits.upstream_idle_timeout);
 }
 
-void UpstreamPools::OnClosed(UpstreamConnection* connection, bool idle) {
+void UpstreamPools::OnClosed(Http1Upstream* connection, bool idle) {
   if (idle) {
     context_->counters.upstream_idle_closed.Add();
     Unlink(&idle_[connection->cell().index], connection);
@@ -89,6 +137,7 @@ void UpstreamPools::OnClosed(UpstreamConnection* connection, bool idle) {
 }
 
 void UpstreamPools::KeepOnly(const RoutingTable& table) {
+  if (!http2_.empty()) RetireUnlisted(table);
   if (idle_.empty()) return;
   for (auto& [index, pool] : idle_) pool.listed = false;
   for (const auto& service : table.services) {
@@ -110,7 +159,27 @@ void UpstreamPools::KeepOnly(const RoutingTable& table) {
   }
 }
 
+void UpstreamPools::RetireUnlisted(const RoutingTable& table) {
+  std::vector<Http2Upstream*> unlisted;
+  absl::flat_hash_set<Http2Upstream*> listed;
+  for (const auto& service : table.services) {
+    for (size_t i = 0; i < service->endpoints.size(); ++i) {
+      const Endpoint& endpoint = service->endpoints[i];
+      const auto found = endpoint.handle == 0 ? http2_.end() : http2_.find(endpoint.cell.index);
+      if (found == http2_.end() || !service->policy.upstream_http2) continue;
+      for (Http2Upstream* connection : found->second) {
+        if (connection->cell() == endpoint.cell) listed.insert(connection);
+      }
+    }
+  }
+  for (const auto& connection : all_http2_) {
+    if (!listed.contains(connection.get())) unlisted.push_back(connection.get());
+  }
+  for (Http2Upstream* connection : unlisted) connection->Retire();
+}
+
 void UpstreamPools::CloseAll() {
+  while (!all_http2_.empty()) all_http2_.back()->Lose(Reason::kDraining);
   while (!all_.empty()) all_.back()->Close();
 }
 

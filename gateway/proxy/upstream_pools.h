@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "gateway/core/routing_table.h"
-#include "gateway/proxy/upstream_connection.h"
+#include "gateway/proxy/http1_upstream.h"
+#include "gateway/proxy/http2_upstream.h"
 #include "gateway/proxy/worker_context.h"
 
 namespace pointsman::gateway {
@@ -26,38 +28,48 @@ class UpstreamPools {
     uint8_t attempt = 0;
     CellRef cell;
     const common::Address* address = nullptr;
+    // Of the service's endpoints.
+    bool http2 = false;
     // Not an idle connection.
     bool fresh = false;
   };
-  // A connection bound to the try. Unless it is reused(), kUpstreamConnected or kUpstreamFailed
+  // A connection bound to the try. Unless it is connected(), kUpstreamConnected or kUpstreamFailed
   // follows.
   UpstreamSide* Acquire(const Try& attempt);
 
   // For connections only.
-  void GiveBack(UpstreamConnection* connection);
-  void OnClosed(UpstreamConnection* connection, bool idle);
+  void GiveBack(Http1Upstream* connection);
+  void OnClosed(Http1Upstream* connection, bool idle);
+  void OnClosed(Http2Upstream* connection);
 
   // Closes idle connections of endpoints that `table` no longer has. O(pools + endpoints).
   void KeepOnly(const RoutingTable& table);
   void CloseAll();
-  size_t connections() const { return all_.size(); }
+  size_t connections() const { return all_.size() + all_http2_.size(); }
 
  private:
   struct Pool {
     uint32_t generation = 0;
-    UpstreamConnection* newest = nullptr;
-    UpstreamConnection* oldest = nullptr;
+    Http1Upstream* newest = nullptr;
+    Http1Upstream* oldest = nullptr;
     size_t size = 0;
     bool listed = true;  // For KeepOnly.
   };
 
-  UpstreamConnection* TakeIdle(CellRef cell);
-  void Unlink(Pool* pool, UpstreamConnection* connection);
+  UpstreamSide* AcquireHttp2(const Try& attempt);
+  // HTTP/2 connections to endpoints that `table` no longer has end after their last try.
+  void RetireUnlisted(const RoutingTable& table);
+  Http2Upstream* OpenHttp2(const Try& attempt);
+  Http1Upstream* TakeIdle(CellRef cell);
+  void Unlink(Pool* pool, Http1Upstream* connection);
 
   WorkerContext* const context_;
-  std::vector<std::unique_ptr<UpstreamConnection>> all_;
+  std::vector<std::unique_ptr<Http1Upstream>> all_;
   // By cell index.
   absl::flat_hash_map<uint32_t, Pool> idle_;
+  std::vector<std::unique_ptr<Http2Upstream>> all_http2_;
+  // By cell index: a few connections each.
+  absl::flat_hash_map<uint32_t, absl::InlinedVector<Http2Upstream*, 2>> http2_;
 };
 
 }  // namespace pointsman::gateway

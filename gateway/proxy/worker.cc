@@ -146,14 +146,26 @@ void Worker::OnAccepted(Fd fd, const SocketAddress& peer) {
              MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
   }
-  auto client = std::make_unique<ClientConnection>(&context_, this);
+  auto client = std::make_unique<Http1Client>(&context_, this);
   if (!client->Start(std::move(fd), peer)) {
     context_.counters.accept_failures.Add();
     return;
   }
+  AddClient(std::move(client));
+}
+
+void Worker::AddClient(std::unique_ptr<ClientConnection> client) {
   client->registry_index = clients_.size();
   clients_.push_back(std::move(client));
   context_.counters.connections.Add();
+}
+
+void Worker::OnHttp2(ClientConnection* /*from*/, TcpConnection* socket, const SocketAddress& peer,
+                     Slice received) {
+  auto client = std::make_unique<Http2Client>(&context_, this, peer);
+  Http2Client* started = client.get();
+  AddClient(std::move(client));
+  started->Start(socket, std::move(received));
 }
 
 void Worker::OnClientClosed(ClientConnection* connection) {

@@ -17,6 +17,8 @@
 #include "gateway/core/routing_table.h"
 #include "gateway/net/event_loop.h"
 #include "gateway/proxy/client_connection.h"
+#include "gateway/proxy/http1_client.h"
+#include "gateway/proxy/http2_client.h"
 #include "gateway/proxy/listener.h"
 #include "gateway/proxy/options.h"
 #include "gateway/proxy/retry_budgets.h"
@@ -65,10 +67,13 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   void Settle() override;
   // ClientRegistry
   void OnClientClosed(ClientConnection* connection) override;
+  void OnHttp2(ClientConnection* from, TcpConnection* socket, const SocketAddress& peer,
+               Slice received) override;
 
  private:
   static constexpr absl::Duration kSweepInterval = absl::Seconds(5);
 
+  void AddClient(std::unique_ptr<ClientConnection> client);
   void OnAccepted(Fd fd, const SocketAddress& peer);
   void AdoptTable();
   void BeginDrain();

@@ -22,6 +22,15 @@ TEST(ConfigConvertTest, ZerosThatAreWrittenAreKept) {
   EXPECT_EQ(policy.retry_budget_min_per_second, 0u);
 }
 
+TEST(ConfigConvertTest, TheProtocolOfTheEndpoints) {
+  v1::Service service;
+  EXPECT_FALSE(PolicyOf(service).upstream_http2);
+  service.set_protocol(v1::PROTOCOL_HTTP1);
+  EXPECT_FALSE(PolicyOf(service).upstream_http2);
+  service.set_protocol(v1::PROTOCOL_HTTP2);
+  EXPECT_TRUE(PolicyOf(service).upstream_http2);
+}
+
 TEST(ConfigConvertTest, ValuesOutOfRangeMoveToTheNearestEnd) {
   v1::Service service;
   service.mutable_timeouts()->mutable_connect()->set_seconds(-5);

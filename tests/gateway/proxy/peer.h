@@ -107,6 +107,14 @@ class Peer {
     return true;
   }
 
+  // What has come, at least a byte; false as Fill().
+  bool ReadSome(std::string* out) {
+    if (buffer_.empty() && !Fill()) return false;
+    out->append(buffer_);
+    buffer_.clear();
+    return true;
+  }
+
   // A head up to its empty line, without a body.
   TestMessage ReadHead() {
     TestMessage message;
@@ -169,6 +177,8 @@ class Peer {
     return !timed_out_ && rest.empty();
   }
 
+  // Ends both directions; may be called while another thread writes.
+  void ShutdownBoth() { shutdown(fd_.get(), SHUT_RDWR); }
   void ShutdownWrite() { shutdown(fd_.get(), SHUT_WR); }
   void Close() { fd_.Reset(); }
   void Reset() {

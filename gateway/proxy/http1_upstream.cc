@@ -1,4 +1,4 @@
-#include "gateway/proxy/upstream_connection.h"
+#include "gateway/proxy/http1_upstream.h"
 
 #include <cerrno>
 
@@ -8,7 +8,7 @@
 
 namespace pointsman::gateway {
 
-UpstreamConnection::UpstreamConnection(WorkerContext* context, UpstreamPools* pools, CellRef cell)
+Http1Upstream::Http1Upstream(WorkerContext* context, UpstreamPools* pools, CellRef cell)
     : context_(context),
       pools_(pools),
       cell_(cell),
@@ -16,14 +16,14 @@ UpstreamConnection::UpstreamConnection(WorkerContext* context, UpstreamPools* po
       parser_(context->limits.head),
       body_(context->limits.head) {}
 
-void UpstreamConnection::StartTry(Stream* stream, uint8_t attempt) {
+void Http1Upstream::StartTry(Stream* stream, uint8_t attempt) {
   stream_ = stream;
   attempt_ = attempt;
   sent_any_ = received_any_ = polluted_ = false;
   interim_left_ = context_->limits.interim_responses_max;
 }
 
-void UpstreamConnection::Connect(const SocketAddress& address, Stream* stream, uint8_t attempt) {
+void Http1Upstream::Connect(const SocketAddress& address, Stream* stream, uint8_t attempt) {
   StartTry(stream, attempt);
   ConnectStart start = StartConnect(address);
   const bool attached =
@@ -39,19 +39,19 @@ void UpstreamConnection::Connect(const SocketAddress& address, Stream* stream, u
   if (start.done) OnConnected();
 }
 
-void UpstreamConnection::Bind(Stream* stream, uint8_t attempt) {
+void Http1Upstream::Bind(Stream* stream, uint8_t attempt) {
   StartTry(stream, attempt);
   reused_ = true;
   StartHead();
 }
 
-void UpstreamConnection::StartHead() {
+void Http1Upstream::StartHead() {
   state_ = State::kHead;
   parser_.Start(&stream_->response(), stream_->request().method);
   tcp_.SetCredit(context_->limits.stream_window_bytes);
 }
 
-void UpstreamConnection::Close() {
+void Http1Upstream::Close() {
   if (state_ == State::kClosed) return;
   const bool idle = state_ == State::kIdle;
   state_ = State::kClosed;
@@ -61,7 +61,7 @@ void UpstreamConnection::Close() {
   pools_->OnClosed(this, idle);
 }
 
-void UpstreamConnection::BecomeIdle(common::MonotonicTime deadline) {
+void Http1Upstream::BecomeIdle(common::MonotonicTime deadline) {
   state_ = State::kIdle;
   stream_ = nullptr;
   idle_deadline_ = deadline;
@@ -70,7 +70,7 @@ void UpstreamConnection::BecomeIdle(common::MonotonicTime deadline) {
   tcp_.SetCredit(1);
 }
 
-void UpstreamConnection::Push(StreamEvent::Kind kind, bool end, Slice data, Reason reason) {
+void Http1Upstream::Push(StreamEvent::Kind kind, bool end, Slice data, Reason reason) {
   StreamEvent event;
   event.stream = stream_->handle();
   event.kind = kind;
@@ -81,7 +81,7 @@ void UpstreamConnection::Push(StreamEvent::Kind kind, bool end, Slice data, Reas
   context_->ready.Push(std::move(event));
 }
 
-void UpstreamConnection::Lose(Reason reason) {
+void Http1Upstream::Lose(Reason reason) {
   if (stream_ != nullptr && state_ != State::kDone) {
     const auto kind = state_ == State::kConnecting ? StreamEvent::Kind::kUpstreamFailed
                                                    : StreamEvent::Kind::kResponseReset;
@@ -93,12 +93,12 @@ void UpstreamConnection::Lose(Reason reason) {
 
 // ---- Receiving.
 
-void UpstreamConnection::OnConnected() {
+void Http1Upstream::OnConnected() {
   Push(StreamEvent::Kind::kUpstreamConnected);
   StartHead();
 }
 
-void UpstreamConnection::OnReceived(Slice bytes) {
+void Http1Upstream::OnReceived(Slice bytes) {
   if (state_ == State::kIdle || state_ == State::kDone) {
     polluted_ = true;
     if (state_ == State::kIdle) Close();
@@ -115,7 +115,7 @@ void UpstreamConnection::OnReceived(Slice bytes) {
   ParseInput();
 }
 
-void UpstreamConnection::ParseInput() {
+void Http1Upstream::ParseInput() {
   while (!pending_.empty()) {
     bool more = false;
     if (state_ == State::kHead) {
@@ -130,7 +130,7 @@ void UpstreamConnection::ParseInput() {
   }
 }
 
-bool UpstreamConnection::ParseHead() {
+bool Http1Upstream::ParseHead() {
   const HeadProgress progress = parser_.Feed(pending_.view());
   pending_.Advance(progress.consumed);
   if (progress.state == ParseState::kMore) return false;
@@ -152,7 +152,7 @@ bool UpstreamConnection::ParseHead() {
   return state_ != State::kClosed;
 }
 
-void UpstreamConnection::FinishHead() {
+void Http1Upstream::FinishHead() {
   ResponseHead& head = stream_->response();
   if (!head.keep_alive) polluted_ = true;  // The endpoint closes it.
   body_.Start(head.body, head.content_length, &head.block);
@@ -165,7 +165,7 @@ void UpstreamConnection::FinishHead() {
   Push(StreamEvent::Kind::kResponseHead, body_.done());
 }
 
-bool UpstreamConnection::ParseBody() {
+bool Http1Upstream::ParseBody() {
   const BodyProgress progress = body_.Next(pending_.view());
   if (progress.state == ParseState::kError) {
     Lose(Reason::kUpstreamProtocol);
@@ -183,13 +183,13 @@ bool UpstreamConnection::ParseBody() {
   return true;
 }
 
-void UpstreamConnection::ContinueAfterInterim() {
+void Http1Upstream::ContinueAfterInterim() {
   if (state_ != State::kInterim) return;
   StartHead();
   ParseInput();
 }
 
-void UpstreamConnection::OnInputEnd() {
+void Http1Upstream::OnInputEnd() {
   if (state_ == State::kBody && stream_->response().body == BodyKind::kUntilClose) {
     state_ = State::kDone;
     polluted_ = true;  // Not to be used again.
@@ -203,13 +203,13 @@ void UpstreamConnection::OnInputEnd() {
   Lose(Reason::kUpstreamReset);
 }
 
-void UpstreamConnection::OnHangUp() {
+void Http1Upstream::OnHangUp() {
   // With a response held back by a slow client, what the peer sent is still to be read; the end
   // shows then.
   if (state_ == State::kIdle) Close();
 }
 
-void UpstreamConnection::OnFailed(int error) {
+void Http1Upstream::OnFailed(int error) {
   if (state_ == State::kDone) {
     polluted_ = true;
     return;
@@ -221,14 +221,14 @@ void UpstreamConnection::OnFailed(int error) {
 
 // ---- Sending.
 
-void UpstreamConnection::OnSent(size_t /*n*/) {
+void Http1Upstream::OnSent(size_t /*n*/) {
   sent_any_ = true;
   if (stream_ != nullptr && stream_->waits_for_upstream()) {
     Push(StreamEvent::Kind::kUpstreamSent);
   }
 }
 
-void UpstreamConnection::SendHead(const RequestHead& head, const ForwardedFacts& facts, bool end) {
+void Http1Upstream::SendHead(const RequestHead& head, const ForwardedFacts& facts, bool end) {
   if (!tcp_.open()) return;
   chunked_request_ = head.body == BodyKind::kChunked;
   WriteRequestHead(head, facts, &tcp_.out());
@@ -236,7 +236,7 @@ void UpstreamConnection::SendHead(const RequestHead& head, const ForwardedFacts&
   context_->FlushLater(&tcp_);
 }
 
-void UpstreamConnection::SendData(Slice data) {
+void Http1Upstream::SendData(Slice data) {
   if (!tcp_.open() || data.empty()) return;
   if (chunked_request_) {
     WriteChunk(data, &tcp_.out());
@@ -246,13 +246,13 @@ void UpstreamConnection::SendData(Slice data) {
   context_->FlushLater(&tcp_);
 }
 
-void UpstreamConnection::SendEnd(const RequestHead& head) {
+void Http1Upstream::SendEnd(const RequestHead& head) {
   if (!tcp_.open()) return;
   if (chunked_request_) WriteLastChunk(head.block, &tcp_.out());
   context_->FlushLater(&tcp_);
 }
 
-void UpstreamConnection::Release(bool clean) {
+void Http1Upstream::Release(bool clean) {
   stream_ = nullptr;
   if (state_ == State::kClosed) return;
   if (clean && !polluted_ && state_ == State::kDone && tcp_.open() && tcp_.out().empty() &&
@@ -263,7 +263,7 @@ void UpstreamConnection::Release(bool clean) {
   }
 }
 
-void UpstreamConnection::OnTimer() {
+void Http1Upstream::OnTimer() {
   if (state_ != State::kIdle) return;
   if (context_->loop.Now() < idle_deadline_) {
     context_->loop.timers().Arm(*this, idle_deadline_);

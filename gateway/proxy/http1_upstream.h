@@ -20,12 +20,12 @@ namespace pointsman::gateway {
 class Stream;
 class UpstreamPools;
 
-class UpstreamConnection final : public Mortal,
-                                 public ConnectionOwner,
-                                 public UpstreamSide,
-                                 public TimerEntry {
+class Http1Upstream final : public Mortal,
+                            public ConnectionOwner,
+                            public UpstreamSide,
+                            public TimerEntry {
  public:
-  UpstreamConnection(WorkerContext* context, UpstreamPools* pools, CellRef cell);
+  Http1Upstream(WorkerContext* context, UpstreamPools* pools, CellRef cell);
 
   // Begins to connect for `stream`'s try; the outcome comes as an event.
   void Connect(const SocketAddress& address, Stream* stream, uint8_t attempt);
@@ -52,7 +52,8 @@ class UpstreamConnection final : public Mortal,
   void Release(bool clean) override;
   void SetResponseCredit(int64_t bytes) override { tcp_.SetCredit(bytes); }
   size_t UnsentBytes() const override { return tcp_.out().bytes(); }
-  bool reused() const override { return reused_; }
+  bool stale() const override { return reused_; }
+  bool refused_unseen() const override { return false; }
   bool connected() const override { return tcp_.open() && !tcp_.connecting(); }
   bool sent_any() const override { return sent_any_; }
   bool received_any() const override { return received_any_; }
@@ -60,8 +61,8 @@ class UpstreamConnection final : public Mortal,
   void OnTimer() override;
 
   // Places in the pools' lists.
-  UpstreamConnection* idle_next = nullptr;
-  UpstreamConnection* idle_previous = nullptr;
+  Http1Upstream* idle_next = nullptr;
+  Http1Upstream* idle_previous = nullptr;
   size_t registry_index = 0;
 
  private:

@@ -1,20 +1,25 @@
-#include "gateway/proxy/client_connection.h"
+#include "gateway/proxy/http1_client.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "gateway/http1/serializer.h"
 #include "gateway/proxy/stream.h"
 
 namespace pointsman::gateway {
 
-ClientConnection::ClientConnection(WorkerContext* context, ClientRegistry* registry)
+Http1Client::Http1Client(WorkerContext* context, ClientRegistry* registry)
     : context_(context),
       registry_(registry),
       tcp_(&context->loop, &context->chunks, this),
       parser_(context->limits.head),
       body_(context->limits.head) {}
 
-ClientConnection::~ClientConnection() = default;
+Http1Client::~Http1Client() = default;
 
-bool ClientConnection::Start(Fd fd, const SocketAddress& peer) {
+bool Http1Client::Start(Fd fd, const SocketAddress& peer) {
+  peer_ = peer;
   peer_host_size_ = static_cast<uint8_t>(peer.WriteHost(peer_host_));
   if (!tcp_.Attach(std::move(fd))) return false;
   tcp_.SetCredit(context_->limits.stream_window_bytes);
@@ -23,12 +28,12 @@ bool ClientConnection::Start(Fd fd, const SocketAddress& peer) {
   return true;
 }
 
-void ClientConnection::ArmAt(common::MonotonicTime deadline) {
+void Http1Client::ArmAt(common::MonotonicTime deadline) {
   deadline_ = deadline;
   context_->loop.timers().Arm(*this, deadline);
 }
 
-void ClientConnection::Drain() {
+void Http1Client::Drain() {
   close_after_ = true;
   if (state_ != State::kIdle || !pending_.empty()) return;
   if (tcp_.out().empty()) {
@@ -41,12 +46,12 @@ void ClientConnection::Drain() {
   state_ = State::kFlushing;
 }
 
-void ClientConnection::Kill() {
+void Http1Client::Kill() {
   if (state_ == State::kClosed) return;
   ClientGone();
 }
 
-void ClientConnection::Close() {
+void Http1Client::Close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
   tcp_.Close();
@@ -55,7 +60,7 @@ void ClientConnection::Close() {
   registry_->OnClientClosed(this);
 }
 
-void ClientConnection::Push(StreamEvent::Kind kind, bool end, Slice data, Reason reason) {
+void Http1Client::Push(StreamEvent::Kind kind, bool end, Slice data, Reason reason) {
   StreamEvent event;
   event.stream = stream_->handle();
   event.kind = kind;
@@ -67,7 +72,7 @@ void ClientConnection::Push(StreamEvent::Kind kind, bool end, Slice data, Reason
 
 // ---- Receiving.
 
-void ClientConnection::OnReceived(Slice bytes) {
+void Http1Client::OnReceived(Slice bytes) {
   context_->counters.received_bytes.Add(bytes.size);
   if (state_ == State::kLinger || state_ == State::kFlushing || state_ == State::kRefused) {
     lingered_bytes_ += bytes.size;
@@ -80,11 +85,44 @@ void ClientConnection::OnReceived(Slice bytes) {
     }
     return;
   }
-  pending_ = std::move(bytes);
+  if (fresh_ && !pending_.empty()) {
+    // The preface came in pieces.
+    ChunkRef chunk = ChunkRef::Adopt(context_->chunks.Take());
+    const size_t before = pending_.size;
+    std::memcpy(chunk->data(), pending_.data, before);
+    const size_t more = std::min(bytes.size, kChunkDataBytes - before);
+    std::memcpy(chunk->data() + before, bytes.data, more);
+    const char* data = chunk->data();
+    pending_ = Slice{std::move(chunk), data, before + more};
+    bytes.Advance(more);
+  } else {
+    pending_ = std::exchange(bytes, Slice{});
+  }
+  if (fresh_ && TakePreface()) return;
   ParseInput();
+  // At most the few bytes that did not fit behind a piece of a preface.
+  if (!bytes.empty()) OnReceived(std::move(bytes));
 }
 
-void ClientConnection::ParseInput() {
+bool Http1Client::TakePreface() {
+  // RFC 9113 3.4. No HTTP/1 request begins with its first line: "PRI" is reserved.
+  constexpr absl::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  const absl::string_view seen = pending_.view().substr(0, kPreface.size());
+  if (seen != kPreface.substr(0, seen.size())) {
+    fresh_ = false;
+    return false;
+  }
+  if (seen.size() < kPreface.size()) return true;
+  registry_->OnHttp2(this, &tcp_, peer_, std::exchange(pending_, Slice{}));
+  Close();
+  return true;
+}
+
+absl::string_view Http1Client::Via() const {
+  return stream_ != nullptr && stream_->request().legacy ? "1.0 pointsman" : "1.1 pointsman";
+}
+
+void Http1Client::ParseInput() {
   while (!pending_.empty()) {
     // Answers the client does not read yet hold back its next requests.
     if (stream_ == nullptr && tcp_.out().bytes() >= context_->limits.stream_window_bytes) {
@@ -112,7 +150,7 @@ void ClientConnection::ParseInput() {
   }
 }
 
-bool ClientConnection::ParseHead() {
+bool Http1Client::ParseHead() {
   if (state_ == State::kIdle) {
     stream_ = context_->streams->New(this);
     parser_.Start(&stream_->request());
@@ -136,7 +174,7 @@ bool ClientConnection::ParseHead() {
   return true;
 }
 
-bool ClientConnection::ParseBody() {
+bool Http1Client::ParseBody() {
   const BodyProgress progress = body_.Next(pending_.view());
   if (progress.state == ParseState::kError) {
     RefuseInput(progress.reason);
@@ -155,14 +193,14 @@ bool ClientConnection::ParseBody() {
 }
 
 // The client's bytes cannot be trusted any more: none of them is looked at again.
-void ClientConnection::RefuseInput(Reason reason) {
+void Http1Client::RefuseInput(Reason reason) {
   pending_ = Slice{};
   state_ = State::kRefused;
   close_after_ = true;
   Push(StreamEvent::Kind::kRequestReset, true, Slice{}, reason);
 }
 
-void ClientConnection::OnInputEnd() {
+void Http1Client::OnInputEnd() {
   input_ended_ = true;
   switch (state_) {
     case State::kAnswer:
@@ -181,11 +219,11 @@ void ClientConnection::OnInputEnd() {
   }
 }
 
-void ClientConnection::OnHangUp() { ClientGone(); }
+void Http1Client::OnHangUp() { ClientGone(); }
 
-void ClientConnection::OnFailed(int /*error*/) { ClientGone(); }
+void Http1Client::OnFailed(int /*error*/) { ClientGone(); }
 
-void ClientConnection::ClientGone() {
+void Http1Client::ClientGone() {
   if (stream_ != nullptr) {
     Push(StreamEvent::Kind::kRequestReset, true, Slice{}, Reason::kClientGone);
   }
@@ -194,7 +232,7 @@ void ClientConnection::ClientGone() {
 
 // ---- Sending.
 
-void ClientConnection::OnSent(size_t n) {
+void Http1Client::OnSent(size_t n) {
   context_->counters.sent_bytes.Add(n);
   if (stream_ != nullptr) {
     if (stream_->waits_for_client()) Push(StreamEvent::Kind::kClientSent);
@@ -206,7 +244,7 @@ void ClientConnection::OnSent(size_t n) {
   }
 }
 
-void ClientConnection::FinishFlushing() {
+void Http1Client::FinishFlushing() {
   if (input_ended_) {
     Close();
     return;
@@ -219,19 +257,19 @@ void ClientConnection::FinishFlushing() {
   tcp_.SetCredit(context_->limits.linger_bytes_max);
 }
 
-void ClientConnection::SendContinue() {
+void Http1Client::SendContinue() {
   if (state_ == State::kClosed) return;
   WriteContinue(&tcp_.out());
   context_->FlushLater(&tcp_);
 }
 
-void ClientConnection::SendInterim(const ResponseHead& head) {
+void Http1Client::SendInterim(const ResponseHead& head) {
   if (state_ == State::kClosed || stream_->request().legacy) return;
   WriteResponseHead(head, ResponseFraming{}, &tcp_.out());
   context_->FlushLater(&tcp_);
 }
 
-void ClientConnection::SendHead(const ResponseHead& head, bool end, bool request_ended) {
+void Http1Client::SendHead(const ResponseHead& head, bool end, bool request_ended) {
   if (state_ == State::kClosed) return;
   const RequestHead& request = stream_->request();
   if (!request.keep_alive || !request_ended || context_->draining) close_after_ = true;
@@ -254,7 +292,7 @@ void ClientConnection::SendHead(const ResponseHead& head, bool end, bool request
   context_->FlushLater(&tcp_);
 }
 
-void ClientConnection::SendData(Slice data) {
+void Http1Client::SendData(Slice data) {
   if (state_ == State::kClosed || data.empty()) return;
   if (chunked_answer_) {
     WriteChunk(data, &tcp_.out());
@@ -264,13 +302,13 @@ void ClientConnection::SendData(Slice data) {
   context_->FlushLater(&tcp_);
 }
 
-void ClientConnection::SendEnd(const ResponseHead& head) {
+void Http1Client::SendEnd(const ResponseHead& head) {
   if (state_ == State::kClosed) return;
   if (chunked_answer_) WriteLastChunk(head.block, &tcp_.out());
   context_->FlushLater(&tcp_);
 }
 
-void ClientConnection::SendOwn(const OwnResponse& response, bool request_ended) {
+void Http1Client::SendOwn(const OwnResponse& response, bool request_ended) {
   if (state_ == State::kClosed) return;
   const RequestHead& request = stream_->request();
   if (!request.keep_alive || !request_ended || context_->draining) close_after_ = true;
@@ -281,7 +319,7 @@ void ClientConnection::SendOwn(const OwnResponse& response, bool request_ended) 
   context_->FlushLater(&tcp_);
 }
 
-void ClientConnection::Abort() {
+void Http1Client::Abort() {
   if (state_ == State::kClosed) return;
   close_after_ = true;
   // What was queued may leave; the missing end tells the client. Where the end of the connection is
@@ -289,7 +327,7 @@ void ClientConnection::Abort() {
   if (body_until_close_) tcp_.Reset();
 }
 
-void ClientConnection::StreamDone() {
+void Http1Client::StreamDone() {
   stream_ = nullptr;
   if (state_ == State::kClosed) return;
   if (!tcp_.open()) return Close();
@@ -306,11 +344,11 @@ void ClientConnection::StreamDone() {
   if (!pending_.empty()) ParseInput();
 }
 
-void ClientConnection::SetRequestCredit(int64_t bytes) {
+void Http1Client::SetRequestCredit(int64_t bytes) {
   if (state_ == State::kBody) tcp_.SetCredit(bytes);
 }
 
-void ClientConnection::OnTimer() {
+void Http1Client::OnTimer() {
   if (state_ == State::kClosed) return;
   if (state_ == State::kBody || state_ == State::kAnswer || state_ == State::kRefused) return;
   if (context_->loop.Now() < deadline_) {

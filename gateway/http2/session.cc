@@ -1,0 +1,517 @@
+#include "gateway/http2/session.h"
+
+#include <nghttp2/nghttp2.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "common/core/check.h"
+#include "gateway/http2/nv_list.h"
+
+namespace pointsman::gateway {
+
+namespace {
+
+absl::string_view View(nghttp2_rcbuf* buffer) {
+  const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
+  return absl::string_view(reinterpret_cast<const char*>(bytes.base), bytes.len);
+}
+
+// What differs with every request is not worth a place in the peer's table.
+bool IsPassing(absl::string_view name) {
+  return name == "x-request-id" || name == "traceparent" || name == "date" ||
+         name == "grpc-timeout";
+}
+
+void PutField(absl::string_view name, absl::string_view value, NvList* list) {
+  if (IsPassing(name)) {
+    list->PutOnce(name, value);
+  } else {
+    list->Put(name, value);
+  }
+}
+
+bool WantsTrailers(const HeaderBlock& block) {
+  const Field* te = block.Find(FieldToken::kTe);
+  return te != nullptr && absl::EqualsIgnoreCase(block.At(te->value), "trailers");
+}
+
+}  // namespace
+
+// What nghttp2 calls; `user` is the session.
+struct Http2Callbacks {
+  static Http2Session* Self(void* user) { return static_cast<Http2Session*>(user); }
+  static Http2Stream* Of(nghttp2_session* session, int32_t id) {
+    return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session, id));
+  }
+
+  // Priorities are ignored by the library without a word.
+  static int OnBeginFrame(nghttp2_session* /*session*/, const nghttp2_frame_hd* head, void* user) {
+    if (head->type != NGHTTP2_PRIORITY) return 0;
+    return Self(user)->Glitch(1) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+  }
+
+  static int OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    Http2Session* self = Self(user);
+    // Pushes are switched off; one that crossed the setting is refused.
+    if (frame->hd.type != NGHTTP2_HEADERS) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    self->in_head_ = true;
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+      Http2Stream* stream = self->owner_->OnStreamOpened();
+      if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+      stream->Reset();
+      stream->id_ = frame->hd.stream_id;
+      nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);
+      ++self->open_streams_;
+    }
+    BeginSection(self, Of(session, frame->hd.stream_id));
+    return 0;
+  }
+
+  static void BeginSection(Http2Session* self, Http2Stream* stream) {
+    RequestHead* request = stream != nullptr ? stream->RequestPlace() : nullptr;
+    ResponseHead* response = stream != nullptr ? stream->ResponsePlace() : nullptr;
+    if (request == nullptr && response == nullptr) return self->collector_.StartNothing();
+    if (stream->head_seen_) {
+      return self->collector_.StartTrailers(request != nullptr ? &request->block
+                                                               : &response->block);
+    }
+    if (request != nullptr) return self->collector_.StartRequest(request);
+    self->collector_.StartResponse(response);
+  }
+
+  static int OnHeader(nghttp2_session* /*session*/, const nghttp2_frame* frame, nghttp2_rcbuf* name,
+                      nghttp2_rcbuf* value, uint8_t /*flags*/, void* user) {
+    if (frame->hd.type == NGHTTP2_HEADERS) Self(user)->collector_.Add(View(name), View(value));
+    return 0;
+  }
+
+  static int OnFrame(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    Http2Session* self = Self(user);
+    switch (frame->hd.type) {
+      case NGHTTP2_HEADERS:
+        self->in_head_ = false;
+        EndSection(self, Of(session, frame->hd.stream_id), IsEnd(frame));
+        return 0;
+      case NGHTTP2_DATA:
+        if (IsEnd(frame)) return EndData(Of(session, frame->hd.stream_id));
+        return frame->hd.length == 0 && !self->Glitch(1) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+      case NGHTTP2_GOAWAY:
+        self->goaway_received_ = true;
+        self->owner_->OnGoaway();
+        return 0;
+      default:
+        return self->Glitch(1) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+  }
+
+  static bool IsEnd(const nghttp2_frame* frame) {
+    return (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  }
+
+  static int EndData(Http2Stream* stream) {
+    if (stream == nullptr) return 0;
+    stream->input_ended_ = true;
+    stream->OnEnd(Reason::kNone);
+    return 0;
+  }
+
+  static void EndSection(Http2Session* self, Http2Stream* stream, bool end) {
+    if (stream == nullptr) return;
+    if (end) stream->input_ended_ = true;
+    RequestHead* request = stream->RequestPlace();
+    ResponseHead* response = stream->ResponsePlace();
+    if (request == nullptr && response == nullptr) return;
+    if (stream->head_seen_) return stream->OnEnd(self->collector_.FinishTrailers());
+    const Reason refused = request != nullptr
+                               ? self->collector_.FinishRequest(end)
+                               : self->collector_.FinishResponse(stream->RequestMethod(), end);
+    if (refused == Reason::kNone && response != nullptr && response->status < 200) {
+      return stream->OnInterim();
+    }
+    stream->head_seen_ = true;
+    stream->OnHead(end, refused);
+  }
+
+  static int OnData(nghttp2_session* session, uint8_t /*flags*/, int32_t id, const uint8_t* data,
+                    size_t size, void* user) {
+    Http2Session* self = Self(user);
+    Http2Stream* stream = Of(session, id);
+    self->payload_bytes_ += size;
+    if (stream == nullptr) return nghttp2_session_consume(session, id, size);
+    stream->unconsumed_ += size;
+    stream->OnData(Slice{self->input_->chunk, reinterpret_cast<const char*>(data), size});
+    return 0;
+  }
+
+  static int OnInvalidFrame(nghttp2_session* /*session*/, const nghttp2_frame* /*frame*/, int error,
+                            void* user) {
+    if (error == NGHTTP2_ERR_REFUSED_STREAM) return 0;  // Counted by its reset.
+    return Self(user)->Glitch(10) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+  }
+
+  static int OnStreamClose(nghttp2_session* session, int32_t id, uint32_t code, void* user) {
+    Http2Session* self = Self(user);
+    Http2Stream* stream = Of(session, id);
+    if (self->role_ == Http2Session::Role::kServer || stream != nullptr) --self->open_streams_;
+    if (stream == nullptr) return 0;
+    // What it held of the connection's window is free again.
+    if (stream->unconsumed_ > 0) {
+      nghttp2_session_consume_connection(session, std::exchange(stream->unconsumed_, 0));
+    }
+    stream->id_ = -1;
+    stream->OnClosed(code);
+    return 0;
+  }
+
+  // A reset that the peer's own mistake made necessary costs as much work as one it sends.
+  static void CountReset(Http2Session* self, uint32_t code) {
+    if (self->role_ != Http2Session::Role::kServer) return;
+    switch (code) {
+      case NGHTTP2_NO_ERROR:
+      case NGHTTP2_INTERNAL_ERROR:
+      case NGHTTP2_CANCEL:
+        return;  // Our own.
+      case NGHTTP2_REFUSED_STREAM:
+        self->Glitch(1);
+        return;
+      default:
+        self->Glitch(10);
+    }
+  }
+
+  static int OnFrameSent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    if (frame->hd.type == NGHTTP2_RST_STREAM) {
+      CountReset(Self(user), frame->rst_stream.error_code);
+      return 0;
+    }
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
+    const int32_t id = frame->hd.stream_id;
+    if (frame->hd.type == NGHTTP2_HEADERS) {
+      Http2Stream* stream = Of(session, id);
+      if (stream != nullptr) stream->head_framed_ = true;
+    }
+    // RFC 9113 8.1: a server that needs no more of the request says so, behind its answer.
+    if (IsEnd(frame) && Self(user)->role_ == Http2Session::Role::kServer &&
+        nghttp2_session_get_stream_remote_close(session, id) == 0) {
+      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+    }
+    return 0;
+  }
+
+  static ssize_t ReadData(nghttp2_session* session, int32_t id, uint8_t* /*buffer*/, size_t most,
+                          uint32_t* flags, nghttp2_data_source* source, void* /*user*/) {
+    auto* stream = static_cast<Http2Stream*>(source->ptr);
+    const size_t waiting = stream->out_.bytes();
+    if (waiting == 0 && !stream->ended_) {
+      stream->deferred_ = true;
+      return NGHTTP2_ERR_DEFERRED;
+    }
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (waiting <= most && stream->ended_) {
+      *flags |= NGHTTP2_DATA_FLAG_EOF;
+      if (!stream->trailers_.empty()) {
+        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        SubmitTrailers(session, id, *stream);
+      }
+    }
+    return static_cast<ssize_t>(std::min(waiting, most));
+  }
+
+  static void SubmitTrailers(nghttp2_session* session, int32_t id, const Http2Stream& stream) {
+    NvList list;
+    for (size_t i = 0; i + 1 < stream.trailers_.size(); i += 2) {
+      list.Put(stream.trailers_[i], stream.trailers_[i + 1]);
+    }
+    nghttp2_submit_trailer(session, id, list.data(), list.size());
+  }
+
+  static int SendData(nghttp2_session* /*session*/, nghttp2_frame* /*frame*/,
+                      const uint8_t* frame_head, size_t length, nghttp2_data_source* source,
+                      void* user) {
+    Self(user)->MoveData(static_cast<Http2Stream*>(source->ptr), frame_head, length);
+    return 0;
+  }
+
+  static nghttp2_session_callbacks* Shared() {
+    static nghttp2_session_callbacks* const callbacks = [] {
+      nghttp2_session_callbacks* made = nullptr;
+      PM_CHECK(nghttp2_session_callbacks_new(&made) == 0);
+      nghttp2_session_callbacks_set_on_begin_frame_callback(made, &OnBeginFrame);
+      nghttp2_session_callbacks_set_on_begin_headers_callback(made, &OnBeginHeaders);
+      nghttp2_session_callbacks_set_on_header_callback2(made, &OnHeader);
+      nghttp2_session_callbacks_set_on_frame_recv_callback(made, &OnFrame);
+      nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, &OnData);
+      nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, &OnInvalidFrame);
+      nghttp2_session_callbacks_set_on_stream_close_callback(made, &OnStreamClose);
+      nghttp2_session_callbacks_set_on_frame_send_callback(made, &OnFrameSent);
+      nghttp2_session_callbacks_set_send_data_callback(made, &SendData);
+      return made;
+    }();
+    return callbacks;
+  }
+
+  static nghttp2_data_provider Provider(Http2Stream* stream) {
+    nghttp2_data_provider provider;
+    provider.source.ptr = stream;
+    provider.read_callback = &ReadData;
+    return provider;
+  }
+};
+
+Http2Session::Http2Session(Role role, const Http2Limits& limits, const HeadLimits& head,
+                           Owner* owner)
+    : role_(role),
+      limits_(limits),
+      owner_(owner),
+      collector_(head),
+      glitch_tokens_(limits.glitches_burst) {
+  nghttp2_option* option = nullptr;
+  PM_CHECK(nghttp2_option_new(&option) == 0);
+  nghttp2_option_set_no_auto_window_update(option, 1);
+  nghttp2_option_set_no_closed_streams(option, 1);
+  nghttp2_option_set_stream_reset_rate_limit(option, limits.resets_burst, limits.resets_per_second);
+  const int made =
+      role == Role::kServer
+          ? nghttp2_session_server_new2(&session_, Http2Callbacks::Shared(), this, option)
+          : nghttp2_session_client_new2(&session_, Http2Callbacks::Shared(), this, option);
+  nghttp2_option_del(option);
+  PM_CHECK(made == 0);
+  SendSettings(head);
+}
+
+Http2Session::~Http2Session() { nghttp2_session_del(session_); }
+
+void Http2Session::SendSettings(const HeadLimits& head) {
+  absl::InlinedVector<nghttp2_settings_entry, 6> entries = {
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits_.stream_window_bytes},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<uint32_t>(head.bytes_max)},
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+  };
+  if (role_ == Role::kServer) {
+    entries.push_back({NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits_.streams_max});
+  } else {
+    entries.push_back({NGHTTP2_SETTINGS_ENABLE_PUSH, 0});
+  }
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries.data(), entries.size());
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
+                                        static_cast<int32_t>(limits_.connection_window_bytes));
+}
+
+bool Http2Session::Glitch(uint32_t weight) {
+  glitch_tokens_ -= weight;
+  return glitch_tokens_ >= 0;
+}
+
+void Http2Session::RefillGlitches(common::MonotonicTime now) {
+  const double seconds = absl::ToDoubleSeconds(now - std::exchange(refilled_, now));
+  glitch_tokens_ = std::min<double>(limits_.glitches_burst,
+                                    glitch_tokens_ + seconds * limits_.glitches_per_second +
+                                        static_cast<double>(payload_bytes_) / 1024);
+  payload_bytes_ = 0;
+}
+
+bool Http2Session::Receive(const Slice& bytes, common::MonotonicTime now) {
+  if (broken_) return false;
+  RefillGlitches(now);
+  if (glitch_tokens_ < 0) return Calm();
+  input_ = &bytes;
+  const ssize_t taken =
+      nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data), bytes.size);
+  input_ = nullptr;
+  // The library queues a GOAWAY for what it finds itself, and reads no further.
+  if (taken == static_cast<ssize_t>(bytes.size) && nghttp2_session_want_read(session_) != 0) {
+    return true;
+  }
+  broken_ = true;
+  if (taken == NGHTTP2_ERR_CALLBACK_FAILURE) return Calm();
+  return false;
+}
+
+bool Http2Session::Calm() {
+  broken_ = true;
+  nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
+  return false;
+}
+
+void Http2Session::MoveData(Http2Stream* stream, const uint8_t* frame_head, size_t length) {
+  constexpr size_t kFrameHeadBytes = 9;
+  output_->Append(absl::string_view(reinterpret_cast<const char*>(frame_head), kFrameHeadBytes));
+  payload_bytes_ += length;
+  size_t left = length;
+  for (const Slice& slice : stream->out_.slices()) {
+    if (left == 0) break;
+    const size_t part = std::min(left, slice.size);
+    output_->Append(slice.Prefix(part));
+    left -= part;
+  }
+  if (length > 0) {
+    stream->out_.Consume(length);
+    stream->OnFramed();
+  }
+}
+
+void Http2Session::Produce(OutQueue* out, size_t enough) {
+  output_ = out;
+  while (out->bytes() < enough) {
+    const uint8_t* data = nullptr;
+    const size_t before = out->bytes();
+    const ssize_t size = nghttp2_session_mem_send(session_, &data);
+    if (size < 0) broken_ = true;
+    if (size > 0) {
+      out->Append(
+          absl::string_view(reinterpret_cast<const char*>(data), static_cast<size_t>(size)));
+    }
+    if (size <= 0 && out->bytes() == before) break;
+  }
+  output_ = nullptr;
+}
+
+bool Http2Session::finished() const {
+  return nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
+}
+
+bool Http2Session::accepts_requests() const {
+  return !broken_ && !goaway_received_ && nghttp2_session_check_request_allowed(session_) != 0;
+}
+
+uint32_t Http2Session::peer_streams_max() const {
+  return nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
+bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
+                               const ForwardedFacts& facts, bool end) {
+  const HeaderBlock& block = head.block;
+  NvList list;
+  list.Put(":method", block.At(head.method_text));
+  list.Put(":scheme", "http");
+  list.Put(":authority", head.authority.size > 0 ? block.At(head.authority) : facts.default_host);
+  list.Put(":path", block.At(head.target));
+  PutRequestFields(head, facts, [&list](absl::string_view name, absl::string_view value) {
+    // x-forwarded-for may be a temporary.
+    PutField(name, name == "x-forwarded-for" ? list.Keep(value) : value, &list);
+  });
+  list.Put("via", facts.via);
+  if (WantsTrailers(block)) list.Put("te", "trailers");
+  if (head.body == BodyKind::kLength) list.PutNumber("content-length", head.content_length);
+  stream->Reset();
+  const nghttp2_data_provider provider = Http2Callbacks::Provider(stream);
+  const int32_t id = nghttp2_submit_request(session_, nullptr, list.data(), list.size(),
+                                            end ? nullptr : &provider, stream);
+  if (id < 0) return false;
+  stream->id_ = id;
+  ++open_streams_;
+  return true;
+}
+
+void Http2Session::SendHead(Http2Stream* stream, const ResponseHead& head, bool end) {
+  if (stream->id_ < 0) return;
+  NvList list;
+  list.PutNumber(":status", head.status);
+  PutFields(
+      head.block, 0, head.block.head_fields(),
+      [&list](absl::string_view name, absl::string_view value) { PutField(name, value, &list); });
+  const bool sized = head.body == BodyKind::kLength || head.body == BodyKind::kNone;
+  if (sized && head.content_length >= 0 && head.status >= 200 && head.status != 204) {
+    list.PutNumber("content-length", head.content_length);
+  }
+  const nghttp2_data_provider provider = Http2Callbacks::Provider(stream);
+  nghttp2_submit_response(session_, stream->id_, list.data(), list.size(),
+                          end ? nullptr : &provider);
+}
+
+void Http2Session::SendInterim(Http2Stream* stream, const ResponseHead& head) {
+  if (stream->id_ < 0) return;
+  NvList list;
+  list.PutNumber(":status", head.status);
+  PutFields(head.block, 0, head.block.head_fields(),
+            [&list](absl::string_view name, absl::string_view value) { list.Put(name, value); });
+  nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream->id_, nullptr, list.data(),
+                         list.size(), nullptr);
+}
+
+void Http2Session::SendContinue(Http2Stream* stream) {
+  if (stream->id_ < 0) return;
+  NvList list;
+  list.Put(":status", "100");
+  nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream->id_, nullptr, list.data(),
+                         list.size(), nullptr);
+}
+
+void Http2Session::SendOwn(Http2Stream* stream, const OwnResponse& response) {
+  if (stream->id_ < 0) return;
+  const bool bodiless = response.status == 204 || response.status == 304;
+  NvList list;
+  list.PutNumber(":status", response.status);
+  if (!bodiless) {
+    list.Put("content-type", "text/plain");
+    list.PutNumber("content-length", static_cast<int64_t>(response.body.size()));
+  }
+  if (response.reason != Reason::kNone) {
+    list.Put("x-pointsman-reason", ReasonName(response.reason));
+  }
+  const bool end = bodiless || !response.with_body || response.body.empty();
+  if (!end) {
+    stream->out_.Append(response.body);
+    stream->ended_ = true;
+  }
+  const nghttp2_data_provider provider = Http2Callbacks::Provider(stream);
+  nghttp2_submit_response(session_, stream->id_, list.data(), list.size(),
+                          end ? nullptr : &provider);
+}
+
+void Http2Session::Resume(Http2Stream* stream) {
+  if (!std::exchange(stream->deferred_, false)) return;
+  nghttp2_session_resume_data(session_, stream->id_);
+}
+
+void Http2Session::SendData(Http2Stream* stream, const Slice& data) {
+  if (stream->id_ < 0) return;
+  stream->out_.Append(data);
+  Resume(stream);
+}
+
+void Http2Session::SendEnd(Http2Stream* stream, const HeaderBlock& block) {
+  if (stream->id_ < 0) return;
+  PutFields(block, block.head_fields(), block.fields().size(),
+            [stream](absl::string_view name, absl::string_view value) {
+              stream->trailers_.emplace_back(name.data(), name.size());
+              stream->trailers_.emplace_back(value.data(), value.size());
+            });
+  stream->ended_ = true;
+  Resume(stream);
+}
+
+void Http2Session::Reset(Http2Stream* stream, uint32_t code) {
+  if (stream->id_ < 0) return;
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id_, code);
+}
+
+void Http2Session::Consume(Http2Stream* stream) {
+  const size_t n = std::exchange(stream->unconsumed_, 0);
+  if (n == 0) return;
+  if (stream->id_ < 0) {
+    nghttp2_session_consume_connection(session_, n);
+  } else {
+    nghttp2_session_consume(session_, stream->id_, n);
+  }
+}
+
+void Http2Session::Forget(Http2Stream* stream) {
+  Consume(stream);
+  if (stream->id_ < 0) return;
+  nghttp2_session_set_stream_user_data(session_, stream->id_, nullptr);
+  if (role_ == Role::kClient) --open_streams_;
+  stream->id_ = -1;
+}
+
+void Http2Session::SendShutdownNotice() { nghttp2_submit_shutdown_notice(session_); }
+
+void Http2Session::SendGoaway() {
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
+                        nullptr, 0);
+}
+
+}  // namespace pointsman::gateway

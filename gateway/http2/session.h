@@ -1,0 +1,119 @@
+#pragma once
+
+// The protocol state of one HTTP/2 connection, either side, without I/O: bytes that came go in,
+// bytes to send come out, what happened is told to the streams. Frames, HPACK, states and windows
+// are nghttp2's, which no file outside this folder sees. Windows are given back only for what the
+// streams' owners have passed on, so that a slow reader holds its writer back. Thread-compatible;
+// owned by a connection.
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/strings/string_view.h"
+#include "common/core/time.h"
+#include "gateway/http/forwarding.h"
+#include "gateway/http/message.h"
+#include "gateway/http2/field_collector.h"
+#include "gateway/http2/limits.h"
+#include "gateway/http2/stream.h"
+#include "gateway/net/out_queue.h"
+
+struct nghttp2_session;
+
+namespace pointsman::gateway {
+
+class Http2Session {
+ public:
+  enum class Role : uint8_t { kServer, kClient };
+
+  // RFC 9113 7.
+  static constexpr uint32_t kNoError = 0;
+  static constexpr uint32_t kInternalError = 2;
+  static constexpr uint32_t kRefusedStream = 7;
+  static constexpr uint32_t kCancel = 8;
+
+  // Told from within Receive(); may only record.
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    // Server: a client begins a stream. Null: it is refused.
+    virtual Http2Stream* OnStreamOpened() = 0;
+    // The peer takes no further stream.
+    virtual void OnGoaway() = 0;
+  };
+
+  Http2Session(Role role, const Http2Limits& limits, const HeadLimits& head, Owner* owner);
+  ~Http2Session();
+  Http2Session(const Http2Session&) = delete;
+  Http2Session& operator=(const Http2Session&) = delete;
+
+  // False: nothing more is wanted of the peer, because it broke the protocol or its budget of
+  // glitches, or because everything has ended; what Produce() still gives is to be sent, then the
+  // connection closed.
+  bool Receive(const Slice& bytes, common::MonotonicTime now);
+  // Appends frames until `out` holds `enough` bytes or nothing is ready.
+  void Produce(OutQueue* out, size_t enough);
+  // Nothing will come or go any more.
+  bool finished() const;
+  // A head has begun and not ended.
+  bool in_head() const { return in_head_; }
+  // Streams open in the library.
+  size_t open_streams() const { return open_streams_; }
+  // Client: another request may be begun; the peer's limit of streams, as far as known.
+  bool accepts_requests() const;
+  uint32_t peer_streams_max() const;
+
+  // Client. False: this session takes no request any more.
+  bool SendRequest(Http2Stream* stream, const RequestHead& head, const ForwardedFacts& facts,
+                   bool end);
+  // Server.
+  void SendHead(Http2Stream* stream, const ResponseHead& head, bool end);
+  void SendInterim(Http2Stream* stream, const ResponseHead& head);
+  void SendContinue(Http2Stream* stream);
+  void SendOwn(Http2Stream* stream, const OwnResponse& response);
+  // Both. The library asks for data when the windows allow.
+  void SendData(Http2Stream* stream, const Slice& data);
+  // `block`: its trailers follow.
+  void SendEnd(Http2Stream* stream, const HeaderBlock& block);
+  void Reset(Http2Stream* stream, uint32_t code);
+
+  // What was received on the stream was passed on: its windows open again.
+  void Consume(Http2Stream* stream);
+  // Nothing is told to the stream any more; it may be destroyed.
+  void Forget(Http2Stream* stream);
+
+  // Graceful end, first step: "begin no more streams", while those under way are still taken.
+  void SendShutdownNotice();
+  // Second step: what comes now is refused.
+  void SendGoaway();
+
+ private:
+  friend struct Http2Callbacks;
+
+  void SendSettings(const HeadLimits& head);
+  // The peer's budget is used up: says so by GOAWAY. False.
+  bool Calm();
+  // Counts frames that carry nothing. False: too many.
+  bool Glitch(uint32_t weight);
+  void RefillGlitches(common::MonotonicTime now);
+  void MoveData(Http2Stream* stream, const uint8_t* frame_head, size_t length);
+  void Resume(Http2Stream* stream);
+
+  const Role role_;
+  const Http2Limits limits_;
+  Owner* const owner_;
+  nghttp2_session* session_ = nullptr;
+  FieldCollector collector_;
+  bool in_head_ = false;
+  // While receiving: the chunk that data points into; while producing: where frames go.
+  const Slice* input_ = nullptr;
+  OutQueue* output_ = nullptr;
+  size_t open_streams_ = 0;
+  double glitch_tokens_;
+  uint64_t payload_bytes_ = 0;
+  common::MonotonicTime refilled_;
+  bool goaway_received_ = false;
+  bool broken_ = false;
+};
+
+}  // namespace pointsman::gateway

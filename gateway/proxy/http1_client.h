@@ -1,0 +1,112 @@
+#pragma once
+
+// A client's HTTP/1 connection: turns received bytes into events of its current stream and the
+// stream's answers into bytes. One request at a time; bytes of the next one wait unparsed (at most
+// one chunk) until the answer is complete, so pipelined answers keep their order. An idle
+// connection owns neither buffer nor stream. Thread-compatible; owned by its worker, buried at the
+// end of the turn in which it closed.
+
+#include <cstdint>
+
+#include "gateway/http1/body_parser.h"
+#include "gateway/http1/head_parser.h"
+#include "gateway/net/socket.h"
+#include "gateway/net/tcp_connection.h"
+#include "gateway/net/timer_wheel.h"
+#include "gateway/proxy/client_connection.h"
+#include "gateway/proxy/exchange.h"
+#include "gateway/proxy/worker_context.h"
+
+namespace pointsman::gateway {
+
+class Stream;
+
+class Http1Client final : public ClientConnection,
+                          public ConnectionOwner,
+                          public ClientSide,
+                          public TimerEntry {
+ public:
+  Http1Client(WorkerContext* context, ClientRegistry* registry);
+  ~Http1Client() override;
+
+  // Takes over an accepted socket; false when it cannot be registered.
+  bool Start(Fd fd, const SocketAddress& peer);
+  // Closes now when idle; otherwise after the current answer.
+  void Drain() override;
+  void Kill() override;
+
+  // ConnectionOwner
+  void OnConnected() override {}
+  void OnReceived(Slice bytes) override;
+  void OnInputEnd() override;
+  void OnSent(size_t n) override;
+  void OnHangUp() override;
+  void OnFailed(int error) override;
+
+  // ClientSide
+  void SendContinue() override;
+  void SendInterim(const ResponseHead& head) override;
+  void SendHead(const ResponseHead& head, bool end, bool request_ended) override;
+  void SendData(Slice data) override;
+  void SendEnd(const ResponseHead& head) override;
+  void SendOwn(const OwnResponse& response, bool request_ended) override;
+  void Abort() override;
+  void StreamDone() override;
+  void SetRequestCredit(int64_t bytes) override;
+  size_t UnsentBytes() const override { return tcp_.out().bytes(); }
+  absl::string_view PeerHost() const override { return {peer_host_, peer_host_size_}; }
+  absl::string_view Proto() const override { return "http"; }
+  absl::string_view Via() const override;
+
+  void OnTimer() override;
+
+ private:
+  enum class State : uint8_t {
+    kIdle,      // Between requests.
+    kHead,      // Some of a head came.
+    kBody,      // Receiving a body.
+    kAnswer,    // The request is complete; waiting for the end of the answer.
+    kRefused,   // Input is no longer read; the answer is still under way.
+    kFlushing,  // The last answer leaves, then the connection closes.
+    kLinger,    // Everything was sent; input is thrown away for a while.
+    kClosed,
+  };
+
+  void ParseInput();
+  // True: what came is, or may become, the preface of HTTP/2, and was dealt with.
+  bool TakePreface();
+  // Each returns false when there is nothing more to do with the input now.
+  bool ParseHead();
+  bool ParseBody();
+  void Push(StreamEvent::Kind kind, bool end = false, Slice data = {},
+            Reason reason = Reason::kNone);
+  void RefuseInput(Reason reason);
+  void ClientGone();
+  void FinishFlushing();
+  void Close();
+  void ArmAt(common::MonotonicTime deadline);
+
+  WorkerContext* const context_;
+  ClientRegistry* const registry_;
+  TcpConnection tcp_;
+  RequestParser parser_;
+  BodyParser body_;
+  // Received, not parsed yet.
+  Slice pending_;
+  Stream* stream_ = nullptr;
+  common::MonotonicTime deadline_;
+  size_t lingered_bytes_ = 0;
+  State state_ = State::kIdle;
+  bool close_after_ = false;
+  // The answer's body is sent in chunks.
+  bool chunked_answer_ = false;
+  bool body_until_close_ = false;
+  bool input_ended_ = false;
+  // No byte of a request was parsed yet: it may still turn out to be HTTP/2.
+  bool fresh_ = true;
+  SocketAddress peer_;
+  uint8_t peer_host_size_ = 0;
+  char peer_host_[46];
+};
+
+}  // namespace pointsman::gateway

@@ -1,0 +1,256 @@
+#include "gateway/proxy/http2_client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "gateway/proxy/stream.h"
+
+namespace pointsman::gateway {
+
+// One stream of the connection: the codec's half and the client's side of an exchange.
+class Http2Client::Request final : public Http2Stream, public ClientSide {
+ public:
+  explicit Request(Http2Client* client) : Http2Stream(&client->context_->chunks), client_(client) {}
+
+  void Begin() {
+    stream_ = client_->context_->streams->New(this);
+    codec_done_ = false;
+  }
+  bool busy() const { return stream_ != nullptr; }
+  void ClientGone() {
+    if (stream_ != nullptr) Push(StreamEvent::Kind::kRequestReset, true, {}, Reason::kClientGone);
+  }
+
+  // The answer is complete, but the client does not open its window for the rest of it.
+  void ResetIfStuck(common::MonotonicTime since) {
+    if (!codec_done_ && stream_ == nullptr && done_at_ <= since) {
+      session().Reset(this, Http2Session::kCancel);
+    }
+  }
+
+  // ClientSide
+  void SendContinue() override {
+    session().SendContinue(this);
+    client_->SendLater();
+  }
+  void SendInterim(const ResponseHead& head) override {
+    session().SendInterim(this, head);
+    client_->SendLater();
+  }
+  void SendHead(const ResponseHead& head, bool end, bool /*request_ended*/) override {
+    session().SendHead(this, head, end);
+    client_->SendLater();
+  }
+  void SendData(Slice data) override {
+    session().SendData(this, data);
+    client_->SendLater();
+  }
+  void SendEnd(const ResponseHead& head) override {
+    session().SendEnd(this, head.block);
+    client_->SendLater();
+  }
+  void SendOwn(const OwnResponse& response, bool /*request_ended*/) override {
+    session().SendOwn(this, response);
+    client_->SendLater();
+  }
+  void Abort() override {
+    session().Reset(this, Http2Session::kInternalError);
+    client_->SendLater();
+  }
+  void StreamDone() override {
+    stream_ = nullptr;
+    done_at_ = client_->context_->loop.Now();
+    session().Consume(this);
+    client_->SendLater();
+    if (codec_done_) client_->Free(this);
+  }
+  void SetRequestCredit(int64_t bytes) override {
+    if (bytes <= 0) return;
+    session().Consume(this);
+    client_->SendLater();
+  }
+  size_t UnsentBytes() const override { return waiting_bytes(); }
+  absl::string_view PeerHost() const override {
+    return {client_->peer_host_, client_->peer_host_size_};
+  }
+  absl::string_view Proto() const override { return "http"; }
+  absl::string_view Via() const override { return "2 pointsman"; }
+
+ protected:
+  // Http2Stream
+  RequestHead* RequestPlace() override {
+    return stream_ != nullptr ? &stream_->request() : nullptr;
+  }
+  void OnHead(bool end, Reason refused) override {
+    if (refused != Reason::kNone) return Refuse(refused);
+    Push(StreamEvent::Kind::kRequestHead, end);
+  }
+  void OnData(Slice data) override {
+    if (stream_ == nullptr) return session().Consume(this);
+    Push(StreamEvent::Kind::kRequestData, false, std::move(data));
+  }
+  void OnEnd(Reason refused) override {
+    if (stream_ == nullptr) return;
+    if (refused != Reason::kNone) return Refuse(refused);
+    Push(StreamEvent::Kind::kRequestEnd, true);
+  }
+  void OnFramed() override {
+    client_->progress_ = client_->context_->loop.Now();
+    if (stream_ != nullptr && stream_->waits_for_client()) Push(StreamEvent::Kind::kClientSent);
+  }
+  void OnClosed(uint32_t /*code*/) override {
+    codec_done_ = true;
+    if (stream_ == nullptr) return client_->Free(this);
+    ClientGone();
+  }
+
+ private:
+  Http2Session& session() { return client_->session_; }
+  void Refuse(Reason reason) { Push(StreamEvent::Kind::kRequestReset, true, {}, reason); }
+  void Push(StreamEvent::Kind kind, bool end = false, Slice data = {},
+            Reason reason = Reason::kNone) {
+    StreamEvent event;
+    event.stream = stream_->handle();
+    event.kind = kind;
+    event.end = end;
+    event.reason = reason;
+    event.data = std::move(data);
+    client_->context_->ready.Push(std::move(event));
+  }
+
+  Http2Client* const client_;
+  Stream* stream_ = nullptr;
+  common::MonotonicTime done_at_;
+  bool codec_done_ = true;
+};
+
+Http2Client::Http2Client(WorkerContext* context, ClientRegistry* registry,
+                         const SocketAddress& peer)
+    : context_(context),
+      registry_(registry),
+      tcp_(&context->loop, &context->chunks, this),
+      session_(Http2Session::Role::kServer, context->limits.http2, context->limits.head, this),
+      idle_since_(context->loop.Now()),
+      progress_(context->loop.Now()) {
+  peer_host_size_ = static_cast<uint8_t>(peer.WriteHost(peer_host_));
+}
+
+Http2Client::~Http2Client() = default;
+
+void Http2Client::Start(TcpConnection* socket, Slice received) {
+  tcp_.TakeOver(socket);
+  tcp_.SetCredit(context_->limits.stream_window_bytes);
+  ArmTimer();
+  if (context_->draining) Drain();
+  if (!received.empty()) OnReceived(std::move(received));
+  SendLater();
+}
+
+// ---- Receiving.
+
+void Http2Client::OnReceived(Slice bytes) {
+  // Windows bound what the peer may send; the socket itself is always read.
+  tcp_.SetCredit(context_->limits.stream_window_bytes);
+  if (closed_ || broken_) return;
+  progress_ = context_->loop.Now();
+  if (!session_.Receive(bytes, context_->loop.Now())) broken_ = true;
+  SendLater();
+}
+
+void Http2Client::OnInputEnd() { ClientGone(); }
+
+Http2Stream* Http2Client::OnStreamOpened() {
+  if (free_.empty()) {
+    requests_.push_back(std::make_unique<Request>(this));
+    free_.push_back(requests_.back().get());
+  }
+  Request* request = free_.back();
+  free_.pop_back();
+  request->Begin();
+  return request;
+}
+
+void Http2Client::Free(Request* request) {
+  free_.push_back(request);
+  if (free_.size() == requests_.size()) idle_since_ = context_->loop.Now();
+}
+
+// ---- Sending.
+
+void Http2Client::OnBeforeFlush() {
+  session_.Produce(&tcp_.out(), kFlushBytes);
+  if (tcp_.out().empty()) CloseIfFinished();
+}
+
+void Http2Client::OnSent(size_t n) {
+  context_->counters.sent_bytes.Add(n);
+  progress_ = context_->loop.Now();
+  if (!tcp_.out().empty()) return;
+  session_.Produce(&tcp_.out(), kFlushBytes);
+  if (tcp_.out().empty()) CloseIfFinished();
+}
+
+void Http2Client::CloseIfFinished() {
+  if (broken_ || session_.finished()) ClientGone();
+}
+
+// ---- Ends.
+
+void Http2Client::Drain() {
+  if (draining_ || closed_) return;
+  draining_ = true;
+  session_.SendShutdownNotice();
+  idle_since_ = context_->loop.Now();
+  ArmTimer();
+  SendLater();
+}
+
+void Http2Client::Kill() { ClientGone(); }
+
+void Http2Client::ClientGone() {
+  if (closed_) return;
+  for (auto& request : requests_) request->ClientGone();
+  Close();
+}
+
+void Http2Client::Close() {
+  closed_ = true;
+  tcp_.Close();
+  Cancel();
+  registry_->OnClientClosed(this);
+}
+
+// ---- Time.
+
+common::MonotonicTime Http2Client::NextDeadline() const {
+  const ProxyLimits& limits = context_->limits;
+  if (draining_ && !goaway_sent_) return idle_since_ + limits.http2_goaway_wait;
+  // Bytes wait, or a head is half there, and nothing moves.
+  if (!tcp_.out().empty() || session_.in_head()) return progress_ + limits.client_head_timeout;
+  if (free_.size() == requests_.size()) return idle_since_ + limits.client_idle_timeout;
+  return common::MonotonicTime::Infinite();
+}
+
+void Http2Client::ArmTimer() {
+  // Looks in from time to time: what it waits for changes without a word.
+  const common::MonotonicTime look =
+      context_->loop.Now() + context_->limits.http2_stuck_timeout / 4;
+  context_->loop.timers().Arm(*this, std::min(look, NextDeadline()));
+}
+
+void Http2Client::OnTimer() {
+  if (closed_) return;
+  const common::MonotonicTime since = context_->loop.Now() - context_->limits.http2_stuck_timeout;
+  for (auto& request : requests_) request->ResetIfStuck(since);
+  SendLater();
+  if (context_->loop.Now() < NextDeadline()) return ArmTimer();
+  if (draining_ && !goaway_sent_) {
+    goaway_sent_ = true;
+    session_.SendGoaway();
+    SendLater();
+    return ArmTimer();
+  }
+  ClientGone();
+}
+
+}  // namespace pointsman::gateway

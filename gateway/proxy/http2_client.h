@@ -1,0 +1,85 @@
+#pragma once
+
+// A client's HTTP/2 connection: each of its streams is one request with its answer. Frames are
+// collected and written once a turn. A stream's place is used again once its request is over and
+// the codec has let go of it. Thread-compatible; owned by its worker.
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "gateway/http2/session.h"
+#include "gateway/net/socket.h"
+#include "gateway/net/tcp_connection.h"
+#include "gateway/net/timer_wheel.h"
+#include "gateway/proxy/client_connection.h"
+#include "gateway/proxy/exchange.h"
+#include "gateway/proxy/worker_context.h"
+
+namespace pointsman::gateway {
+
+class Stream;
+
+class Http2Client final : public ClientConnection,
+                          public ConnectionOwner,
+                          public Http2Session::Owner,
+                          public TimerEntry {
+ public:
+  Http2Client(WorkerContext* context, ClientRegistry* registry, const SocketAddress& peer);
+  ~Http2Client() override;
+
+  // Takes the socket over from another connection, with what was received on it.
+  void Start(TcpConnection* socket, Slice received);
+  // ClientConnection
+  void Drain() override;
+  void Kill() override;
+
+  // ConnectionOwner
+  void OnConnected() override {}
+  void OnReceived(Slice bytes) override;
+  void OnInputEnd() override;
+  void OnBeforeFlush() override;
+  void OnSent(size_t n) override;
+  void OnHangUp() override { ClientGone(); }
+  void OnFailed(int /*error*/) override { ClientGone(); }
+
+  // Http2Session::Owner
+  Http2Stream* OnStreamOpened() override;
+  void OnGoaway() override {}
+
+  void OnTimer() override;
+
+ private:
+  class Request;
+
+  // Bytes of frames collected before they are sent.
+  static constexpr size_t kFlushBytes = 64 * 1024;
+
+  void Free(Request* request);
+  void SendLater() { context_->FlushLater(&tcp_); }
+  // The connection closes once everything was sent.
+  void CloseIfFinished();
+  void ClientGone();
+  void Close();
+  common::MonotonicTime NextDeadline() const;
+  void ArmTimer();
+
+  WorkerContext* const context_;
+  ClientRegistry* const registry_;
+  TcpConnection tcp_;
+  Http2Session session_;
+  // All places; those in free_ are not in use.
+  std::vector<std::unique_ptr<Request>> requests_;
+  std::vector<Request*> free_;
+  // Since when nothing was under way; since when the peer took nothing although bytes wait.
+  common::MonotonicTime idle_since_;
+  common::MonotonicTime progress_;
+  bool draining_ = false;
+  bool goaway_sent_ = false;
+  bool broken_ = false;  // Only what is queued is still sent.
+  bool closed_ = false;
+  uint8_t peer_host_size_ = 0;
+  char peer_host_[46];
+};
+
+}  // namespace pointsman::gateway

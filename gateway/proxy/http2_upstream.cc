@@ -1,0 +1,276 @@
+#include "gateway/proxy/http2_upstream.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "gateway/proxy/stream.h"
+#include "gateway/proxy/upstream_pools.h"
+
+namespace pointsman::gateway {
+
+// One try: the codec's stream and the upstream's side of an exchange.
+class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
+ public:
+  explicit Try(Http2Upstream* connection)
+      : Http2Stream(&connection->context_->chunks), connection_(connection) {}
+
+  void Begin(Stream* stream, uint8_t attempt, bool after_idle) {
+    stream_ = stream;
+    attempt_ = attempt;
+    after_idle_ = after_idle;
+    sent_ = received_ = refused_ = lost_ = over_ = false;
+    interim_left_ = connection_->context_->limits.interim_responses_max;
+  }
+  bool bound() const { return stream_ != nullptr; }
+  void TellConnected() {
+    if (stream_ != nullptr) Push(StreamEvent::Kind::kUpstreamConnected);
+  }
+  // The connection is gone.
+  void Lose(Reason reason, bool connecting) {
+    if (stream_ == nullptr || over_) return;
+    lost_ = over_ = true;
+    sent_ = sent_ || head_framed();
+    Push(connecting ? StreamEvent::Kind::kUpstreamFailed : StreamEvent::Kind::kResponseReset, true,
+         {}, reason);
+  }
+
+  // UpstreamSide
+  void SendHead(const RequestHead& head, const ForwardedFacts& facts, bool end) override {
+    if (!session().SendRequest(this, head, facts, end)) {
+      refused_ = true;
+      return Lose(Reason::kUpstreamReset, /*connecting=*/false);
+    }
+    connection_->SendLater();
+  }
+  void SendData(Slice data) override {
+    session().SendData(this, data);
+    connection_->SendLater();
+  }
+  void SendEnd(const RequestHead& head) override {
+    session().SendEnd(this, head.block);
+    connection_->SendLater();
+  }
+  void ContinueAfterInterim() override {}
+  void Release(bool /*clean*/) override {
+    stream_ = nullptr;
+    // Whatever of it is not over yet is not wanted any more.
+    session().Reset(this, Http2Session::kCancel);
+    session().Forget(this);
+    connection_->SendLater();
+    connection_->Free(this);
+  }
+  void SetResponseCredit(int64_t bytes) override {
+    if (bytes <= 0) return;
+    session().Consume(this);
+    connection_->SendLater();
+  }
+  size_t UnsentBytes() const override { return waiting_bytes(); }
+  bool stale() const override { return (lost_ && after_idle_) || (refused_ && !accepting()); }
+  bool connected() const override { return connection_->connected_; }
+  bool refused_unseen() const override { return refused_; }
+  bool sent_any() const override { return sent_ || head_framed(); }
+  bool received_any() const override { return received_; }
+
+ protected:
+  // Http2Stream
+  ResponseHead* ResponsePlace() override {
+    return stream_ != nullptr && !over_ ? &stream_->response() : nullptr;
+  }
+  Method RequestMethod() const override { return stream_->request().method; }
+  void OnHead(bool end, Reason refused) override {
+    received_ = true;
+    if (refused != Reason::kNone) return Break();
+    if (end) over_ = true;
+    Push(StreamEvent::Kind::kResponseHead, end);
+  }
+  void OnInterim() override {
+    received_ = true;
+    if (--interim_left_ < 0) return Break();
+    StreamEvent event = Event(StreamEvent::Kind::kInterimResponse);
+    event.interim = std::make_unique<ResponseHead>();
+    event.interim->block.CopyFrom(stream_->response().block);
+    event.interim->status = stream_->response().status;
+    connection_->context_->ready.Push(std::move(event));
+  }
+  void OnData(Slice data) override {
+    if (stream_ == nullptr || over_) return session().Consume(this);
+    Push(StreamEvent::Kind::kResponseData, false, std::move(data));
+  }
+  void OnEnd(Reason refused) override {
+    if (stream_ == nullptr || over_) return;
+    if (refused != Reason::kNone) return Break();
+    over_ = true;
+    Push(StreamEvent::Kind::kResponseEnd, true);
+  }
+  void OnFramed() override {
+    if (stream_ != nullptr && stream_->waits_for_upstream()) {
+      Push(StreamEvent::Kind::kUpstreamSent);
+    }
+  }
+  void OnClosed(uint32_t code) override {
+    sent_ = sent_ || head_framed();
+    if (stream_ == nullptr || over_) return;
+    over_ = true;
+    // Also for streams above the last one of a GOAWAY.
+    refused_ = code == Http2Session::kRefusedStream;
+    Push(StreamEvent::Kind::kResponseReset, true, {}, Reason::kUpstreamReset);
+  }
+
+ private:
+  Http2Session& session() { return connection_->session_; }
+  bool accepting() const { return connection_->open_for_tries(); }
+  // The response is none that may be forwarded.
+  void Break() {
+    if (over_) return;
+    over_ = true;
+    Push(StreamEvent::Kind::kResponseReset, true, {}, Reason::kUpstreamProtocol);
+  }
+  StreamEvent Event(StreamEvent::Kind kind) const {
+    StreamEvent event;
+    event.stream = stream_->handle();
+    event.kind = kind;
+    event.attempt = attempt_;
+    return event;
+  }
+  void Push(StreamEvent::Kind kind, bool end = false, Slice data = {},
+            Reason reason = Reason::kNone) {
+    StreamEvent event = Event(kind);
+    event.end = end;
+    event.reason = reason;
+    event.data = std::move(data);
+    connection_->context_->ready.Push(std::move(event));
+  }
+
+  Http2Upstream* const connection_;
+  Stream* stream_ = nullptr;
+  uint8_t attempt_ = 0;
+  int interim_left_ = 0;
+  bool after_idle_ = false;  // The connection had lain idle before.
+  bool sent_ = false;
+  bool received_ = false;
+  bool refused_ = false;
+  bool lost_ = false;
+  bool over_ = false;  // The end of the try was told to its stream.
+};
+
+Http2Upstream::Http2Upstream(WorkerContext* context, UpstreamPools* pools, CellRef cell)
+    : context_(context),
+      pools_(pools),
+      cell_(cell),
+      tcp_(&context->loop, &context->chunks, this),
+      session_(Http2Session::Role::kClient, context->limits.http2, context->limits.head, this) {}
+
+Http2Upstream::~Http2Upstream() = default;
+
+void Http2Upstream::Connect(const SocketAddress& address) {
+  ConnectStart start = StartConnect(address);
+  const bool attached =
+      start.fd.valid() &&
+      (start.done ? tcp_.Attach(std::move(start.fd)) : tcp_.AttachConnecting(std::move(start.fd)));
+  if (!attached) {
+    retired_ = true;
+    return;
+  }
+  context_->counters.upstream_opened.Add();
+  if (start.done) OnConnected();
+}
+
+bool Http2Upstream::open_for_tries() const {
+  return !closed_ && !retired_ && tcp_.open() && session_.accepts_requests();
+}
+
+size_t Http2Upstream::tries_max() const {
+  return std::min<size_t>(context_->limits.http2.streams_max, session_.peer_streams_max());
+}
+
+UpstreamSide* Http2Upstream::Bind(Stream* stream, uint8_t attempt) {
+  const bool idle = tries() == 0 && connected_;
+  if (free_.empty()) {
+    tries_.push_back(std::make_unique<Try>(this));
+    free_.push_back(tries_.back().get());
+  }
+  Try* one = free_.back();
+  free_.pop_back();
+  one->Begin(stream, attempt, idle);
+  if (!tcp_.open()) {
+    // It could not even begin to connect.
+    one->Lose(Reason::kConnectFailed, /*connecting=*/true);
+  }
+  return one;
+}
+
+void Http2Upstream::Free(Try* one) {
+  free_.push_back(one);
+  if (closed_ || tries() > 0) return;
+  if (retired_ || !open_for_tries()) return Close();
+  BecomeIdle();
+}
+
+void Http2Upstream::BecomeIdle() {
+  idle_since_ = context_->loop.Now();
+  context_->loop.timers().Arm(*this, idle_since_ + context_->limits.upstream_idle_timeout);
+}
+
+void Http2Upstream::Retire() {
+  retired_ = true;
+  if (tries() == 0) Close();
+}
+
+void Http2Upstream::Close() {
+  if (closed_) return;
+  closed_ = true;
+  tcp_.Close();
+  Cancel();
+  pools_->OnClosed(this);
+}
+
+void Http2Upstream::Lose(Reason reason) {
+  if (closed_) return;
+  retired_ = true;
+  for (auto& one : tries_) one->Lose(reason, !connected_);
+  Close();
+}
+
+void Http2Upstream::OnConnected() {
+  connected_ = true;
+  tcp_.SetCredit(context_->limits.stream_window_bytes);
+  for (auto& one : tries_) one->TellConnected();
+  SendLater();
+}
+
+void Http2Upstream::OnReceived(Slice bytes) {
+  tcp_.SetCredit(context_->limits.stream_window_bytes);
+  if (!session_.Receive(bytes, context_->loop.Now())) return Lose(Reason::kUpstreamProtocol);
+  SendLater();
+}
+
+void Http2Upstream::OnBeforeFlush() {
+  if (!connected_ || closed_) return;
+  session_.Produce(&tcp_.out(), kFlushBytes);
+  // The endpoint broke the protocol, and was told so; or everything has ended.
+  if (tcp_.out().empty() && session_.finished()) Lose(Reason::kUpstreamProtocol);
+}
+
+void Http2Upstream::OnSent(size_t /*n*/) {
+  if (tcp_.out().empty()) OnBeforeFlush();
+}
+
+void Http2Upstream::OnFailed(int error) {
+  if (connected_) return Lose(Reason::kUpstreamReset);
+  Lose(error == ETIMEDOUT ? Reason::kConnectTimeout : Reason::kConnectFailed);
+}
+
+void Http2Upstream::OnGoaway() { retired_ = true; }
+
+void Http2Upstream::OnTimer() {
+  if (closed_ || tries() > 0) return;
+  const common::MonotonicTime deadline = idle_since_ + context_->limits.upstream_idle_timeout;
+  if (context_->loop.Now() < deadline) {
+    context_->loop.timers().Arm(*this, deadline);
+    return;
+  }
+  Close();
+}
+
+}  // namespace pointsman::gateway

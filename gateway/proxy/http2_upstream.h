@@ -1,0 +1,90 @@
+#pragma once
+
+// An HTTP/2 connection to an endpoint: many tries at once, each a stream of its own. It is opened
+// for the first one that needs it, takes more up to the endpoint's limit, and is closed after some
+// time without any. Thread-compatible; owned by its worker's UpstreamPools.
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "gateway/core/cells.h"
+#include "gateway/http2/session.h"
+#include "gateway/net/socket.h"
+#include "gateway/net/tcp_connection.h"
+#include "gateway/net/timer_wheel.h"
+#include "gateway/proxy/exchange.h"
+#include "gateway/proxy/worker_context.h"
+
+namespace pointsman::gateway {
+
+class Stream;
+class UpstreamPools;
+
+class Http2Upstream final : public Mortal,
+                            public ConnectionOwner,
+                            public Http2Session::Owner,
+                            public TimerEntry {
+ public:
+  Http2Upstream(WorkerContext* context, UpstreamPools* pools, CellRef cell);
+  ~Http2Upstream() override;
+
+  // Begins to connect. A failure is told to the streams bound to it, in the same turn.
+  void Connect(const SocketAddress& address);
+  // A try on this connection. Once it is connected(), the request may be sent.
+  UpstreamSide* Bind(Stream* stream, uint8_t attempt);
+  // No further try; closes when the last one has ended, at once when there is none.
+  void Retire();
+  // Closes at once; tries under way fail for this reason.
+  void Lose(Reason reason);
+
+  CellRef cell() const { return cell_; }
+  // Another try may be bound.
+  bool open_for_tries() const;
+  // Tries bound now, and how many the endpoint takes at once.
+  size_t tries() const { return tries_.size() - free_.size(); }
+  size_t tries_max() const;
+  bool connected() const { return connected_; }
+
+  // ConnectionOwner
+  void OnConnected() override;
+  void OnReceived(Slice bytes) override;
+  void OnInputEnd() override { Lose(Reason::kUpstreamReset); }
+  void OnBeforeFlush() override;
+  void OnSent(size_t n) override;
+  void OnHangUp() override {}
+  void OnFailed(int error) override;
+
+  // Http2Session::Owner
+  Http2Stream* OnStreamOpened() override { return nullptr; }
+  void OnGoaway() override;
+
+  void OnTimer() override;
+
+  // Place in the pools' list.
+  size_t registry_index = 0;
+
+ private:
+  class Try;
+
+  static constexpr size_t kFlushBytes = 64 * 1024;
+
+  void Free(Try* one);
+  void SendLater() { context_->FlushLater(&tcp_); }
+  void Close();
+  void BecomeIdle();
+
+  WorkerContext* const context_;
+  UpstreamPools* const pools_;
+  const CellRef cell_;
+  TcpConnection tcp_;
+  Http2Session session_;
+  std::vector<std::unique_ptr<Try>> tries_;
+  std::vector<Try*> free_;
+  common::MonotonicTime idle_since_;
+  bool connected_ = false;
+  bool retired_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace pointsman::gateway
