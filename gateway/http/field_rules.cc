@@ -17,6 +17,12 @@ bool IsIpv6Literal(absl::string_view text) {
 
 }  // namespace
 
+void DropGatewaysOwnFields(HeaderBlock* block) {
+  for (Field& field : block->fields()) {
+    if (field.token == FieldToken::kPointsman) field.dropped = true;
+  }
+}
+
 void ApplyTrailerRules(HeaderBlock* block) {
   for (size_t i = block->trailers_begin(); i < block->fields().size(); ++i) {
     Field& field = block->fields()[i];

@@ -9,6 +9,10 @@
 
 namespace pointsman::gateway {
 
+// Only the gateway itself says "x-pointsman-*" in a response: an endpoint's, which would pass for
+// the gateway's, are marked as not to be forwarded.
+void DropGatewaysOwnFields(HeaderBlock* block);
+
 // Marks the trailers that must not be forwarded (framing, routing, authentication).
 void ApplyTrailerRules(HeaderBlock* block);
 

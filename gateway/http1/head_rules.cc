@@ -157,10 +157,7 @@ Reason ApplyResponseRules(Method request_method, bool legacy, ResponseHead* head
   const Framing framing = ReadFraming(&head->block);
   if (framing.error != Reason::kNone) return Reason::kUpstreamProtocol;
   if (legacy && framing.has_coding) return Reason::kUpstreamProtocol;
-  for (Field& field : head->block.fields()) {
-    // Only the gateway itself says these: an endpoint's would pass for ours.
-    if (field.token == FieldToken::kPointsman) field.dropped = true;
-  }
+  DropGatewaysOwnFields(&head->block);
   head->keep_alive = !legacy && !framing.close;
   if (head->status == 101) return Reason::kUpstreamProtocol;  // No upgrade was asked for.
   if (head->status < 200 || head->status == 204) {

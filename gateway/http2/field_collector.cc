@@ -60,7 +60,7 @@ void FieldCollector::Add(absl::string_view name, absl::string_view value) {
 void FieldCollector::AddPseudo(absl::string_view name, absl::string_view value) {
   if (place_ == Place::kResponse) {
     int status = 0;
-    if (value.size() != 3 || !absl::SimpleAtoi(value, &status) || status < 100) {
+    if (value.size() != 3 || !absl::SimpleAtoi(value, &status) || status < 100 || status > 599) {
       reason_ = Reason::kUpstreamProtocol;
     }
     response_->status = status;
@@ -197,6 +197,7 @@ Reason FieldCollector::FinishResponse(Method request_method, bool end) {
   int64_t length = 0;
   if (reason_ == Reason::kNone) reason_ = ReadRegularFields(&has_length, &length);
   if (reason_ != Reason::kNone || response_->status == 101) return Reason::kUpstreamProtocol;
+  DropGatewaysOwnFields(block_);
   if (response_->status < 200) return end ? Reason::kUpstreamProtocol : Reason::kNone;
   if (request_method == Method::kHead || response_->status == 304) {
     response_->content_length = has_length ? length : -1;

@@ -38,9 +38,9 @@ class FieldCollectorTest : public ::testing::Test {
     for (const auto& [name, value] : fields) collector_.Add(name, value);
     return collector_.FinishResponse(method, end);
   }
-  std::string Forwarded() const {
+  std::string Forwarded() const { return Forwarded(request_.block); }
+  static std::string Forwarded(const HeaderBlock& block) {
     std::string out;
-    const HeaderBlock& block = request_.block;
     for (const Field& field : block.fields()) {
       if (!field.dropped)
         absl::StrAppend(&out, block.At(field.name), "=", block.At(field.value), ";");
@@ -151,10 +151,16 @@ TEST_F(FieldCollectorTest, AResponseInTheMessageModel) {
 }
 
 TEST_F(FieldCollectorTest, ResponsesThatAreNone) {
-  for (const char* status : {"", "20", "2000", "abc", "099", "101", "-20"}) {
+  for (const char* status : {"", "20", "2000", "abc", "099", "101", "-20", "600", "999"}) {
     EXPECT_EQ(Response({{":status", status}}), Reason::kUpstreamProtocol) << status;
   }
   EXPECT_EQ(Response({{":status", "100"}}, Method::kGet, /*end=*/true), Reason::kUpstreamProtocol);
+}
+
+TEST_F(FieldCollectorTest, AnEndpointCannotSpeakForTheGateway) {
+  EXPECT_EQ(Response({{":status", "503"}, {"x-pointsman-reason", "no_route"}, {"a", "b"}}),
+            Reason::kNone);
+  EXPECT_EQ(Forwarded(response_.block), "a=b;");
 }
 
 TEST_F(FieldCollectorTest, TrailersCarryNoMeaning) {

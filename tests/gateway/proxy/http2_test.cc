@@ -109,6 +109,32 @@ TEST_F(Http2Test, FromAnHttp1Client) {
   EXPECT_EQ(upstream.connections(), 1);
 }
 
+TEST_F(Http2Test, AnEndpointCannotSpeakForTheGateway) {
+  policy.upstream_http2 = true;
+  ScriptedUpstream upstream(Http2Answering([](const H2Message&) {
+    return H2Answer{{{":status", "503"}, {"x-pointsman-reason", "no_route"}}, "busy", {}};
+  }));
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const TestMessage answer = client.ReadMessage();
+  EXPECT_EQ(answer.status(), 503);
+  EXPECT_EQ(answer.body, "busy");
+  EXPECT_FALSE(answer.Has("x-pointsman-reason"));
+}
+
+// Counters are kept by the first digit: another one must not reach them.
+TEST_F(Http2Test, AStatusOutOfRangeIs502) {
+  policy.upstream_http2 = true;
+  ScriptedUpstream upstream(Http2Answering([](const H2Message&) {
+    return H2Answer{{{":status", "999"}}, "", {}};
+  }));
+  Publish({upstream.port()});
+  const H2Message& answer = client().Await(client().Request(Http2Peer::Post("/"), "x"));
+  EXPECT_EQ(answer.status(), 502);
+  EXPECT_EQ(answer.Field("x-pointsman-reason"), "upstream_protocol");
+}
+
 TEST_F(Http2Test, ManyStreamsShareAConnection) {
   policy.upstream_http2 = true;
   ScriptedUpstream upstream(Http2Answering([](const H2Message& request) {
