@@ -46,8 +46,10 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Listens and starts the workers. Until a first table is published every request is answered 404
-  // (no_route). Unavailable: an address cannot be bound. ResourceExhausted: no descriptors.
+  // Listens and starts the workers. Connections wait in the kernel until a first table is
+  // published, but no longer than ProxyLimits::first_table_wait; from then on requests without one
+  // are answered 503 (no_table). Unavailable: an address cannot be bound. ResourceExhausted: no
+  // descriptors.
   static absl::StatusOr<std::unique_ptr<Engine>> Start(EngineOptions options);
 
   // The addresses really listened on, as in EngineOptions::listen.

@@ -27,7 +27,8 @@ void Listener::Resume() {
 }
 
 void Listener::Close() {
-  while (fd_.valid() && AcceptNext()) {
+  for (int i = 0; i < kAcceptsAtCloseMax && fd_.valid(); ++i) {
+    if (!AcceptNext()) break;
   }
   fd_.Reset();
   Cancel();

@@ -16,6 +16,8 @@ namespace pointsman::gateway {
 class Listener final : public IoHandler, public TimerEntry {
  public:
   static constexpr int kAcceptsPerTurnMax = 16;
+  // As many as may wait when the listener closes; whoever connects faster than that is reset.
+  static constexpr int kAcceptsAtCloseMax = ListenOptions{}.backlog;
   static constexpr absl::Duration kPause = absl::Milliseconds(100);
 
   using OnAccepted = absl::AnyInvocable<void(Fd, const SocketAddress&)>;
@@ -24,7 +26,7 @@ class Listener final : public IoHandler, public TimerEntry {
 
   // Begins to accept; until then connections wait in the kernel. Idempotent.
   void Start();
-  // Accepts what waits already, then stops listening.
+  // Accepts what waits already (at most kAcceptsAtCloseMax), then stops listening.
   void Close();
 
   void OnIo(uint32_t events) override;
