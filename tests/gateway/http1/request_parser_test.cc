@@ -44,12 +44,18 @@ std::vector<Refused> RefusedHeaders() {
   return {
       {"S1 CL then TE", With("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"), kCoding},
       {"S1 TE then CL", With("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n"), kCoding},
+      {"S3 length hidden by VT", With("Content-Length\x0b: 4\r\n"), kHeader},
+      {"S3 length hidden by NBSP", With(absl::StrCat("\xa0", "Content-Length: 4\r\n")), kHeader},
+      {"S3 length hidden by CR", With("\rContent-Length: 4\r\n"), kHeader},
+      {"S3 length folded away", With("A: b\r\n Content-Length: 4\r\n"), kHeader},
       {"S4 1.0 with TE", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", kCoding},
       {"S5 two equal lengths", With("Content-Length: 5\r\nContent-Length: 5\r\n"), kLength},
       {"S5 two lengths", With("Content-Length: 1\r\nContent-Length: 0\r\n"), kLength},
       {"S8 header syntax", Chunked("0\r\nBad Name: x\r\n\r\n"), Reason::kBadTrailer},
       {"S8 folded", Chunked("0\r\nA: x\r\n y\r\n\r\n"), Reason::kBadTrailer},
       {"S8 bare LF", Chunked("0\r\nA: x\n\r\n"), Reason::kBadTrailer},
+      {"S8 CR instead of the end", Chunked("0\r\n\r\r\n"), Reason::kBadTrailer},
+      {"S8 NUL", Chunked(std::string("0\r\nA: \0\r\n\r\n", 12)), Reason::kBadTrailer},
       {"S9 space before colon", With("A : x\r\n"), kHeader},
       {"S9 tab before colon", With("A\t: x\r\n"), kHeader},
       {"S9 no colon", With("abc\r\n"), kHeader},
@@ -60,6 +66,12 @@ std::vector<Refused> RefusedHeaders() {
       {"S9 name over lines", With("Na\r\nme: x\r\n"), kHeader},
       {"S9 8-bit name", With("A\xc3\xa9: x\r\n"), kHeader},
       {"S10 NUL", With(std::string("A: x\0y\r\n", 8)), kHeader},
+      {"S10 NUL in a name", With(std::string("A\0: x\r\n", 7)), kHeader},
+      {"S10 8-bit before a length", With(absl::StrCat("Content-Length: \xa0", "4\r\n")), kLength},
+      {"S10 8-bit behind a length", With("Content-Length: 4\x85\r\n"), kLength},
+      {"S10 8-bit before a coding", With(absl::StrCat("Transfer-Encoding: \x85", "chunked\r\n")),
+       kCoding},
+      {"S10 8-bit before a host", Host(absl::StrCat("\xa0", "a")), kHost},
       {"S10 bare CR", With("A: x\ry\r\n"), kHeader},
       {"S10 bare LF", With("A: x\ny\r\n"), kHeader},
       {"S10 CR at end", With("A: x\r\r\n"), kHeader},
@@ -93,6 +105,8 @@ std::vector<Refused> RefusedLines() {
       {"S11 8-bit target", Line("GET /\xff HTTP/1.1"), Reason::kBadTarget},
       {"S11 fragment", Line("GET /a#b HTTP/1.1"), Reason::kBadTarget},
       {"S11 asterisk", Line("GET * HTTP/1.1"), Reason::kBadTarget},
+      {"S11 NUL", Line(std::string("GET /\0 HTTP/1.1", 15)), Reason::kBadTarget},
+      {"S11 bare CR", Line("GET / HTTP/1.1\rX: y"), kLine},
       {"S11 no slash", Line("GET a HTTP/1.1"), Reason::kBadTarget},
       {"S11 absolute host differs", Line("GET http://b/ HTTP/1.1"), kHost},
       {"S11 user", Line("GET http://x@a/ HTTP/1.1"), Reason::kBadTarget},
@@ -102,6 +116,7 @@ std::vector<Refused> RefusedLines() {
       {"S11 two empty lines", "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", kLine},
       {"S12 no host", "GET / HTTP/1.1\r\n\r\n", kHost},
       {"S12 two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", kHost},
+      {"S12 two, HTTP/1.0", "GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", kHost},
       {"S12 NUL", Host(std::string("a\0b", 3)), kHeader},
       {"S13 connect", Line("CONNECT a:443 HTTP/1.1"), Reason::kConnectRefused},
       {"S14 other", With("Expect: y 100-continue\r\n"), Reason::kBadExpect},
@@ -137,7 +152,7 @@ std::vector<Refused> RefusedRequests() {
   }
   for (std::string body : {"2\nab\r\n0\r\n\r\n", "2\r\r;\nab\r\n", "2\rXab\r\n",
                            "2\r\nabc\r\n0\r\n\r\n", "2\r\nab\n0\r\n\r\n", "2\r\nab\rX0\r\n\r\n",
-                           "2\r\nab\r\n\r\n0\r\n\r\n", "2;a\nb\r\nab\r\n"}) {
+                           "2\r\nab\r\n\r\n0\r\n\r\n", "2;a\nb\r\nab\r\n", "2;a\rb\r\nab\r\n"}) {
     rows.push_back(
         {absl::StrCat("S7 ", absl::StrReplaceAll(body, {{"\r", "<CR>"}, {"\n", "<LF>"}})),
          Chunked(body), kChunk});
@@ -251,6 +266,25 @@ TEST(RequestParserTest, DropsWhatBelongsToTheConnection) {
   EXPECT_FALSE(parsed.keep_alive);
 }
 
+// S3: naming the framing in Connection changes only what is forwarded, and framing is written anew.
+TEST(RequestParserTest, FramingCannotBeNamedAway) {
+  const ParsedMessage length =
+      ParseRequest(With("Connection: content-length\r\nContent-Length: 3\r\n", "abc"));
+  EXPECT_EQ(length.state, ParseState::kDone);
+  EXPECT_EQ(length.body, "abc");
+  const ParsedMessage coding = ParseRequest(With(
+      "Connection: transfer-encoding\r\nTransfer-Encoding: chunked\r\n", "1\r\na\r\n0\r\n\r\n"));
+  EXPECT_EQ(coding.state, ParseState::kDone);
+  EXPECT_EQ(coding.body, "a");
+}
+
+// S10: only SP and HTAB are blanks; what other servers may take for some stays where it is.
+TEST(RequestParserTest, KeepsHighBytesAroundValues) {
+  const ParsedMessage parsed = ParseRequest(With("A: \xa0x\x85\r\nB: \t\xc2\xa0 \r\n"));
+  EXPECT_EQ(parsed.state, ParseState::kDone);
+  EXPECT_THAT(parsed.fields, ElementsAre("A: \xa0x\x85", "B: \xc2\xa0"));
+}
+
 TEST(RequestParserTest, KeepsOnlyTrailersWithoutAMeaning) {
   const ParsedMessage parsed =
       ParseRequest(Chunked("0\r\nHost: b\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"
@@ -270,6 +304,7 @@ TEST(RequestParserTest, FollowsTheRulesOfPersistence) {
 TEST(RequestParserTest, TakesTheAbsoluteFormApart) {
   EXPECT_EQ(ParseRequest(Line("GET http://A/x?y HTTP/1.1")).start, "GET /x?y a");
   EXPECT_EQ(ParseRequest(Line("GET HTTP://a HTTP/1.1")).start, "GET / a");
+  EXPECT_EQ(ParseRequest(Line("GET https://a/x HTTP/1.1")).start, "GET /x a");
   EXPECT_EQ(ParseRequest("GET http://a:81/x HTTP/1.0\r\n\r\n").start, "GET /x a:81");
 }
 
