@@ -79,6 +79,11 @@ class HeaderBlock {
     return absl::string_view(data_ + ref.offset, ref.size);
   }
 
+  // Where `part` stands. REQUIRES: it is a part of this block's text.
+  TextRef RefTo(absl::string_view part) const {
+    return TextRef{static_cast<uint32_t>(part.data() - data_), static_cast<uint32_t>(part.size())};
+  }
+
   void AddField(const Field& field) { fields_.push_back(field); }
   // Fields of the head, then (from trailers_begin() on) of the trailers.
   absl::InlinedVector<Field, kInlineFields>& fields() { return fields_; }

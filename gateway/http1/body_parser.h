@@ -9,7 +9,7 @@
 
 #include "absl/strings/string_view.h"
 #include "gateway/http/message.h"
-#include "gateway/http1/head_parser.h"
+#include "gateway/http1/line_parser.h"
 
 namespace pointsman::gateway {
 

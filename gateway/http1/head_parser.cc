@@ -1,7 +1,5 @@
 #include "gateway/http1/head_parser.h"
 
-#include <cstring>
-
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "gateway/http/field_rules.h"
@@ -11,11 +9,6 @@
 namespace pointsman::gateway {
 
 namespace {
-
-TextRef RefOf(const HeaderBlock& block, absl::string_view part) {
-  return TextRef{static_cast<uint32_t>(part.data() - block.text()),
-                 static_cast<uint32_t>(part.size())};
-}
 
 // "HTTP/1.1" is 1, "HTTP/1.0" is 0; -1: not a version; -2: a version not spoken here.
 int MinorVersion(absl::string_view text) {
@@ -28,66 +21,7 @@ int MinorVersion(absl::string_view text) {
   return -1;
 }
 
-HeadProgress Failed(HeadProgress progress, Reason reason) {
-  progress.state = ParseState::kError;
-  progress.reason = reason;
-  return progress;
-}
-
 }  // namespace
-
-void LineParser::Begin(HeaderBlock* block, size_t fields_max) {
-  block_ = block;
-  head_bytes_ = 0;
-  line_begin_ = block->text_size();
-  fields_max_ = block->fields().size() + fields_max;
-}
-
-bool LineParser::NextLine(absl::string_view input, HeadProgress* progress, TextRef* line) {
-  const absl::string_view rest = input.substr(progress->consumed);
-  const void* found = rest.empty() ? nullptr : std::memchr(rest.data(), '\n', rest.size());
-  const size_t size =
-      found == nullptr ? rest.size() : static_cast<const char*>(found) - rest.data() + 1;
-  if (head_bytes_ + size > limits_.bytes_max) {
-    *progress = Failed(*progress, Reason::kHeadTooLarge);
-    return false;
-  }
-  block_->AppendText(rest.substr(0, size));
-  head_bytes_ += size;
-  progress->consumed += size;
-  if (found == nullptr) return false;
-  const size_t end = block_->text_size();
-  const size_t line_size = end - line_begin_;
-  if (line_size < 2 || block_->text()[end - 2] != '\r') {
-    *progress = Failed(*progress, Reason::kBadHeader);
-    return false;
-  }
-  *line = TextRef{static_cast<uint32_t>(line_begin_), static_cast<uint32_t>(line_size - 2)};
-  line_begin_ = end;
-  return true;
-}
-
-Reason LineParser::AddFieldLine(TextRef line) {
-  const absl::string_view text = block_->At(line);
-  size_t colon = 0;
-  while (colon < text.size() && IsTokenByte(text[colon])) ++colon;
-  if (colon == 0 || colon == text.size() || text[colon] != ':') return Reason::kBadHeader;
-  if (block_->fields().size() >= fields_max_) return Reason::kTooManyFields;
-  const absl::string_view value = TrimBlanks(text.substr(colon + 1));
-  if (!IsValueText(value)) return Reason::kBadHeader;
-  Field field;
-  field.name = TextRef{line.offset, static_cast<uint32_t>(colon)};
-  field.value = RefOf(*block_, value);
-  bool alias = false;
-  field.token = TokenOf(text.substr(0, colon), &alias);
-  if (alias) {
-    // "Content_Length" is no framing field here, but may become one behind us.
-    field.token = FieldToken::kOther;
-    field.dropped = true;
-  }
-  block_->AddField(field);
-  return Reason::kNone;
-}
 
 void RequestParser::Start(RequestHead* head) {
   head->Clear();
@@ -142,8 +76,8 @@ Reason RequestParser::ParseRequestLine(TextRef line) {
   if (minor == -2) return Reason::kBadVersion;
   head_->legacy = minor == 0;
   head_->method = MethodOf(method);
-  head_->method_text = RefOf(*block_, method);
-  return ParseTarget(RefOf(*block_, target));
+  head_->method_text = block_->RefTo(method);
+  return ParseTarget(block_->RefTo(target));
 }
 
 Reason RequestParser::ParseTarget(TextRef target) {
@@ -171,12 +105,12 @@ Reason RequestParser::ParseTarget(TextRef target) {
   }
   const absl::string_view authority = rest.substr(0, slash);
   if (!IsAuthority(authority)) return Reason::kBadTarget;
-  head_->authority = RefOf(*block_, authority);
+  head_->authority = block_->RefTo(authority);
   if (slash == absl::string_view::npos) {
     // "http://host" means the path "/": the slash before the host serves as one.
     head_->target = TextRef{static_cast<uint32_t>(target.offset + skip - 1), 1};
   } else {
-    head_->target = RefOf(*block_, rest.substr(slash));
+    head_->target = block_->RefTo(rest.substr(slash));
   }
   return Reason::kNone;
 }
@@ -228,31 +162,9 @@ Reason ResponseParser::ParseStatusLine(TextRef line) {
     if (text[12] != ' ') return Reason::kUpstreamProtocol;
     const absl::string_view reason = text.substr(13);
     if (!IsValueText(reason)) return Reason::kUpstreamProtocol;
-    head_->reason = RefOf(*block_, reason);
+    head_->reason = block_->RefTo(reason);
   }
   return Reason::kNone;
-}
-
-void TrailerParser::Start(HeaderBlock* block) {
-  block->BeginTrailers();
-  Begin(block, limits_.trailer_fields_max);
-}
-
-HeadProgress TrailerParser::Feed(absl::string_view input) {
-  HeadProgress progress;
-  TextRef line;
-  while (NextLine(input, &progress, &line)) {
-    if (line.size == 0) {
-      ApplyTrailerRules(block_);
-      progress.state = ParseState::kDone;
-      return progress;
-    }
-    const Reason reason = AddFieldLine(line);
-    if (reason == Reason::kBadHeader) return Failed(progress, Reason::kBadTrailer);
-    if (reason != Reason::kNone) return Failed(progress, reason);
-  }
-  if (progress.reason == Reason::kBadHeader) progress.reason = Reason::kBadTrailer;
-  return progress;
 }
 
 }  // namespace pointsman::gateway

@@ -10,7 +10,6 @@
 
 #include "absl/time/time.h"
 #include "gateway/http/message.h"
-#include "gateway/http1/head_parser.h"
 #include "gateway/http2/limits.h"
 
 namespace pointsman::gateway {
