@@ -36,14 +36,17 @@ void Http1Client::ArmAt(common::MonotonicTime deadline) {
 void Http1Client::Drain() {
   close_after_ = true;
   if (state_ != State::kIdle || !pending_.empty()) return;
-  if (tcp_.out().empty()) {
-    // A request that has reached this host is answered.
-    tcp_.ReceiveNow();
-    if (state_ == State::kIdle) Close();
+  if (!tcp_.out().empty()) {
+    // The last answer is still on its way to a slow reader.
+    state_ = State::kFlushing;
     return;
   }
-  // The last answer is still on its way to a slow reader.
-  state_ = State::kFlushing;
+  // A request that has reached this host is answered.
+  tcp_.ReceiveNow();
+  if (state_ != State::kIdle) return;
+  if (!fresh_) return Close();
+  // Whoever has just connected is about to send.
+  ArmAt(std::min(deadline_, context_->loop.Now() + context_->limits.drain_first_request_wait));
 }
 
 void Http1Client::Kill() {

@@ -38,6 +38,9 @@ struct ProxyLimits {
   absl::Duration client_idle_timeout = absl::Seconds(75);
   // From a head's first byte to its last.
   absl::Duration client_head_timeout = absl::Seconds(10);
+  // For the first request of a connection that stands when a drain begins: its client could not
+  // know.
+  absl::Duration drain_first_request_wait = absl::Seconds(1);
   // From "begin no more streams" to "none are taken": what was sent meanwhile is still served.
   absl::Duration http2_goaway_wait = absl::Seconds(1);
   // For the client to take what is left of a complete answer.

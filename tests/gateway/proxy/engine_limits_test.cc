@@ -307,15 +307,19 @@ TEST_F(EngineLimitsTest, DrainEndsAfterTheCurrentAnswers) {
   std::promise<void> go;
   auto ready = go.get_future().share();
   ScriptedUpstream upstream([ready](Peer& peer, int) {
-    while (peer.ReadMessage().complete) {
-      ready.wait();
+    while (true) {
+      const TestMessage request = peer.ReadMessage();
+      if (!request.complete) return;
+      if (request.first_line == "GET /busy HTTP/1.1") ready.wait();
       peer.Write(Ok("x"));
     }
   });
   Publish({upstream.port()});
   Peer idle = Client();
+  idle.Write(kGet);
+  ASSERT_EQ(idle.ReadMessage().status(), 200);
   Peer busy = Client();
-  busy.Write(kGet);
+  busy.Write("GET /busy HTTP/1.1\r\nHost: a\r\n\r\n");
   ASSERT_TRUE(WaitFor([&] { return engine().Stats().requests_active == 1; }));
   std::thread drain([&] { engine().Drain(absl::Seconds(10)); });
   EXPECT_TRUE(idle.Closed());
@@ -370,6 +374,34 @@ TEST_F(EngineLimitsTest, DrainAnswersWhatHasReachedTheHost) {
   }
   first.Close();
   drain.join();
+}
+
+TEST_F(EngineLimitsTest, DrainWaitsForFirstRequests) {
+  limits.drain_first_request_wait = absl::Hours(1);
+  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
+  Publish({upstream.port()});
+  Peer used = Client();
+  used.Write(kGet);
+  ASSERT_EQ(used.ReadMessage().status(), 200);
+  Peer fresh = Client();
+  ASSERT_TRUE(WaitFor([&] { return engine().Stats().connections == 2; }));
+  std::thread drain([&] { engine().Drain(absl::Seconds(10)); });
+  EXPECT_TRUE(used.Closed());  // The drain has begun.
+  fresh.Write(kGet);
+  const TestMessage answer = fresh.ReadMessage();
+  EXPECT_EQ(answer.status(), 200);
+  EXPECT_EQ(answer.Field("connection"), "close");
+  fresh.Close();
+  drain.join();
+}
+
+TEST_F(EngineLimitsTest, DrainDoesNotWaitLongForFirstRequests) {
+  limits.drain_first_request_wait = absl::Milliseconds(20);
+  Publish({});
+  Peer mute = Client();
+  ASSERT_TRUE(WaitFor([&] { return engine().Stats().connections == 1; }));
+  engine().Drain(absl::Hours(1));
+  EXPECT_TRUE(mute.Closed());
 }
 
 TEST_F(EngineLimitsTest, ConnectionsWaitForTheFirstTable) {
