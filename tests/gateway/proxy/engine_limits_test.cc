@@ -441,6 +441,7 @@ TEST_F(EngineLimitsTest, ChangesTablesUnderLoadWithoutALoss) {
   std::atomic<int> good{0};
   std::atomic<int> bad{0};
   std::vector<std::thread> clients;
+  clients.reserve(4);
   for (int i = 0; i < 4; ++i) {
     clients.emplace_back([&] {
       Peer client = Client();
@@ -497,6 +498,7 @@ TEST_F(EngineLimitsTest, AcceptDoesNotSpinWithoutDescriptors) {
   warm.Write(kGet);
   ASSERT_EQ(warm.ReadMessage().status(), 503);
   std::vector<Peer> clients;
+  clients.reserve(8);
   for (int i = 0; i < 8; ++i) clients.push_back(Client());
   ASSERT_TRUE(WaitFor([&] { return engine().Stats().connections == 9; }));
   rlimit before{};
