@@ -55,7 +55,7 @@ std::vector<Refused> RefusedHeaders() {
       {"S8 folded", Chunked("0\r\nA: x\r\n y\r\n\r\n"), Reason::kBadTrailer},
       {"S8 bare LF", Chunked("0\r\nA: x\n\r\n"), Reason::kBadTrailer},
       {"S8 CR instead of the end", Chunked("0\r\n\r\r\n"), Reason::kBadTrailer},
-      {"S8 NUL", Chunked(std::string("0\r\nA: \0\r\n\r\n", 12)), Reason::kBadTrailer},
+      {"S8 NUL", Chunked(std::string("0\r\nA: \0\r\n\r\n", 11)), Reason::kBadTrailer},
       {"S9 space before colon", With("A : x\r\n"), kHeader},
       {"S9 tab before colon", With("A\t: x\r\n"), kHeader},
       {"S9 no colon", With("abc\r\n"), kHeader},
