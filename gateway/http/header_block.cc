@@ -36,12 +36,14 @@ constexpr KnownName kKnownNames[] = {
     {"x-forwarded-host", FieldToken::kXForwardedHost},
     {"proxy-connection", FieldToken::kProxyConnection},
     {"transfer-encoding", FieldToken::kTransferEncoding},
+    {"sec-websocket-key", FieldToken::kSecWebSocketKey},
     {"x-forwarded-proto", FieldToken::kXForwardedProto},
     {"proxy-authenticate", FieldToken::kProxyAuthenticate},
     {"proxy-authorization", FieldToken::kProxyAuthorization},
+    {"sec-websocket-accept", FieldToken::kSecWebSocketAccept},
 };
 constexpr absl::string_view kPointsmanPrefix = "x-pointsman-";
-constexpr size_t kKnownSizeMax = 19;
+constexpr size_t kKnownSizeMax = 20;
 
 // Index of the first known name of each size; [size, size + 1) is the range to look at.
 struct SizeIndex {

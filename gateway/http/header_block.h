@@ -28,6 +28,8 @@ enum class FieldToken : uint8_t {
   kProxyAuthenticate,
   kProxyAuthorization,
   kProxyConnection,
+  kSecWebSocketAccept,
+  kSecWebSocketKey,
   kSetCookie,
   kTe,
   kTrailer,

@@ -30,6 +30,7 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"too_many_fields", 431},
     {"body_too_large", 413},
     {"connect_refused", 405},
+    {"upgrade_refused", 501},
     {"head_timeout", 408},
     {"body_timeout", 408},
     {"client_gone", 0},
@@ -46,6 +47,7 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"upstream_reset", 502},
     {"upstream_timeout", 504},
     {"upstream_protocol", 502},
+    {"upgrade_unsupported", 502},
     {"request_timeout", 504},
     {"idle_timeout", 504},
 }};
@@ -56,6 +58,7 @@ struct StatusFacts {
 };
 constexpr StatusFacts kStatuses[] = {
     {100, "Continue"},
+    {101, "Switching Protocols"},
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
@@ -137,6 +140,8 @@ void RequestHead::Clear() {
   expects_continue = false;
   legacy = false;
   keep_alive = true;
+  upgrade = Upgrade::kNone;
+  extended_connect = false;
 }
 
 void ResponseHead::Clear() {
@@ -146,6 +151,7 @@ void ResponseHead::Clear() {
   body = BodyKind::kNone;
   content_length = 0;
   keep_alive = true;
+  switched = false;
 }
 
 absl::string_view ReasonName(Reason reason) { return kReasons[static_cast<size_t>(reason)].name; }

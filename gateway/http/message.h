@@ -43,6 +43,9 @@ enum class BodyKind : uint8_t {
   kUntilClose,  // Responses only.
 };
 
+// A protocol that a request asks to change to (gateway/http/upgrade.h).
+enum class Upgrade : uint8_t { kNone, kWebSocket };
+
 struct RequestHead {
   HeaderBlock block;
   Method method = Method::kOther;
@@ -58,6 +61,9 @@ struct RequestHead {
   bool legacy = false;
   // The client's connection may carry another request.
   bool keep_alive = true;
+  // The change of protocol that is asked for, and whether by an extended CONNECT (RFC 8441).
+  Upgrade upgrade = Upgrade::kNone;
+  bool extended_connect = false;
 
   void Clear();
 };
@@ -70,6 +76,9 @@ struct ResponseHead {
   int64_t content_length = 0;
   // The upstream's connection may carry another request.
   bool keep_alive = true;
+  // The endpoint follows the upgrade: both directions are opaque bytes from here on. `status` is
+  // 101, whatever its protocol calls it.
+  bool switched = false;
 
   void Clear();
 };
@@ -93,6 +102,7 @@ enum class Reason : uint8_t {
   kTooManyFields,
   kBodyTooLarge,
   kConnectRefused,
+  kUpgradeRefused,
   kHeadTimeout,
   kBodyTimeout,
   kClientGone,
@@ -112,6 +122,7 @@ enum class Reason : uint8_t {
   kUpstreamReset,
   kUpstreamTimeout,
   kUpstreamProtocol,
+  kUpgradeUnsupported,
   kRequestTimeout,
   kIdleTimeout,
   kReasonCount,

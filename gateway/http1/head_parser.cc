@@ -115,10 +115,11 @@ Reason RequestParser::ParseTarget(TextRef target) {
   return Reason::kNone;
 }
 
-void ResponseParser::Start(ResponseHead* head, Method request_method) {
+void ResponseParser::Start(ResponseHead* head, Method request_method, Upgrade asked) {
   head->Clear();
   head_ = head;
   request_method_ = request_method;
+  asked_ = asked;
   have_line_ = false;
   Begin(&head->block, limits_.fields_max);
 }
@@ -134,7 +135,7 @@ HeadProgress ResponseParser::Feed(absl::string_view input) {
     } else if (line.size > 0) {
       reason = AddFieldLine(line);
     } else {
-      reason = ApplyResponseRules(request_method_, legacy_, head_);
+      reason = ApplyResponseRules(request_method_, asked_, legacy_, head_);
       if (reason == Reason::kNone) {
         progress.state = ParseState::kDone;
         return progress;

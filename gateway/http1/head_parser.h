@@ -32,8 +32,9 @@ class RequestParser : public LineParser {
 class ResponseParser : public LineParser {
  public:
   explicit ResponseParser(const HeadLimits& limits) : LineParser(limits) {}
-  // `request_method` decides how the response's body is framed.
-  void Start(ResponseHead* head, Method request_method);
+  // `request_method` decides how the response's body is framed; `asked` is the change of protocol
+  // that the request asked for.
+  void Start(ResponseHead* head, Method request_method, Upgrade asked = Upgrade::kNone);
   HeadProgress Feed(absl::string_view input);
 
  private:
@@ -41,6 +42,7 @@ class ResponseParser : public LineParser {
 
   ResponseHead* head_ = nullptr;
   Method request_method_ = Method::kOther;
+  Upgrade asked_ = Upgrade::kNone;
   bool have_line_ = false;
   bool legacy_ = false;
 };

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "gateway/http/field_rules.h"
 #include "gateway/http/scan.h"
+#include "gateway/http/upgrade.h"
 
 namespace pointsman::gateway {
 
@@ -21,6 +22,7 @@ struct Framing {
   int64_t length = 0;
   bool close = false;
   bool keep_alive = false;
+  bool upgrade = false;
   bool lists_fields = false;
   Reason error = Reason::kNone;
 };
@@ -35,6 +37,7 @@ void ReadConnectionOptions(absl::string_view value, Framing* framing) {
       framing->keep_alive = true;
     } else if (!option.empty()) {
       framing->lists_fields = true;
+      framing->upgrade = framing->upgrade || absl::EqualsIgnoreCase(option, "upgrade");
     }
     if (comma == absl::string_view::npos) return;
     value.remove_prefix(comma + 1);
@@ -150,19 +153,23 @@ Reason ApplyRequestRules(RequestHead* head) {
   }
   if (head->legacy) head->expects_continue = false;
   head->keep_alive = head->legacy ? framing.keep_alive && !framing.close : !framing.close;
+  if (framing.upgrade) head->upgrade = UpgradeAskedFor(*head);
   return Reason::kNone;
 }
 
-Reason ApplyResponseRules(Method request_method, bool legacy, ResponseHead* head) {
+Reason ApplyResponseRules(Method request_method, Upgrade asked, bool legacy, ResponseHead* head) {
   const Framing framing = ReadFraming(&head->block);
   if (framing.error != Reason::kNone) return Reason::kUpstreamProtocol;
   if (legacy && framing.has_coding) return Reason::kUpstreamProtocol;
   DropGatewaysOwnFields(&head->block);
   head->keep_alive = !legacy && !framing.close;
-  if (head->status == 101) return Reason::kUpstreamProtocol;  // No upgrade was asked for.
+  if (head->status == 101) {
+    head->switched = framing.upgrade && !legacy && SwitchesTo(asked, head->block);
+    if (!head->switched) return Reason::kUpstreamProtocol;
+  }
   if (head->status < 200 || head->status == 204) {
     if (framing.has_coding || framing.length > 0) return Reason::kUpstreamProtocol;
-    head->body = BodyKind::kNone;
+    head->body = head->switched ? BodyKind::kUntilClose : BodyKind::kNone;
   } else if (request_method == Method::kHead || head->status == 304) {
     head->body = BodyKind::kNone;
     // The length a GET would have had is forwarded as it is.

@@ -15,7 +15,8 @@ namespace pointsman::gateway {
 Reason ApplyRequestRules(RequestHead* head);
 
 // The same for a response to a request of `request_method`. kUpstreamProtocol when its framing is
-// not certain. `legacy`: the response is HTTP/1.0.
-Reason ApplyResponseRules(Method request_method, bool legacy, ResponseHead* head);
+// not certain. `legacy`: the response is HTTP/1.0. `asked`: what the request asked to change to; a
+// 101 that does not do exactly this is refused.
+Reason ApplyResponseRules(Method request_method, Upgrade asked, bool legacy, ResponseHead* head);
 
 }  // namespace pointsman::gateway

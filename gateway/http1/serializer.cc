@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "common/core/check.h"
+#include "gateway/http/upgrade.h"
 
 namespace pointsman::gateway {
 
@@ -64,11 +65,16 @@ void PutStatusLine(int status, absl::string_view text, HeadWriter* writer) {
   writer->Put(kLineEnd);
 }
 
+void PutUpgrade(Upgrade upgrade, HeadWriter* writer) {
+  writer->Put("connection: upgrade\r\n");
+  writer->PutField("upgrade", UpgradeName(upgrade));
+}
+
 }  // namespace
 
 void WriteRequestHead(const RequestHead& head, const ForwardedFacts& facts, OutQueue* out) {
   const HeaderBlock& block = head.block;
-  HeadWriter writer(HeadBound(block, 320 + facts.client_host.size() + facts.request_id.size()),
+  HeadWriter writer(HeadBound(block, 384 + facts.client_host.size() + facts.request_id.size()),
                     out);
   writer.Put(block.At(head.method_text));
   writer.Put(" ");
@@ -81,6 +87,20 @@ void WriteRequestHead(const RequestHead& head, const ForwardedFacts& facts, OutQ
   writer.PutField("via", facts.via);
   if (head.body == BodyKind::kChunked) writer.Put("transfer-encoding: chunked\r\n");
   if (head.body == BodyKind::kLength) writer.PutNumberField("content-length", head.content_length);
+  if (head.upgrade != Upgrade::kNone) PutUpgrade(head.upgrade, &writer);
+  writer.Put(kLineEnd);
+}
+
+void WriteSwitch(const RequestHead& request, const ResponseHead& head, OutQueue* out) {
+  const HeaderBlock& block = head.block;
+  HeadWriter writer(HeadBound(block, 192), out);
+  PutStatusLine(101, StatusText(101), &writer);
+  PutFields(
+      block, 0, block.head_fields(),
+      [&writer](absl::string_view name, absl::string_view value) { writer.PutField(name, value); });
+  PutUpgrade(request.upgrade, &writer);
+  const WebSocketAccept accept = AcceptFor(WebSocketKeyOf(request.block));
+  writer.PutField("sec-websocket-accept", absl::string_view(accept.data(), accept.size()));
   writer.Put(kLineEnd);
 }
 

@@ -13,7 +13,7 @@
 namespace pointsman::gateway {
 
 // Head of a request to an upstream: origin form, Host first, hop-by-hop fields left out, Via,
-// X-Forwarded-For, X-Forwarded-Proto and X-Request-Id added.
+// X-Forwarded-For, X-Forwarded-Proto and X-Request-Id added; Upgrade when one is asked for.
 void WriteRequestHead(const RequestHead& head, const ForwardedFacts& facts, OutQueue* out);
 
 struct ResponseFraming {
@@ -27,6 +27,9 @@ struct ResponseFraming {
 };
 
 void WriteResponseHead(const ResponseHead& head, const ResponseFraming& framing, OutQueue* out);
+// "101 Switching Protocols" to an HTTP/1 client: `request` is its head, `head` what the endpoint
+// agreed with. REQUIRES: head.switched.
+void WriteSwitch(const RequestHead& request, const ResponseHead& head, OutQueue* out);
 
 // A whole answer of the gateway's own.
 void WriteOwnResponse(const OwnResponse& response, OutQueue* out);

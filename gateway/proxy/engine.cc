@@ -120,6 +120,8 @@ void EngineStats::Add(const WorkerCounters& counters) {
   accept_failures += counters.accept_failures.value();
   requests += counters.requests.value();
   requests_active += counters.requests_active.value();
+  tunnels += counters.tunnels.value();
+  tunnels_opened += counters.tunnels_opened.value();
   retries += counters.retries.value();
   stale_retries += counters.stale_retries.value();
   upstream_opened += counters.upstream_opened.value();

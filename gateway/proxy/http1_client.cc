@@ -51,7 +51,7 @@ void Http1Client::Drain() {
 
 void Http1Client::Kill() {
   if (state_ == State::kClosed) return;
-  ClientGone();
+  Leave(context_->draining ? Reason::kDraining : Reason::kClientGone);
 }
 
 void Http1Client::Close() {
@@ -77,6 +77,8 @@ void Http1Client::Push(StreamEvent::Kind kind, bool end, Slice data, Reason reas
 
 void Http1Client::OnReceived(Slice bytes) {
   context_->counters.received_bytes.Add(bytes.size);
+  if (state_ == State::kTunnel)
+    return Push(StreamEvent::Kind::kRequestData, false, std::move(bytes));
   if (state_ == State::kLinger || state_ == State::kFlushing || state_ == State::kRefused) {
     lingered_bytes_ += bytes.size;
     if (lingered_bytes_ > context_->limits.linger_bytes_max) {
@@ -206,6 +208,8 @@ void Http1Client::RefuseInput(Reason reason) {
 void Http1Client::OnInputEnd() {
   input_ended_ = true;
   switch (state_) {
+    case State::kTunnel:
+      return Push(StreamEvent::Kind::kRequestEnd, true);
     case State::kAnswer:
     case State::kRefused:
     case State::kFlushing:
@@ -222,14 +226,18 @@ void Http1Client::OnInputEnd() {
   }
 }
 
-void Http1Client::OnHangUp() { ClientGone(); }
+void Http1Client::OnHangUp() {
+  // A tunnel's client that ends when both directions have: its last bytes are still to be read.
+  if (state_ == State::kTunnel && output_ended_) return;
+  ClientGone();
+}
 
 void Http1Client::OnFailed(int /*error*/) { ClientGone(); }
 
-void Http1Client::ClientGone() {
-  if (stream_ != nullptr) {
-    Push(StreamEvent::Kind::kRequestReset, true, Slice{}, Reason::kClientGone);
-  }
+void Http1Client::ClientGone() { Leave(Reason::kClientGone); }
+
+void Http1Client::Leave(Reason reason) {
+  if (stream_ != nullptr) Push(StreamEvent::Kind::kRequestReset, true, Slice{}, reason);
   Close();
 }
 
@@ -239,6 +247,7 @@ void Http1Client::OnSent(size_t n) {
   context_->counters.sent_bytes.Add(n);
   if (stream_ != nullptr) {
     if (stream_->waits_for_client()) Push(StreamEvent::Kind::kClientSent);
+    if (output_ended_) EndTunnelOutput();
   } else if (state_ == State::kFlushing && tcp_.out().empty()) {
     FinishFlushing();
   } else if (state_ == State::kIdle && !pending_.empty()) {
@@ -274,6 +283,7 @@ void Http1Client::SendInterim(const ResponseHead& head) {
 
 void Http1Client::SendHead(const ResponseHead& head, bool end, bool request_ended) {
   if (state_ == State::kClosed) return;
+  if (head.switched) return SwitchProtocols(head);
   const RequestHead& request = stream_->request();
   if (!request.keep_alive || !request_ended || context_->draining) close_after_ = true;
   ResponseFraming framing;
@@ -295,6 +305,22 @@ void Http1Client::SendHead(const ResponseHead& head, bool end, bool request_ende
   context_->FlushLater(&tcp_);
 }
 
+void Http1Client::SwitchProtocols(const ResponseHead& head) {
+  WriteSwitch(stream_->request(), head, &tcp_.out());
+  context_->FlushLater(&tcp_);
+  state_ = State::kTunnel;
+  // Whatever ends the tunnel, no request follows; when it breaks, only a reset tells.
+  close_after_ = body_until_close_ = true;
+  chunked_answer_ = false;
+  if (!pending_.empty()) Push(StreamEvent::Kind::kRequestData, false, std::exchange(pending_, {}));
+  if (input_ended_) Push(StreamEvent::Kind::kRequestEnd, true);
+}
+
+void Http1Client::EndTunnelOutput() {
+  output_ended_ = true;
+  if (tcp_.open() && tcp_.out().empty()) tcp_.ShutdownWrite();
+}
+
 void Http1Client::SendData(Slice data) {
   if (state_ == State::kClosed || data.empty()) return;
   if (chunked_answer_) {
@@ -307,6 +333,7 @@ void Http1Client::SendData(Slice data) {
 
 void Http1Client::SendEnd(const ResponseHead& head) {
   if (state_ == State::kClosed) return;
+  if (state_ == State::kTunnel) return EndTunnelOutput();
   if (chunked_answer_) WriteLastChunk(head.block, &tcp_.out());
   context_->FlushLater(&tcp_);
 }
@@ -348,12 +375,16 @@ void Http1Client::StreamDone() {
 }
 
 void Http1Client::SetRequestCredit(int64_t bytes) {
-  if (state_ == State::kBody) tcp_.SetCredit(bytes);
+  if (state_ == State::kBody || state_ == State::kTunnel) tcp_.SetCredit(bytes);
 }
 
 void Http1Client::OnTimer() {
   if (state_ == State::kClosed) return;
-  if (state_ == State::kBody || state_ == State::kAnswer || state_ == State::kRefused) return;
+  // The stream has the deadlines.
+  if (state_ == State::kBody || state_ == State::kAnswer || state_ == State::kTunnel ||
+      state_ == State::kRefused) {
+    return;
+  }
   if (context_->loop.Now() < deadline_) {
     context_->loop.timers().Arm(*this, deadline_);
     return;

@@ -66,6 +66,7 @@ class Http1Client final : public ClientConnection,
     kHead,      // Some of a head came.
     kBody,      // Receiving a body.
     kAnswer,    // The request is complete; waiting for the end of the answer.
+    kTunnel,    // Opaque bytes both ways.
     kRefused,   // Input is no longer read; the answer is still under way.
     kFlushing,  // The last answer leaves, then the connection closes.
     kLinger,    // Everything was sent; input is thrown away for a while.
@@ -81,7 +82,12 @@ class Http1Client final : public ClientConnection,
   void Push(StreamEvent::Kind kind, bool end = false, Slice data = {},
             Reason reason = Reason::kNone);
   void RefuseInput(Reason reason);
+  // The endpoint follows the upgrade: says so, and lets what waited unread go on.
+  void SwitchProtocols(const ResponseHead& head);
+  void EndTunnelOutput();
   void ClientGone();
+  // Ends at once; the stream is told why.
+  void Leave(Reason reason);
   void FinishFlushing();
   void Close();
   void ArmAt(common::MonotonicTime deadline);
@@ -101,6 +107,8 @@ class Http1Client final : public ClientConnection,
   // The answer's body is sent in chunks.
   bool chunked_answer_ = false;
   bool body_until_close_ = false;
+  // Of a tunnel: nothing follows what is queued.
+  bool output_ended_ = false;
   bool input_ended_ = false;
   // No byte of a request was parsed yet: it may still turn out to be HTTP/2.
   bool fresh_ = true;

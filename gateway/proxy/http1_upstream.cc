@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "gateway/http/upgrade.h"
 #include "gateway/http1/serializer.h"
 #include "gateway/proxy/stream.h"
 #include "gateway/proxy/upstream_pools.h"
@@ -47,7 +48,8 @@ void Http1Upstream::Bind(Stream* stream, uint8_t attempt) {
 
 void Http1Upstream::StartHead() {
   state_ = State::kHead;
-  parser_.Start(&stream_->response(), stream_->request().method);
+  const RequestHead& request = stream_->request();
+  parser_.Start(&stream_->response(), request.method, request.upgrade);
   tcp_.SetCredit(context_->limits.stream_window_bytes);
 }
 
@@ -122,6 +124,8 @@ void Http1Upstream::ParseInput() {
       more = ParseHead();
     } else if (state_ == State::kBody) {
       more = ParseBody();
+    } else if (state_ == State::kTunnel) {
+      Push(StreamEvent::Kind::kResponseData, false, std::exchange(pending_, {}));
     } else if (state_ == State::kDone) {
       polluted_ = true;
       pending_ = Slice{};
@@ -138,6 +142,7 @@ bool Http1Upstream::ParseHead() {
     Lose(Reason::kUpstreamProtocol);
     return false;
   }
+  if (stream_->response().switched) return EnterTunnel();
   if (stream_->response().status < 200) {
     if (--interim_left_ < 0) {
       Lose(Reason::kUpstreamProtocol);
@@ -150,6 +155,21 @@ bool Http1Upstream::ParseHead() {
   }
   FinishHead();
   return state_ != State::kClosed;
+}
+
+bool Http1Upstream::EnterTunnel() {
+  if (!TakeHandshake(stream_->request(), &stream_->response().block)) {
+    Lose(Reason::kUpstreamProtocol);
+    return false;
+  }
+  state_ = State::kTunnel;
+  Push(StreamEvent::Kind::kResponseHead);
+  return true;
+}
+
+void Http1Upstream::EndTunnelOutput() {
+  output_ended_ = true;
+  if (tcp_.out().empty()) tcp_.ShutdownWrite();
 }
 
 void Http1Upstream::FinishHead() {
@@ -190,6 +210,7 @@ void Http1Upstream::ContinueAfterInterim() {
 }
 
 void Http1Upstream::OnInputEnd() {
+  if (state_ == State::kTunnel) return Push(StreamEvent::Kind::kResponseEnd, true);
   if (state_ == State::kBody && stream_->response().body == BodyKind::kUntilClose) {
     state_ = State::kDone;
     polluted_ = true;  // Not to be used again.
@@ -226,6 +247,7 @@ void Http1Upstream::OnSent(size_t /*n*/) {
   if (stream_ != nullptr && stream_->waits_for_upstream()) {
     Push(StreamEvent::Kind::kUpstreamSent);
   }
+  if (output_ended_) EndTunnelOutput();
 }
 
 void Http1Upstream::SendHead(const RequestHead& head, const ForwardedFacts& facts, bool end) {
@@ -248,6 +270,7 @@ void Http1Upstream::SendData(Slice data) {
 
 void Http1Upstream::SendEnd(const RequestHead& head) {
   if (!tcp_.open()) return;
+  if (state_ == State::kTunnel) return EndTunnelOutput();
   if (chunked_request_) WriteLastChunk(head.block, &tcp_.out());
   context_->FlushLater(&tcp_);
 }

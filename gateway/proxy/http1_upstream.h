@@ -72,7 +72,8 @@ class Http1Upstream final : public Mortal,
     kHead,     // Waiting for a response head.
     kInterim,  // An interim head waits to be taken over.
     kBody,
-    kDone,  // The response is complete.
+    kTunnel,  // Opaque bytes both ways.
+    kDone,    // The response is complete.
     kClosed,
   };
 
@@ -82,6 +83,9 @@ class Http1Upstream final : public Mortal,
   bool ParseHead();
   bool ParseBody();
   void FinishHead();
+  // The endpoint says that it follows the upgrade; false: not as it must be said.
+  bool EnterTunnel();
+  void EndTunnelOutput();
   void Push(StreamEvent::Kind kind, bool end = false, Slice data = {},
             Reason reason = Reason::kNone);
   // The try cannot get a (further) response.
@@ -104,6 +108,8 @@ class Http1Upstream final : public Mortal,
   bool chunked_request_ = false;
   // Bytes came that belong to no response.
   bool polluted_ = false;
+  // Of a tunnel: nothing follows what is queued.
+  bool output_ended_ = false;
   int interim_left_ = 0;
 };
 

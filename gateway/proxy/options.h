@@ -80,6 +80,8 @@ struct alignas(64) WorkerCounters {
   Counter accept_failures;
   Counter requests;         // Heads that were complete.
   Counter requests_active;  // Now.
+  Counter tunnels;          // Now.
+  Counter tunnels_opened;
   Counter retries;
   Counter stale_retries;  // On a fresh connection, after an idle one was found closed.
   Counter upstream_opened;
@@ -103,6 +105,8 @@ struct EngineStats {
   uint64_t accept_failures = 0;
   uint64_t requests = 0;
   uint64_t requests_active = 0;
+  uint64_t tunnels = 0;
+  uint64_t tunnels_opened = 0;
   uint64_t retries = 0;
   uint64_t stale_retries = 0;
   uint64_t upstream_opened = 0;

@@ -103,6 +103,7 @@ void Stream::OnRequestHead(bool end) {
   const ServiceTable& service = *context_->table->services[route->service];
   if (const Reason reason = Admit(service); reason != Reason::kNone) return Fail(reason);
   EnterService(*route, service);
+  if (wants_upgrade()) PrepareUpgrade();
   if (request_.expects_continue && !end) client_->SendContinue();
   Reason why = Reason::kNone;
   if (!PickAndTry(service, &why)) Fail(why);
@@ -139,8 +140,9 @@ void Stream::BoundReplay() {
 
 void Stream::OnRequestData(Slice data, bool end) {
   progress_ = context_->loop.Now();
+  if (wants_upgrade()) return HoldEarly(data);
   body_bytes_ += data.size;
-  if (body_bytes_ > policy_.max_request_body_bytes) return Fail(Reason::kBodyTooLarge);
+  if (!tunnel_ && body_bytes_ > policy_.max_request_body_bytes) return Fail(Reason::kBodyTooLarge);
   KeepForReplay(data);
   if (phase_ == Phase::kSending || phase_ == Phase::kResponding) {
     upstream_->SendData(std::move(data));
@@ -150,10 +152,15 @@ void Stream::OnRequestData(Slice data, bool end) {
 }
 
 void Stream::OnRequestEnd() {
+  if (wants_upgrade()) {
+    early_end_ = true;
+    return;
+  }
   request_ended_ = true;
   progress_ = context_->loop.Now();
   if (phase_ != Phase::kSending && phase_ != Phase::kResponding) return;
   upstream_->SendEnd(request_);
+  if (tunnel_) return FinishTunnelIfDone();
   if (phase_ != Phase::kSending) return;
   phase_ = Phase::kAwaiting;
   phase_started_ = context_->loop.Now();
@@ -161,7 +168,10 @@ void Stream::OnRequestEnd() {
 }
 
 void Stream::UpdateRequestCredit() {
-  if (request_ended_) return;
+  if (request_ended_) {
+    if (tunnel_) FinishTunnelIfDone();
+    return;
+  }
   const bool sending = phase_ == Phase::kSending || phase_ == Phase::kResponding;
   const size_t waiting = sending ? upstream_->UnsentBytes() : replay_.bytes();
   const size_t window = context_->limits.stream_window_bytes;
@@ -171,7 +181,7 @@ void Stream::UpdateRequestCredit() {
 }
 
 void Stream::OnRequestReset(Reason reason) {
-  if (reason == Reason::kClientGone) {
+  if (reason == Reason::kClientGone || reason == Reason::kDraining) {
     reason_ = reason;
     context_->counters.reasons[static_cast<size_t>(reason)].Add();
     return Finish();
@@ -239,11 +249,13 @@ void Stream::SendRequest() {
       .via = client_->Via(),
       .trust_client = context_->limits.trust_client,
   };
-  const bool bodiless = request_ended_ && replay_.empty();
+  const bool bodiless = request_ended_ && (replay_.empty() || wants_upgrade());
   upstream_->SendHead(request_, facts, bodiless);
-  for (const Slice& slice : replay_.slices()) upstream_->SendData(slice);
+  if (!bodiless) {
+    for (const Slice& slice : replay_.slices()) upstream_->SendData(slice);
+  }
   if (request_ended_ && !bodiless) upstream_->SendEnd(request_);
-  BoundReplay();
+  if (!wants_upgrade()) BoundReplay();
   phase_ = request_ended_ ? Phase::kAwaiting : Phase::kSending;
   phase_started_ = progress_ = context_->loop.Now();
   try_sent_ = context_->loop.ReadClock();
@@ -314,6 +326,7 @@ void Stream::OnResponseHead(bool end) {
   progress_ = context_->loop.Now();
   CountTry(response_.status >= 500 ? TryOutcome::kServerError : TryOutcome::kResponse,
            context_->loop.ReadClock() - try_sent_);
+  if (wants_upgrade() && OnUpgradeAnswer()) return;
   phase_ = Phase::kResponding;
   status_ = response_.status;
   replay_.Clear();
@@ -333,6 +346,11 @@ void Stream::OnResponseData(Slice data, bool end) {
 }
 
 void Stream::OnResponseEnd() {
+  if (tunnel_) {
+    response_ended_ = true;
+    client_->SendEnd(response_);
+    return FinishTunnelIfDone();
+  }
   if (response_.body != BodyKind::kNone &&
       !(response_.body == BodyKind::kLength && response_.content_length == 0)) {
     client_->SendEnd(response_);
@@ -352,7 +370,9 @@ void Stream::UpdateResponseCredit() {
 
 void Stream::OnResponseReset(Reason reason) {
   if (phase_ == Phase::kResponding) return Fail(reason);
-  OnTryFailed(reason, TryOutcome::kReset);
+  // What the endpoint does not offer is no failure of it.
+  OnTryFailed(reason,
+              reason == Reason::kUpgradeUnsupported ? TryOutcome::kAbandoned : TryOutcome::kReset);
 }
 
 // ---- Endings.
@@ -404,6 +424,7 @@ void Stream::Finish() {
   EndTry(TryOutcome::kAbandoned, /*clean=*/false);
   Record();
   if (counted_) context_->counters.requests_active.Subtract();
+  if (tunnel_) context_->counters.tunnels.Subtract();
   if (in_service_) context_->cells.EndTry(service_cell_);
   ClientSide* client = client_;
   context_->streams->Free(this);
@@ -413,6 +434,8 @@ void Stream::Finish() {
 // ---- Time.
 
 Stream::Deadline Stream::NextDeadline() const {
+  // A tunnel may last as long as it is used.
+  if (tunnel_) return {progress_ + policy_.idle_timeout, Reason::kIdleTimeout};
   Deadline deadline{started_ + policy_.request_timeout, Reason::kRequestTimeout};
   const auto consider = [&deadline](common::MonotonicTime at, Reason reason) {
     if (at < deadline.at) deadline = {at, reason};
@@ -491,6 +514,7 @@ void Stream::Reset() {
   status_ = 0;
   request_ended_ = counted_ = in_service_ = in_try_ = false;
   outcome_counted_ = stale_retried_ = waits_for_client_ = waits_for_upstream_ = false;
+  tunnel_ = early_end_ = response_ended_ = false;
   replayable_ = true;
   attempt_ = 0;
   retries_ = 0;

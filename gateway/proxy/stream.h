@@ -86,6 +86,18 @@ class Stream final : public TimerEntry {
   void OnResponseEnd();
   void OnResponseReset(Reason reason);
 
+  // Upgrades (stream_tunnel.cc).
+  // The request asks for a change of protocol that has not happened (yet).
+  bool wants_upgrade() const { return request_.upgrade != Upgrade::kNone && !tunnel_; }
+  void PrepareUpgrade();
+  // Before the change: what the client sends is kept, and goes nowhere.
+  void HoldEarly(const Slice& data);
+  // The head of an answer to an upgrade; true: it was dealt with.
+  bool OnUpgradeAnswer();
+  void BeginTunnel();
+  // Called when a direction ended, and while its last bytes leave.
+  void FinishTunnelIfDone();
+
   // Endings.
   void Answer(const OwnResponse& response);
   void Fail(Reason reason);
@@ -123,6 +135,9 @@ class Stream final : public TimerEntry {
   bool per_try_waived_ = false;  // There is nowhere else to go: the try may take its time.
   bool waits_for_client_ = false;
   bool waits_for_upstream_ = false;
+  bool tunnel_ = false;          // Opaque bytes both ways.
+  bool early_end_ = false;       // The client's direction ended before the tunnel began.
+  bool response_ended_ = false;  // Of a tunnel.
   uint8_t attempt_ = 0;
   uint32_t retries_ = 0;
 

@@ -1,0 +1,89 @@
+#pragma once
+
+// What the tests of upgrades share: WebSocket's handshake from both ends, over either protocol, and
+// endpoints that hand a tunnel to a script.
+
+#include <sys/socket.h>
+
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "gateway/http/upgrade.h"
+#include "tests/gateway/proxy/engine_fixture.h"
+#include "tests/gateway/proxy/http2_peer.h"
+
+namespace pointsman::gateway {
+
+inline constexpr absl::string_view kWsKey = "dGhlIHNhbXBsZSBub25jZQ==";
+inline constexpr absl::string_view kWsAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+inline std::string WsRequest(absl::string_view path = "/ws") {
+  return absl::StrCat("GET ", path,
+                      " HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n"
+                      "Upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ",
+                      kWsKey, "\r\nSec-WebSocket-Protocol: chat\r\n\r\n");
+}
+
+// The answer that follows the upgrade of `request`.
+inline std::string WsAnswer(const TestMessage& request) {
+  const WebSocketAccept accept = AcceptFor(request.Field("sec-websocket-key"));
+  return absl::StrCat(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Accept: ",
+      absl::string_view(accept.data(), accept.size()), "\r\n\r\n");
+}
+
+inline H2Fields WsConnect(const std::string& path = "/ws") {
+  return {{":method", "CONNECT"},
+          {":protocol", "websocket"},
+          {":scheme", "http"},
+          {":authority", "a"},
+          {":path", path},
+          {"sec-websocket-version", "13"},
+          {"sec-websocket-protocol", "chat"}};
+}
+
+class TunnelFixture : public EngineFixture {
+ protected:
+  using Tunnel = std::function<void(Peer& peer, const TestMessage& request)>;
+
+  // An HTTP/1 endpoint that follows every upgrade; `tunnel` has the connection then.
+  static ScriptedUpstream::Script Following(Tunnel tunnel) {
+    return [tunnel = std::move(tunnel)](Peer& peer, int) {
+      const TestMessage request = peer.ReadHead();
+      if (!request.complete || !peer.Write(WsAnswer(request))) return;
+      tunnel(peer, request);
+    };
+  }
+  // Sends back what comes, until the client ends.
+  static void Echo(Peer& peer, const TestMessage& /*request*/) {
+    std::string bytes;
+    while (peer.ReadSome(&bytes)) {
+      if (!peer.Write(bytes)) return;
+      bytes.clear();
+    }
+  }
+  // An HTTP/1 client's tunnel.
+  Peer OpenTunnel(int receive_buffer = 0) {
+    Peer client = Client(receive_buffer);
+    client.Write(WsRequest());
+    EXPECT_EQ(client.ReadHead().status(), 101);
+    return client;
+  }
+  static bool ReceivedNothing(const Peer& peer) {
+    char byte = 0;
+    return recv(peer.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+  }
+  bool TunnelsAre(uint64_t n) {
+    return WaitFor([this, n] { return engine().Stats().tunnels == n; });
+  }
+  static std::string Numbers(int n) {
+    std::string text;
+    for (int i = 0; i < n; ++i) absl::StrAppend(&text, i, ",");
+    return text;
+  }
+};
+
+}  // namespace pointsman::gateway
