@@ -106,7 +106,7 @@ class Subscriber {
   Subscriber(size_t index, const std::string& target, Stopwatch& stopwatch)
       : index_(index), stopwatch_(stopwatch), cells_(1) {
     gateway::EngineOptions engine;
-    engine.listen = {*common::ParseAddress("127.0.0.1:0")};
+    engine.listeners = {{*common::ParseAddress("127.0.0.1:0"), std::nullopt}};
     engine.cells = &cells_;
     engine.clock = &common::SystemClock();
     engine_ = *gateway::Engine::Start(std::move(engine));

@@ -152,7 +152,7 @@ absl::Status Server::StartEngine() {
       const uint16_t port = address.port;
       PM_ASSIGN_OR_RETURN(address, common::ParseAddress(absl::StrCat("127.0.0.1:", port)));
     }
-    engine.listen.push_back(address);
+    engine.listeners.push_back({address, std::nullopt});
   }
   engine.cells = cells_.get();
   engine.clock = &common::SystemClock();

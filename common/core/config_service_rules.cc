@@ -30,6 +30,8 @@ constexpr size_t kPathBytesMax = 1024;
 constexpr size_t kHostBytesMax = 255;
 constexpr size_t kBodyPatternBytesMax = 1024;
 constexpr size_t kDialogueBytesMax = 1024;
+constexpr size_t kServerNameBytesMax = 253;
+constexpr size_t kCaPemBytesMax = 64 * 1024;
 constexpr size_t kHeaderNameBytesMax = 127;
 constexpr size_t kHeaderValueBytesMax = 1024;
 constexpr size_t kPlaceBytesMax = 63;
@@ -231,6 +233,28 @@ void CheckTimeoutsAndRetries(const v1::Service& service, const RulePath& path, R
                  {0, 1000});
 }
 
+void CheckUpstreamTls(const v1::Service& service, const RulePath& path, Rules* rules) {
+  if (!service.has_tls()) return;
+  const v1::UpstreamTls& tls = service.tls();
+  rules->BytesAtMost(path.Field("server_name"), tls.server_name(), kServerNameBytesMax);
+  rules->BytesAtMost(path.Field("ca_pem"), tls.ca_pem(), kCaPemBytesMax);
+  if (tls.server_name().empty() && !tls.insecure()) {
+    rules->Broken(config_code::kRequired, path.Field("server_name"),
+                  "is required: the name in the endpoints' certificates");
+  }
+  const std::string& name = tls.server_name();
+  if (!std::all_of(name.begin(), name.end(), [](unsigned char c) {
+        return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_' || c == ':';
+      })) {
+    rules->Broken(config_code::kValue, path.Field("server_name"),
+                  "must be a host name or an IP address");
+  }
+  if (!tls.ca_pem().empty() && !absl::StrContains(tls.ca_pem(), "-----BEGIN CERTIFICATE-----")) {
+    rules->Broken(config_code::kValue, path.Field("ca_pem"),
+                  "must be certificates in PEM (\"-----BEGIN CERTIFICATE-----\")");
+  }
+}
+
 void CheckEndpoints(const v1::Service& service, const RulePath& path, Rules* rules) {
   rules->EntriesAtMost(path.Field("endpoints"), service.endpoints_size(), kEndpointsMax);
   std::set<absl::string_view> ids;
@@ -302,6 +326,7 @@ void CheckService(const v1::Service& service, const RulePath& path, Rules* rules
   CheckWeightPolicy(service.weights(), path.Field("weights"), rules);
   CheckFailoverAndRecovery(service, path, rules);
   CheckTimeoutsAndRetries(service, path, rules);
+  CheckUpstreamTls(service, path.Field("tls"), rules);
   CheckEndpoints(service, path, rules);
 }
 

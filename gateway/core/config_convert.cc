@@ -93,11 +93,32 @@ absl::Status ReadAction(const v1::Route& message, const std::map<std::string, ui
   return absl::OkStatus();
 }
 
+UpstreamTls TlsOf(const v1::Service& service) {
+  UpstreamTls tls;
+  tls.ca_pem = service.tls().ca_pem();
+  tls.server_name = service.tls().server_name();
+  tls.insecure = service.tls().insecure();
+  tls.http2 = service.protocol() == v1::PROTOCOL_HTTP2;
+  return tls;
+}
+
 }  // namespace
+
+std::shared_ptr<const UpstreamTlsMap> UpstreamTlsOf(const v1::Config& config) {
+  auto map = std::make_shared<UpstreamTlsMap>();
+  for (const v1::Service& service : config.services()) {
+    if (!service.has_tls()) continue;
+    UpstreamTls tls = TlsOf(service);
+    map->try_emplace(UpstreamTlsKey(tls), std::move(tls));
+  }
+  if (map->empty()) return nullptr;
+  return map;
+}
 
 ServicePolicy PolicyOf(const v1::Service& service) {
   ServicePolicy policy;
   policy.upstream_http2 = service.protocol() == v1::PROTOCOL_HTTP2;
+  if (service.has_tls()) policy.upstream_tls = UpstreamTlsKey(TlsOf(service));
   const v1::Timeouts& timeouts = service.timeouts();
   if (timeouts.has_connect()) policy.connect_timeout = Bounded(timeouts.connect());
   if (timeouts.has_first_byte()) policy.first_byte_timeout = Bounded(timeouts.first_byte());

@@ -17,6 +17,9 @@ namespace pointsman::gateway {
 
 ServicePolicy PolicyOf(const v1::Service& service);
 
+// The TLS that policies name by key; null: none does.
+std::shared_ptr<const UpstreamTlsMap> UpstreamTlsOf(const v1::Config& config);
+
 // `indexes`: place of each service, by bare ID, in RoutingTable::services. InvalidArgument: a route
 // names a service that is not there, has no action, or a condition without a kind.
 absl::StatusOr<std::vector<RouteEntry>> RoutesOf(const v1::Config& config,

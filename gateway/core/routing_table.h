@@ -16,6 +16,7 @@
 #include "common/core/address.h"
 #include "common/core/alias_table.h"
 #include "gateway/core/cells.h"
+#include "gateway/core/upstream_tls.h"
 
 namespace pointsman::gateway {
 
@@ -74,6 +75,8 @@ struct PriorityGroup {
 struct ServicePolicy {
   // Endpoints are spoken to in HTTP/2 (with prior knowledge), else in HTTP/1.1.
   bool upstream_http2 = false;
+  // Which TLS they are spoken to in (RoutingTable::upstream_tls); 0: none.
+  uint64_t upstream_tls = 0;
   absl::Duration connect_timeout = absl::Seconds(1);
   absl::Duration first_byte_timeout = absl::Seconds(30);
   absl::Duration idle_timeout = absl::Seconds(60);
@@ -110,6 +113,8 @@ struct RoutingTable {
   std::shared_ptr<const Router> router;
   // RouteEntry::service is an index into this.
   std::vector<std::shared_ptr<const ServiceTable>> services;
+  // What the services' policies name; null: none does. Another object when anything changed.
+  std::shared_ptr<const UpstreamTlsMap> upstream_tls;
 };
 
 }  // namespace pointsman::gateway

@@ -78,6 +78,7 @@ absl::StatusOr<std::shared_ptr<const TableState::Configuration>> TableState::Rea
   for (uint32_t i = 0; i < next->services.size(); ++i) indexes[next->services[i]] = i;
   PM_ASSIGN_OR_RETURN(std::vector<RouteEntry> routes, RoutesOf(next->message, indexes));
   PM_ASSIGN_OR_RETURN(next->router, Router::Build(std::move(routes)));
+  next->upstream_tls = UpstreamTlsOf(next->message);
   for (const v1::Service& service : next->message.services()) {
     next->policies[std::string(common::BareId(service.name(), "services"))] = PolicyOf(service);
   }
@@ -308,6 +309,7 @@ BuiltTable TableState::Build() {
   if (running_ != nullptr) {
     table->config = running_->version;
     table->router = running_->router;
+    table->upstream_tls = running_->upstream_tls;
     for (const std::string& name : running_->services) {
       table->services.push_back(BuildService(name));
     }

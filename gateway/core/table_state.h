@@ -101,6 +101,7 @@ class TableState {
     std::vector<std::string> services;  // Ascending: the order of RoutingTable::services.
     std::shared_ptr<const Router> router;
     std::map<std::string, ServicePolicy> policies;
+    std::shared_ptr<const UpstreamTlsMap> upstream_tls;
   };
 
   static absl::StatusOr<std::shared_ptr<const Configuration>> Read(const v1::ConfigFrame& frame);

@@ -103,6 +103,7 @@ enum class Reason : uint8_t {
   kBodyTooLarge,
   kConnectRefused,
   kUpgradeRefused,
+  kMisdirected,
   kHeadTimeout,
   kBodyTimeout,
   kClientGone,
@@ -119,6 +120,7 @@ enum class Reason : uint8_t {
   // The upstream.
   kConnectFailed,
   kConnectTimeout,
+  kUpstreamTls,
   kUpstreamReset,
   kUpstreamTimeout,
   kUpstreamProtocol,

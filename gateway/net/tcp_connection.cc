@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "gateway/net/socket.h"
 
@@ -22,9 +23,15 @@ bool TcpConnection::AttachConnecting(Fd fd) {
   return true;
 }
 
+void TcpConnection::StartFilter(std::unique_ptr<StreamFilter> filter) {
+  filter_ = std::move(filter);
+  if (!connecting_ && !filter_->server()) GoOnWithHandshake();
+}
+
 bool TcpConnection::TakeOver(TcpConnection* other) {
   const bool registered = loop_->Reregister(other->fd_.get(), this);
   fd_ = std::move(other->fd_);
+  filter_ = std::move(other->filter_);
   writable_ = other->writable_;
   hung_up_ = other->hung_up_;
   // An edge that came to the other one is not told again.
@@ -38,6 +45,14 @@ bool TcpConnection::TakeOver(TcpConnection* other) {
 
 void TcpConnection::Close() {
   if (!fd_.valid()) return;
+  if (filter_ != nullptr) {
+    // Best effort: a peer that takes nothing is not waited for.
+    filter_->SealEnd();
+    size_t sent = 0;
+    if (writable_ && !connecting_ && sealed_bytes_ == 0) Send(&filter_->sealed(), &sent);
+    filter_.reset();
+    sealed_bytes_ = 0;
+  }
   fd_.Reset();
   if (requeued_) loop_->Forget(this);
   out_.Clear();
@@ -46,18 +61,26 @@ void TcpConnection::Close() {
 
 void TcpConnection::Reset() {
   const linger hard{1, 0};
+  filter_.reset();
+  sealed_bytes_ = 0;
   if (fd_.valid()) setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
   Close();
 }
 
 void TcpConnection::ShutdownWrite() {
+  if (filter_ != nullptr && fd_.valid()) {
+    filter_->SealEnd();
+    size_t sent = 0;
+    Send(&filter_->sealed(), &sent);
+  }
   if (fd_.valid()) shutdown(fd_.get(), SHUT_WR);
 }
 
 void TcpConnection::SetCredit(int64_t bytes) {
   const bool resumed = credit_ <= 0 && bytes > 0;
   credit_ = bytes;
-  if (resumed && readable_ && fd_.valid() && !requeued_) {
+  const bool waiting = readable_ || (filter_ != nullptr && !filter_->hungry());
+  if (resumed && waiting && fd_.valid() && !requeued_) {
     requeued_ = true;
     loop_->Requeue(this);
   }
@@ -75,10 +98,16 @@ void TcpConnection::OnIo(uint32_t events) {
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
   if ((events & EPOLLOUT) != 0 && !writable_) {
     writable_ = true;
-    if (!out_.empty()) Flush();
+    if (!out_.empty() || (filter_ != nullptr && !filter_->sealed().empty())) Flush();
   }
-  if (!readable_ || !fd_.valid()) return;
-  if (credit_ > 0) {
+  if (!fd_.valid()) return;
+  const bool handshaking = filter_ != nullptr && filter_->handshaking();
+  if (handshaking && readable_ && !filter_->TakeHandshakeStep()) {
+    if (!std::exchange(requeued_, true)) loop_->Requeue(this);
+    return;
+  }
+  if (!readable_ && (filter_ == nullptr || filter_->hungry())) return;
+  if (wants_input()) {
     Receive();
   } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
     owner_->OnHangUp();
@@ -99,13 +128,18 @@ void TcpConnection::FinishConnect() {
   }
   connecting_ = false;
   writable_ = true;
+  if (filter_ != nullptr) {
+    GoOnWithHandshake();
+    return;
+  }
   owner_->OnConnected();
 }
 
 void TcpConnection::Receive() {
   for (int reads = 0; reads < kReadsPerTurnMax; ++reads) {
     if (!ReceiveOnce()) return;
-    if (!fd_.valid() || !readable_ || credit_ <= 0) return;
+    const bool held = filter_ != nullptr && !filter_->hungry();
+    if (!fd_.valid() || !(readable_ || held) || !wants_input()) return;
   }
   if (!requeued_) {
     requeued_ = true;
@@ -114,6 +148,7 @@ void TcpConnection::Receive() {
 }
 
 bool TcpConnection::ReceiveOnce() {
+  if (filter_ != nullptr && !filter_->hungry()) return TakeSealed();
   if (input_ended_) {
     readable_ = false;
     return false;
@@ -124,29 +159,91 @@ bool TcpConnection::ReceiveOnce() {
     chunk->used = static_cast<uint32_t>(n);
     // A short read emptied the socket: what comes later is a new edge. After a hang-up none comes.
     if (static_cast<size_t>(n) < kChunkDataBytes && !hung_up_) readable_ = false;
-    credit_ -= n;
     const char* data = chunk->data();
-    owner_->OnReceived(Slice{std::move(chunk), data, static_cast<size_t>(n)});
-    return true;
+    return Take(Slice{std::move(chunk), data, static_cast<size_t>(n)});
   }
   if (n < 0 && errno == EINTR) return true;
   readable_ = false;
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
-  if (n == 0) {
-    input_ended_ = true;
-    owner_->OnInputEnd();
-  } else {
+  if (n < 0) {
     Fail(errno);
+  } else if (filter_ != nullptr && (filter_->handshaking() || !filter_->server())) {
+    // Cut off without a word: what an endpoint sent so far may be half of it.
+    Fail(ECONNRESET);
+  } else {
+    EndInput();
   }
   return false;
 }
 
+void TcpConnection::EndInput() {
+  readable_ = false;
+  if (std::exchange(input_ended_, true)) return;
+  owner_->OnInputEnd();
+}
+
+bool TcpConnection::Take(Slice bytes) {
+  if (filter_ != nullptr) {
+    filter_->Feed(std::move(bytes));
+    return TakeSealed();
+  }
+  credit_ -= static_cast<int64_t>(bytes.size);
+  owner_->OnReceived(std::move(bytes));
+  return true;
+}
+
+bool TcpConnection::TakeSealed() {
+  if (filter_->handshaking()) return GoOnWithHandshake();
+  Slice plain;
+  switch (filter_->Read(&plain)) {
+    case StreamFilter::Reading::kData:
+      credit_ -= static_cast<int64_t>(plain.size);
+      owner_->OnReceived(std::move(plain));
+      break;
+    case StreamFilter::Reading::kNothing:
+      break;
+    case StreamFilter::Reading::kEnd:
+      EndInput();
+      return false;
+    case StreamFilter::Reading::kFailed:
+      Fail(EPROTO);
+      return false;
+  }
+  // Answers of the session's own.
+  if (filter_ != nullptr && !filter_->sealed().empty() && sealed_bytes_ == 0) FlushSealed();
+  return fd_.valid() && filter_ != nullptr;
+}
+
+bool TcpConnection::GoOnWithHandshake() {
+  const StreamFilter::Progress progress = filter_->Handshake();
+  size_t sent = 0;
+  const int error = writable_ ? Send(&filter_->sealed(), &sent) : 0;
+  const bool cut = error != 0 && error != EAGAIN;
+  if (cut || progress == StreamFilter::Progress::kFailed) {
+    Fail(cut ? error : EPROTO);
+    return false;
+  }
+  if (progress == StreamFilter::Progress::kWaits) return filter_->hungry();
+  owner_->OnConnected();
+  // The owner may have given the socket to another.
+  return fd_.valid() && filter_ != nullptr;
+}
+
 void TcpConnection::Flush() {
-  constexpr size_t kPartsMax = 16;
   owner_->OnBeforeFlush();
-  while (fd_.valid() && writable_ && !out_.empty()) {
+  if (filter_ == nullptr) {
+    FlushPlain();
+  } else {
+    FlushSealed();
+  }
+}
+
+int TcpConnection::Send(OutQueue* queue, size_t* sent) {
+  constexpr size_t kPartsMax = 16;
+  *sent = 0;
+  while (!queue->empty()) {
     iovec parts[kPartsMax];
-    const size_t count = out_.Gather(parts, kPartsMax);
+    const size_t count = queue->Gather(parts, kPartsMax);
     ssize_t n;
     if (count == 1) {
       n = send(fd_.get(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
@@ -156,14 +253,44 @@ void TcpConnection::Flush() {
       message.msg_iovlen = count;
       n = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
     }
-    if (n < 0) {
-      if (errno == EINTR) continue;
+    if (n >= 0) {
+      queue->Consume(static_cast<size_t>(n));
+      *sent += static_cast<size_t>(n);
+    } else if (errno != EINTR) {
       writable_ = false;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) FailSending(errno);
+      return errno == EWOULDBLOCK ? EAGAIN : errno;
+    }
+  }
+  return 0;
+}
+
+void TcpConnection::FlushPlain() {
+  while (fd_.valid() && writable_ && !out_.empty()) {
+    size_t sent = 0;
+    const int error = Send(&out_, &sent);
+    if (sent > 0) owner_->OnSent(sent);
+    if (error != 0 && error != EAGAIN && fd_.valid()) FailSending(error);
+  }
+}
+
+void TcpConnection::FlushSealed() {
+  while (fd_.valid() && filter_ != nullptr && writable_) {
+    size_t sent = 0;
+    const int error = Send(&filter_->sealed(), &sent);
+    if (error != 0) {
+      // Some of a record may have left: as good as sent when it comes to trying again.
+      if (error != EAGAIN && sealed_bytes_ > 0 && sent > 0) owner_->OnSent(0);
+      if (error != EAGAIN && fd_.valid()) FailSending(error);
       return;
     }
-    out_.Consume(static_cast<size_t>(n));
-    owner_->OnSent(static_cast<size_t>(n));
+    if (const size_t left = std::exchange(sealed_bytes_, 0); left > 0) {
+      out_.Consume(left);
+      owner_->OnSent(left);
+      continue;
+    }
+    if (out_.empty() || filter_->handshaking()) return;
+    sealed_bytes_ = filter_->Seal(out_);
+    if (sealed_bytes_ == 0) return Fail(EPROTO);
   }
 }
 

@@ -5,14 +5,17 @@
 // happens while the owner grants credit; sending happens in Flush(), which the loop's owner calls
 // once for every connection that has something to send. Callbacks come from OnIo(),
 // ReceiveNow() and Flush() only; the owner must not call the latter two from them.
+// With a filter (TLS) all of this is about the decrypted bytes.
 // Thread-compatible; owned by one worker's object.
 
 #include <cstdint>
+#include <memory>
 
 #include "gateway/net/chunk.h"
 #include "gateway/net/event_loop.h"
 #include "gateway/net/fd.h"
 #include "gateway/net/out_queue.h"
+#include "gateway/net/stream_filter.h"
 
 namespace pointsman::gateway {
 
@@ -20,7 +23,7 @@ namespace pointsman::gateway {
 class ConnectionOwner {
  public:
   virtual ~ConnectionOwner() = default;
-  // The connection stands; only after AttachConnecting().
+  // The connection stands; only after AttachConnecting() or StartFilter().
   virtual void OnConnected() = 0;
   virtual void OnReceived(Slice bytes) = 0;
   // The peer will send no more; sending to it may still work.
@@ -31,7 +34,7 @@ class ConnectionOwner {
   virtual void OnSent(size_t n) = 0;
   // The peer reset or closed both directions while no credit was granted.
   virtual void OnHangUp() {}
-  // The connection is unusable; `error` is an errno.
+  // The connection is unusable; `error` is an errno, EPROTO when the filter failed.
   virtual void OnFailed(int error) = 0;
 };
 
@@ -48,10 +51,17 @@ class TcpConnection : public IoHandler {
   // registered; then the socket is closed.
   bool Attach(Fd fd);
   bool AttachConnecting(Fd fd);
-  // Takes the socket of another connection of the same loop, which is closed afterwards; may be
-  // called from that one's OnReceived(). False when the kernel refuses; then it is closed.
+  // From now on the socket's bytes go through the filter; on an accepted socket the peer begins.
+  // REQUIRES: after Attach() or AttachConnecting(), before anything is sent or received.
+  void StartFilter(std::unique_ptr<StreamFilter> filter);
+  // Null: plain.
+  const StreamFilter* filter() const { return filter_.get(); }
+  // Takes the socket (and the filter) of another connection of the same loop, which is closed
+  // afterwards; may be called from that one's OnReceived(). False when the kernel refuses; then it
+  // is closed.
   bool TakeOver(TcpConnection* other);
-  // Closes at once; unsent bytes are lost, no callback comes any more. Idempotent.
+  // Closes at once; unsent bytes are lost, no callback comes any more. A filter's peer is
+  // told that this is the end. Idempotent.
   void Close();
   // As Close(), and the peer is told that it was cut (RST).
   void Reset();
@@ -59,7 +69,8 @@ class TcpConnection : public IoHandler {
   void ShutdownWrite();
 
   bool open() const { return fd_.valid(); }
-  bool connecting() const { return connecting_; }
+  // Also while TLS is agreed on.
+  bool connecting() const { return connecting_ || (filter_ != nullptr && filter_->handshaking()); }
   bool input_ended() const { return input_ended_; }
 
   // How many bytes the owner is ready to receive; up to one chunk more may come. Becoming positive
@@ -81,8 +92,19 @@ class TcpConnection : public IoHandler {
  private:
   void FinishConnect();
   void Receive();
-  // One recv(); false when there is nothing more to do now.
+  // One recv(), or what the filter holds; false when there is nothing more to do now.
   bool ReceiveOnce();
+  // Bytes that came: to the owner, or to the filter and what it makes of them to the owner.
+  bool Take(Slice bytes);
+  bool TakeSealed();
+  // False: the handshake goes on later, or failed.
+  bool GoOnWithHandshake();
+  void EndInput();
+  // As far as the kernel takes them: 0, EAGAIN when it takes no more, or another errno.
+  int Send(OutQueue* queue, size_t* sent);
+  bool wants_input() const { return credit_ > 0 || (filter_ != nullptr && filter_->handshaking()); }
+  void FlushPlain();
+  void FlushSealed();
   void Fail(int error);
   void FailSending(int error);
 
@@ -91,6 +113,9 @@ class TcpConnection : public IoHandler {
   ConnectionOwner* const owner_;
   Fd fd_;
   OutQueue out_;
+  std::unique_ptr<StreamFilter> filter_;
+  // Bytes at the front of out_ whose records have not all left.
+  size_t sealed_bytes_ = 0;
   int64_t credit_ = 0;
   bool connecting_ = false;
   bool readable_ = false;

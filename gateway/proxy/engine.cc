@@ -17,8 +17,8 @@ Engine::~Engine() { Drain(absl::ZeroDuration()); }
 
 absl::Status Engine::Listen() {
   listeners_.resize(options_.cells->workers());
-  for (const common::Address& wanted : options_.listen) {
-    SocketAddress address = SocketAddress::From(wanted);
+  for (const ListenerOptions& wanted : options_.listeners) {
+    SocketAddress address = SocketAddress::From(wanted.address);
     for (std::vector<Fd>& of_worker : listeners_) {
       // The first socket of port 0 decides the port for all.
       PM_ASSIGN_OR_RETURN(Fd fd, ::pointsman::gateway::Listen(address, ListenOptions{}));
@@ -52,6 +52,11 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
     engine->workers_.push_back(std::make_unique<Worker>(std::move(worker)));
     PM_RETURN_IF_ERROR(engine->workers_.back()->Open(std::move(engine->listeners_[i])));
   }
+  engine->RotateTickets();
+  for (size_t i = 0; i < own.listeners.size(); ++i) {
+    if (!own.listeners[i].tls.has_value()) continue;
+    PM_RETURN_IF_ERROR(engine->ReplaceTls(i, *own.listeners[i].tls));
+  }
   for (size_t i = 0; i < count; ++i) {
     engine->threads_.emplace_back([raw = engine->workers_[i].get()] { raw->Run(); });
     // Seen in top, /proc and profiles; at most 15 bytes.
@@ -65,6 +70,7 @@ void Engine::PublishTable(std::shared_ptr<const RoutingTable> table,
                           std::function<void()> on_running) {
   const RoutingTable* raw = table.get();
   FreeRetired();
+  PrepareUpstreamTls(*raw);
   {
     common::MutexLock lock(mutex_);
     publications_.push_back({++sequence_, std::move(table), std::move(on_running)});
@@ -118,6 +124,13 @@ void EngineStats::Add(const WorkerCounters& counters) {
   connections += counters.connections.value();
   shed_connections += counters.shed_connections.value();
   accept_failures += counters.accept_failures.value();
+  tls_handshakes += counters.tls_handshakes.value();
+  tls_resumed += counters.tls_resumed.value();
+  tls_handshake_failures += counters.tls_handshake_failures.value();
+  tls_handshaking += counters.tls_handshaking.value();
+  tls_upstream_handshakes += counters.tls_upstream_handshakes.value();
+  tls_upstream_resumed += counters.tls_upstream_resumed.value();
+  tls_upstream_failures += counters.tls_upstream_failures.value();
   requests += counters.requests.value();
   requests_active += counters.requests_active.value();
   tunnels += counters.tunnels.value();

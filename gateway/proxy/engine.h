@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,9 +27,15 @@
 
 namespace pointsman::gateway {
 
+struct ListenerOptions {
+  // Port 0: any. Not a name.
+  common::Address address;
+  // Absent: plain.
+  std::optional<TlsServerOptions> tls;
+};
+
 struct EngineOptions {
-  // Where to listen; port 0: any. Not names.
-  std::vector<common::Address> listen;
+  std::vector<ListenerOptions> listeners;
   ProxyLimits limits;
   // Shared with the control side; has one WorkerCells for each worker, so it also says how many
   // workers run. Outlives the engine.
@@ -46,10 +53,10 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Listens and starts the workers. Connections wait in the kernel until a first table is
-  // published, but no longer than ProxyLimits::first_table_wait; from then on requests without one
-  // are answered 503 (no_table). Unavailable: an address cannot be bound. ResourceExhausted: no
-  // descriptors.
+  // Listens and starts the workers. InvalidArgument: certificates that cannot be used. Connections
+  // wait in the kernel until a first table is published, but no longer than
+  // ProxyLimits::first_table_wait; from then on requests without one are answered 503 (no_table).
+  // Unavailable: an address cannot be bound. ResourceExhausted: no descriptors.
   static absl::StatusOr<std::unique_ptr<Engine>> Start(EngineOptions options);
 
   // The addresses really listened on, as in EngineOptions::listen.
@@ -61,6 +68,16 @@ class Engine {
   void PublishTable(std::shared_ptr<const RoutingTable> table, std::function<void()> on_running);
   // Destroys the tables no worker runs any more; returns how many are left.
   size_t FreeRetired();
+
+  // New connections of the listener (place in EngineOptions::listeners, which had TLS) get these
+  // certificates; those that stand stay. InvalidArgument: they cannot be used; nothing changes.
+  // Of the same thread as PublishTable(), or with a lock around both.
+  absl::Status ReplaceTls(size_t listener, const TlsServerOptions& tls);
+  // A new key seals session tickets from now on. As ReplaceTls().
+  void RotateTickets();
+  // When the first of the listeners' certificates ends, as seconds since 1970; 0: there is none.
+  // Thread-safe.
+  int64_t certificates_end() const { return certificates_end_.load(std::memory_order_relaxed); }
 
   // Stops accepting, ends connections after their current answer, and returns when all are closed,
   // at the latest about `grace` from now. Idempotent.
@@ -82,6 +99,8 @@ class Engine {
   explicit Engine(EngineOptions options);
   absl::Status Listen();
   void OnAdopted(size_t worker, uint64_t sequence);
+  // Contexts for services whose TLS is new in `table`.
+  void PrepareUpstreamTls(const RoutingTable& table);
 
   const EngineOptions options_;
   std::vector<std::string> listen_addresses_;
@@ -97,6 +116,13 @@ class Engine {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
   std::atomic<bool> draining_{false};
+
+  // Of TLS, by the thread that publishes.
+  std::shared_ptr<const TicketRing> tickets_;
+  std::shared_ptr<const UpstreamTlsMap> upstream_tls_;
+  std::vector<TlsClientContexts> client_contexts_;  // By worker.
+  std::vector<int64_t> not_after_;                  // By listener.
+  std::atomic<int64_t> certificates_end_{0};
 };
 
 }  // namespace pointsman::gateway

@@ -98,6 +98,8 @@ class ClientSide {
   virtual absl::string_view PeerHost() const = 0;
   virtual absl::string_view Proto() const = 0;
   virtual absl::string_view Via() const = 0;
+  // The connection was agreed on under another certificate than this host's (421).
+  virtual bool Misdirected(absl::string_view authority) const = 0;
 };
 
 // The upstream's side of one try.

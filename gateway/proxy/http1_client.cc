@@ -9,23 +9,35 @@
 
 namespace pointsman::gateway {
 
-Http1Client::Http1Client(WorkerContext* context, ClientRegistry* registry)
+Http1Client::Http1Client(WorkerContext* context, ClientRegistry* registry,
+                         const SocketAddress& peer)
     : context_(context),
       registry_(registry),
       tcp_(&context->loop, &context->chunks, this),
       parser_(context->limits.head),
-      body_(context->limits.head) {}
+      body_(context->limits.head),
+      peer_(peer) {
+  peer_host_size_ = static_cast<uint8_t>(peer.WriteHost(peer_host_));
+}
 
 Http1Client::~Http1Client() = default;
 
-bool Http1Client::Start(Fd fd, const SocketAddress& peer) {
-  peer_ = peer;
-  peer_host_size_ = static_cast<uint8_t>(peer.WriteHost(peer_host_));
+bool Http1Client::Start(Fd fd) {
   if (!tcp_.Attach(std::move(fd))) return false;
+  StartReceiving();
+  return true;
+}
+
+void Http1Client::Start(TcpConnection* socket) {
+  tcp_.TakeOver(socket);
+  StartReceiving();
+  if (context_->draining) Drain();
+}
+
+void Http1Client::StartReceiving() {
   tcp_.SetCredit(context_->limits.stream_window_bytes);
   // The first head must come as quickly as an unfinished one.
   ArmAt(context_->loop.Now() + context_->limits.client_head_timeout);
-  return true;
 }
 
 void Http1Client::ArmAt(common::MonotonicTime deadline) {

@@ -16,6 +16,7 @@
 #include "gateway/proxy/client_connection.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/worker_context.h"
+#include "gateway/tls/filter.h"
 
 namespace pointsman::gateway {
 
@@ -26,11 +27,13 @@ class Http1Client final : public ClientConnection,
                           public ClientSide,
                           public TimerEntry {
  public:
-  Http1Client(WorkerContext* context, ClientRegistry* registry);
+  Http1Client(WorkerContext* context, ClientRegistry* registry, const SocketAddress& peer);
   ~Http1Client() override;
 
   // Takes over an accepted socket; false when it cannot be registered.
-  bool Start(Fd fd, const SocketAddress& peer);
+  bool Start(Fd fd);
+  // Takes the socket over from another connection, with its TLS session.
+  void Start(TcpConnection* socket);
   // Closes now when idle; otherwise after the current answer.
   void Drain() override;
   void Kill() override;
@@ -55,12 +58,17 @@ class Http1Client final : public ClientConnection,
   void SetRequestCredit(int64_t bytes) override;
   size_t UnsentBytes() const override { return tcp_.out().bytes(); }
   absl::string_view PeerHost() const override { return {peer_host_, peer_host_size_}; }
-  absl::string_view Proto() const override { return "http"; }
+  absl::string_view Proto() const override { return TlsOf(tcp_) != nullptr ? "https" : "http"; }
+  bool Misdirected(absl::string_view authority) const override {
+    return TlsOf(tcp_) != nullptr && TlsOf(tcp_)->Misdirects(authority);
+  }
   absl::string_view Via() const override;
 
   void OnTimer() override;
 
  private:
+  void StartReceiving();
+
   enum class State : uint8_t {
     kIdle,      // Between requests.
     kHead,      // Some of a head came.

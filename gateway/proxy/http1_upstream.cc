@@ -9,10 +9,12 @@
 
 namespace pointsman::gateway {
 
-Http1Upstream::Http1Upstream(WorkerContext* context, UpstreamPools* pools, CellRef cell)
+Http1Upstream::Http1Upstream(WorkerContext* context, UpstreamPools* pools, CellRef cell,
+                             uint64_t tls)
     : context_(context),
       pools_(pools),
       cell_(cell),
+      tls_(context, cell, tls),
       tcp_(&context->loop, &context->chunks, this),
       parser_(context->limits.head),
       body_(context->limits.head) {}
@@ -37,7 +39,8 @@ void Http1Upstream::Connect(const SocketAddress& address, Stream* stream, uint8_
     return;
   }
   context_->counters.upstream_opened.Add();
-  if (start.done) OnConnected();
+  if (!tls_.Start(&tcp_)) return OnFailed(EPROTO);
+  if (start.done && tls_policy() == 0) OnConnected();
 }
 
 void Http1Upstream::Bind(Stream* stream, uint8_t attempt) {
@@ -96,6 +99,7 @@ void Http1Upstream::Lose(Reason reason) {
 // ---- Receiving.
 
 void Http1Upstream::OnConnected() {
+  tls_.OnConnected(tcp_);
   Push(StreamEvent::Kind::kUpstreamConnected);
   StartHead();
 }
@@ -236,8 +240,7 @@ void Http1Upstream::OnFailed(int error) {
     return;
   }
   const bool connecting = state_ == State::kConnecting;
-  Lose(connecting ? (error == ETIMEDOUT ? Reason::kConnectTimeout : Reason::kConnectFailed)
-                  : Reason::kUpstreamReset);
+  Lose(connecting ? tls_.OnConnectFailed(error) : Reason::kUpstreamReset);
 }
 
 // ---- Sending.

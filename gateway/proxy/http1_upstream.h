@@ -13,6 +13,7 @@
 #include "gateway/net/tcp_connection.h"
 #include "gateway/net/timer_wheel.h"
 #include "gateway/proxy/exchange.h"
+#include "gateway/proxy/upstream_tls_binding.h"
 #include "gateway/proxy/worker_context.h"
 
 namespace pointsman::gateway {
@@ -25,7 +26,8 @@ class Http1Upstream final : public Mortal,
                             public UpstreamSide,
                             public TimerEntry {
  public:
-  Http1Upstream(WorkerContext* context, UpstreamPools* pools, CellRef cell);
+  // `tls`: policy to speak TLS by; 0: plain.
+  Http1Upstream(WorkerContext* context, UpstreamPools* pools, CellRef cell, uint64_t tls);
 
   // Begins to connect for `stream`'s try; the outcome comes as an event.
   void Connect(const SocketAddress& address, Stream* stream, uint8_t attempt);
@@ -35,6 +37,7 @@ class Http1Upstream final : public Mortal,
   // From now on idle until `deadline`.
   void BecomeIdle(common::MonotonicTime deadline);
   CellRef cell() const { return cell_; }
+  uint64_t tls_policy() const { return tls_.policy(); }
 
   // ConnectionOwner
   void OnConnected() override;
@@ -94,6 +97,7 @@ class Http1Upstream final : public Mortal,
   WorkerContext* const context_;
   UpstreamPools* const pools_;
   const CellRef cell_;
+  UpstreamTlsBinding tls_;
   TcpConnection tcp_;
   ResponseParser parser_;
   BodyParser body_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "gateway/proxy/stream.h"
+#include "gateway/tls/filter.h"
 
 namespace pointsman::gateway {
 
@@ -73,7 +74,13 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
   absl::string_view PeerHost() const override {
     return {client_->peer_host_, client_->peer_host_size_};
   }
-  absl::string_view Proto() const override { return "http"; }
+  absl::string_view Proto() const override {
+    return TlsOf(client_->tcp_) != nullptr ? "https" : "http";
+  }
+  bool Misdirected(absl::string_view authority) const override {
+    const TlsFilter* tls = TlsOf(client_->tcp_);
+    return tls != nullptr && tls->Misdirects(authority);
+  }
   absl::string_view Via() const override { return "2 pointsman"; }
 
  protected:

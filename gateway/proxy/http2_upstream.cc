@@ -154,10 +154,12 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
   bool over_ = false;  // The end of the try was told to its stream.
 };
 
-Http2Upstream::Http2Upstream(WorkerContext* context, UpstreamPools* pools, CellRef cell)
+Http2Upstream::Http2Upstream(WorkerContext* context, UpstreamPools* pools, CellRef cell,
+                             uint64_t tls)
     : context_(context),
       pools_(pools),
       cell_(cell),
+      tls_(context, cell, tls),
       tcp_(&context->loop, &context->chunks, this),
       session_(Http2Session::Role::kClient, context->limits.http2, context->limits.head, this) {}
 
@@ -173,7 +175,13 @@ void Http2Upstream::Connect(const SocketAddress& address) {
     return;
   }
   context_->counters.upstream_opened.Add();
-  if (start.done) OnConnected();
+  if (!tls_.Start(&tcp_)) {
+    start_failure_ = tls_.OnConnectFailed(EPROTO);
+    retired_ = true;
+    tcp_.Close();
+    return;
+  }
+  if (start.done && tls_policy() == 0) OnConnected();
 }
 
 bool Http2Upstream::open_for_tries() const {
@@ -195,7 +203,7 @@ UpstreamSide* Http2Upstream::Bind(Stream* stream, uint8_t attempt) {
   one->Begin(stream, attempt, idle);
   if (!tcp_.open()) {
     // It could not even begin to connect.
-    one->Lose(Reason::kConnectFailed, /*connecting=*/true);
+    one->Lose(start_failure_, /*connecting=*/true);
   }
   return one;
 }
@@ -234,6 +242,7 @@ void Http2Upstream::Lose(Reason reason) {
 
 void Http2Upstream::OnConnected() {
   connected_ = true;
+  tls_.OnConnected(tcp_);
   tcp_.SetCredit(context_->limits.stream_window_bytes);
   for (auto& one : tries_) one->TellConnected();
   SendLater();
@@ -258,7 +267,8 @@ void Http2Upstream::OnSent(size_t /*n*/) {
 
 void Http2Upstream::OnFailed(int error) {
   if (connected_) return Lose(Reason::kUpstreamReset);
-  Lose(error == ETIMEDOUT ? Reason::kConnectTimeout : Reason::kConnectFailed);
+  start_failure_ = tls_.OnConnectFailed(error);
+  Lose(start_failure_);
 }
 
 void Http2Upstream::OnGoaway() { retired_ = true; }

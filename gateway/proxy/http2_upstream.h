@@ -14,6 +14,7 @@
 #include "gateway/net/tcp_connection.h"
 #include "gateway/net/timer_wheel.h"
 #include "gateway/proxy/exchange.h"
+#include "gateway/proxy/upstream_tls_binding.h"
 #include "gateway/proxy/worker_context.h"
 
 namespace pointsman::gateway {
@@ -26,7 +27,8 @@ class Http2Upstream final : public Mortal,
                             public Http2Session::Owner,
                             public TimerEntry {
  public:
-  Http2Upstream(WorkerContext* context, UpstreamPools* pools, CellRef cell);
+  // `tls`: policy to speak TLS by; 0: plain.
+  Http2Upstream(WorkerContext* context, UpstreamPools* pools, CellRef cell, uint64_t tls);
   ~Http2Upstream() override;
 
   // Begins to connect. A failure is told to the streams bound to it, in the same turn.
@@ -39,6 +41,7 @@ class Http2Upstream final : public Mortal,
   void Lose(Reason reason);
 
   CellRef cell() const { return cell_; }
+  uint64_t tls_policy() const { return tls_.policy(); }
   // Another try may be bound.
   bool open_for_tries() const;
   // Tries bound now, and how many the endpoint takes at once.
@@ -77,11 +80,13 @@ class Http2Upstream final : public Mortal,
   WorkerContext* const context_;
   UpstreamPools* const pools_;
   const CellRef cell_;
+  UpstreamTlsBinding tls_;
   TcpConnection tcp_;
   Http2Session session_;
   std::vector<std::unique_ptr<Try>> tries_;
   std::vector<Try*> free_;
   common::MonotonicTime idle_since_;
+  Reason start_failure_ = Reason::kConnectFailed;
   bool connected_ = false;
   bool retired_ = false;
   bool closed_ = false;

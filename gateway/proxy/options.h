@@ -43,6 +43,13 @@ struct ProxyLimits {
   absl::Duration drain_first_request_wait = absl::Seconds(1);
   // From "begin no more streams" to "none are taken": what was sent meanwhile is still served.
   absl::Duration http2_goaway_wait = absl::Seconds(1);
+  // From accepting to the end of a TLS handshake.
+  absl::Duration tls_handshake_timeout = absl::Seconds(10);
+  // Steps of handshakes per worker and turn: the rest waits, so that many handshakes at once do not
+  // hold up requests. (A step with a signature takes about 0.1 ms.)
+  int tls_handshake_steps_per_turn = 16;
+  // Sessions to endpoints kept for resumption, per worker.
+  size_t tls_upstream_sessions_max = 4096;
   // For the client to take what is left of a complete answer.
   absl::Duration http2_stuck_timeout = absl::Seconds(60);
   // HTTP/2 connections to one endpoint, per worker.
@@ -78,6 +85,13 @@ struct alignas(64) WorkerCounters {
   Counter connections;  // Open now.
   Counter shed_connections;
   Counter accept_failures;
+  Counter tls_handshakes;  // Of clients, done; resumed ones included.
+  Counter tls_resumed;
+  Counter tls_handshake_failures;
+  Counter tls_handshaking;  // Now.
+  Counter tls_upstream_handshakes;
+  Counter tls_upstream_resumed;
+  Counter tls_upstream_failures;
   Counter requests;         // Heads that were complete.
   Counter requests_active;  // Now.
   Counter tunnels;          // Now.
@@ -103,6 +117,13 @@ struct EngineStats {
   uint64_t connections = 0;
   uint64_t shed_connections = 0;
   uint64_t accept_failures = 0;
+  uint64_t tls_handshakes = 0;
+  uint64_t tls_resumed = 0;
+  uint64_t tls_handshake_failures = 0;
+  uint64_t tls_handshaking = 0;
+  uint64_t tls_upstream_handshakes = 0;
+  uint64_t tls_upstream_resumed = 0;
+  uint64_t tls_upstream_failures = 0;
   uint64_t requests = 0;
   uint64_t requests_active = 0;
   uint64_t tunnels = 0;

@@ -92,6 +92,9 @@ void Stream::OnRequestHead(bool end) {
   started_ = progress_ = context_->loop.Now();
   if (context_->table == nullptr || context_->table->router == nullptr)
     return Fail(Reason::kNoTable);
+  if (client_->Misdirected(request_.block.At(request_.authority))) {
+    return Fail(Reason::kMisdirected);
+  }
   const RouteEntry* route = FindRoute();
   if (route == nullptr) return Fail(Reason::kNoRoute);
   if (route->service == RouteEntry::kNoService) {
@@ -232,7 +235,7 @@ void Stream::StartTry(bool fresh) {
   phase_ = Phase::kConnecting;
   phase_started_ = context_->loop.Now();
   upstream_ = context_->upstreams->Acquire(
-      {this, attempt_, cell_, &address_, policy_.upstream_http2, fresh});
+      {this, attempt_, cell_, &address_, policy_.upstream_http2, policy_.upstream_tls, fresh});
   if (upstream_->connected()) {
     SendRequest();
   } else {

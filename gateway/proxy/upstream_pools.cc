@@ -19,12 +19,13 @@ void UpstreamPools::Unlink(Pool* pool, Http1Upstream* connection) {
   context_->counters.upstream_idle.Subtract();
 }
 
-Http1Upstream* UpstreamPools::TakeIdle(CellRef cell) {
-  const auto found = idle_.find(cell.index);
+Http1Upstream* UpstreamPools::TakeIdle(const Try& attempt) {
+  const auto found = idle_.find(attempt.cell.index);
   if (found == idle_.end() || found->second.newest == nullptr) return nullptr;
   Pool& pool = found->second;
-  if (pool.generation != cell.generation) {
-    // The slot was given to another endpoint.
+  const bool same_tls = pool.newest->tls_policy() == attempt.tls;
+  if (pool.generation != attempt.cell.generation || !same_tls) {
+    // The slot was given to another endpoint, or the service changed how it is spoken to.
     while (pool.newest != nullptr) pool.newest->Close();
     return nullptr;
   }
@@ -36,13 +37,13 @@ Http1Upstream* UpstreamPools::TakeIdle(CellRef cell) {
 UpstreamSide* UpstreamPools::Acquire(const Try& attempt) {
   if (attempt.http2) return AcquireHttp2(attempt);
   if (!attempt.fresh) {
-    if (Http1Upstream* connection = TakeIdle(attempt.cell)) {
+    if (Http1Upstream* connection = TakeIdle(attempt)) {
       context_->counters.upstream_reused.Add();
       connection->Bind(attempt.stream, attempt.attempt);
       return connection;
     }
   }
-  auto owned = std::make_unique<Http1Upstream>(context_, this, attempt.cell);
+  auto owned = std::make_unique<Http1Upstream>(context_, this, attempt.cell, attempt.tls);
   Http1Upstream* connection = owned.get();
   connection->registry_index = all_.size();
   all_.push_back(std::move(owned));
@@ -58,6 +59,7 @@ UpstreamSide* UpstreamPools::AcquireHttp2(const Try& attempt) {
   size_t usable = 0;
   for (Http2Upstream* connection : of_endpoint) {
     if (connection->cell() != attempt.cell || !connection->open_for_tries()) continue;
+    if (connection->tls_policy() != attempt.tls) continue;
     ++usable;
     if (best == nullptr || connection->tries() < best->tries()) best = connection;
   }
@@ -71,7 +73,7 @@ UpstreamSide* UpstreamPools::AcquireHttp2(const Try& attempt) {
 }
 
 Http2Upstream* UpstreamPools::OpenHttp2(const Try& attempt) {
-  auto owned = std::make_unique<Http2Upstream>(context_, this, attempt.cell);
+  auto owned = std::make_unique<Http2Upstream>(context_, this, attempt.cell, attempt.tls);
   Http2Upstream* connection = owned.get();
   connection->registry_index = all_http2_.size();
   all_http2_.push_back(std::move(owned));
@@ -168,7 +170,9 @@ void UpstreamPools::RetireUnlisted(const RoutingTable& table) {
       const auto found = endpoint.handle == 0 ? http2_.end() : http2_.find(endpoint.cell.index);
       if (found == http2_.end() || !service->policy.upstream_http2) continue;
       for (Http2Upstream* connection : found->second) {
-        if (connection->cell() == endpoint.cell) listed.insert(connection);
+        const bool same = connection->cell() == endpoint.cell &&
+                          connection->tls_policy() == service->policy.upstream_tls;
+        if (same) listed.insert(connection);
       }
     }
   }

@@ -30,6 +30,8 @@ class UpstreamPools {
     const common::Address* address = nullptr;
     // Of the service's endpoints.
     bool http2 = false;
+    // Policy they are spoken to by; 0: plain.
+    uint64_t tls = 0;
     // Not an idle connection.
     bool fresh = false;
   };
@@ -60,7 +62,7 @@ class UpstreamPools {
   // HTTP/2 connections to endpoints that `table` no longer has end after their last try.
   void RetireUnlisted(const RoutingTable& table);
   Http2Upstream* OpenHttp2(const Try& attempt);
-  Http1Upstream* TakeIdle(CellRef cell);
+  Http1Upstream* TakeIdle(const Try& attempt);
   void Unlink(Pool* pool, Http1Upstream* connection);
 
   WorkerContext* const context_;

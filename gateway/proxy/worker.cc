@@ -36,10 +36,12 @@ Worker::~Worker() { CloseEverything(); }
 
 absl::Status Worker::Open(std::vector<Fd> listeners) {
   if (absl::Status status = context_.loop.Open(); !status.ok()) return status;
-  for (Fd& fd : listeners) {
+  listener_tls_.resize(listeners.size());
+  for (size_t i = 0; i < listeners.size(); ++i) {
     listeners_.push_back(std::make_unique<Listener>(
-        &context_, std::move(fd),
-        [this](Fd accepted, const SocketAddress& peer) { OnAccepted(std::move(accepted), peer); }));
+        &context_, std::move(listeners[i]), [this, i](Fd accepted, const SocketAddress& peer) {
+          OnAccepted(i, std::move(accepted), peer);
+        }));
   }
   context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + kSweepInterval);
   context_.loop.timers().Arm(first_table_timer_,
@@ -70,6 +72,34 @@ void Worker::PostTable(const RoutingTable* table, uint64_t sequence) {
   context_.loop.Wake();
 }
 
+OSSL_LIB_CTX* Worker::TlsLibrary() {
+  if (context_.tls.library == nullptr) context_.tls.library = MakeTlsLibrary();
+  return context_.tls.library.get();
+}
+
+void Worker::PostTls(TlsUpdate update) {
+  {
+    common::MutexLock lock(tls_mutex_);
+    for (auto& listener : update.listeners) posted_tls_.listeners.push_back(std::move(listener));
+    if (update.tickets != nullptr) posted_tls_.tickets = std::move(update.tickets);
+    if (update.clients != nullptr) posted_tls_.clients = std::move(update.clients);
+  }
+  tls_posted_.store(true, std::memory_order_release);
+  context_.loop.Wake();
+}
+
+void Worker::AdoptTls() {
+  if (!tls_posted_.exchange(false, std::memory_order_acq_rel)) return;
+  TlsUpdate update;
+  {
+    common::MutexLock lock(tls_mutex_);
+    update = std::exchange(posted_tls_, TlsUpdate());
+  }
+  for (auto& [place, tls] : update.listeners) listener_tls_[place] = std::move(tls);
+  if (update.tickets != nullptr) context_.tls.tickets = std::move(update.tickets);
+  if (update.clients != nullptr) context_.tls_clients = std::move(update.clients);
+}
+
 void Worker::Drain(absl::Duration grace) {
   drain_grace_micros_.store(absl::ToInt64Microseconds(grace), std::memory_order_release);
   context_.loop.Wake();
@@ -86,6 +116,9 @@ void Worker::AdoptTable() {
 }
 
 void Worker::OnTurnStart() {
+  context_.tls.handshake_steps_left = context_.limits.tls_handshake_steps_per_turn;
+  // First: a table may need what was posted with it.
+  if (tls_posted_.load(std::memory_order_relaxed)) AdoptTls();
   AdoptTable();
   if (!context_.draining && drain_grace_micros_.load(std::memory_order_acquire) >= 0) BeginDrain();
   if (context_.loop.Now() >= drain_deadline_) {
@@ -136,7 +169,7 @@ void Worker::Settle() {
   }
 }
 
-void Worker::OnAccepted(Fd fd, const SocketAddress& peer) {
+void Worker::OnAccepted(size_t listener, Fd fd, const SocketAddress& peer) {
   if (clients_.size() >= context_.connections_max) {
     context_.counters.shed_connections.Add();
     context_.counters.reasons[static_cast<size_t>(Reason::kTooManyConnections)].Add();
@@ -146,8 +179,17 @@ void Worker::OnAccepted(Fd fd, const SocketAddress& peer) {
              MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
   }
-  auto client = std::make_unique<Http1Client>(&context_, this);
-  if (!client->Start(std::move(fd), peer)) {
+  if (listener_tls_[listener] != nullptr) {
+    auto client = std::make_unique<TlsClient>(&context_, this);
+    if (client->Start(std::move(fd), peer, listener_tls_[listener])) {
+      AddClient(std::move(client));
+    } else {
+      context_.counters.accept_failures.Add();
+    }
+    return;
+  }
+  auto client = std::make_unique<Http1Client>(&context_, this, peer);
+  if (!client->Start(std::move(fd))) {
     context_.counters.accept_failures.Add();
     return;
   }
@@ -168,6 +210,14 @@ void Worker::OnHttp2(ClientConnection* /*from*/, TcpConnection* socket, const So
   started->Start(socket, std::move(received));
 }
 
+void Worker::OnTlsReady(ClientConnection* from, TcpConnection* socket, const SocketAddress& peer) {
+  if (TlsOf(*socket)->http2()) return OnHttp2(from, socket, peer, Slice{});
+  auto client = std::make_unique<Http1Client>(&context_, this, peer);
+  Http1Client* started = client.get();
+  AddClient(std::move(client));
+  started->Start(socket);
+}
+
 void Worker::OnClientClosed(ClientConnection* connection) {
   const size_t index = connection->registry_index;
   context_.loop.Bury(std::move(clients_[index]));
@@ -186,6 +236,7 @@ void Worker::CloseEverything() {
     Settle();
   }
   upstreams_.CloseAll();
+  context_.upstream_sessions.Clear();
   Settle();
 }
 

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "common/clock.h"
 #include "common/core/time.h"
+#include "common/mutex.h"
 #include "gateway/core/cells.h"
 #include "gateway/core/routing_table.h"
 #include "gateway/net/event_loop.h"
@@ -23,6 +24,7 @@
 #include "gateway/proxy/options.h"
 #include "gateway/proxy/retry_budgets.h"
 #include "gateway/proxy/stream.h"
+#include "gateway/proxy/tls_client.h"
 #include "gateway/proxy/upstream_pools.h"
 #include "gateway/proxy/worker_context.h"
 
@@ -40,6 +42,14 @@ struct WorkerOptions {
   absl::AnyInvocable<void(uint64_t sequence)> on_adopted;
 };
 
+// What a worker is to use from its next turn on; null (or not named) stays as it is.
+struct TlsUpdate {
+  // By place of the listener.
+  std::vector<std::pair<size_t, std::shared_ptr<const TlsServerContext>>> listeners;
+  std::shared_ptr<const TicketRing> tickets;
+  std::shared_ptr<const TlsClientContexts> clients;
+};
+
 class Worker final : public EventLoop::Delegate, public ClientRegistry {
  public:
   explicit Worker(WorkerOptions options);
@@ -53,6 +63,10 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   // Thread-safe. The newest table is taken at the start of the next turn. `table` stays alive until
   // on_adopted() told of this or a later sequence.
   void PostTable(const RoutingTable* table, uint64_t sequence);
+  // Thread-safe. Of contexts built with TlsLibrary().
+  void PostTls(TlsUpdate update);
+  // Made at the first call; by one thread at a time, never the worker's. Null: OpenSSL fails.
+  OSSL_LIB_CTX* TlsLibrary();
   // Thread-safe. Stops accepting, ends each connection after its current answer; what is left
   // `grace` after the worker took notice is closed. Run() returns when no connection is left.
   void Drain(absl::Duration grace);
@@ -69,12 +83,15 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   void OnClientClosed(ClientConnection* connection) override;
   void OnHttp2(ClientConnection* from, TcpConnection* socket, const SocketAddress& peer,
                Slice received) override;
+  void OnTlsReady(ClientConnection* from, TcpConnection* socket,
+                  const SocketAddress& peer) override;
 
  private:
   static constexpr absl::Duration kSweepInterval = absl::Seconds(5);
 
   void AddClient(std::unique_ptr<ClientConnection> client);
-  void OnAccepted(Fd fd, const SocketAddress& peer);
+  void OnAccepted(size_t listener, Fd fd, const SocketAddress& peer);
+  void AdoptTls();
   void AdoptTable();
   void BeginDrain();
   void CloseEverything();
@@ -95,6 +112,8 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   UpstreamPools upstreams_;
   RetryBudgets budgets_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  // By listener; null: plain.
+  std::vector<std::shared_ptr<const TlsServerContext>> listener_tls_;
   std::vector<std::unique_ptr<ClientConnection>> clients_;
   CallTimer sweep_timer_;
   CallTimer first_table_timer_;
@@ -104,6 +123,9 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   std::atomic<const RoutingTable*> posted_table_{nullptr};
   std::atomic<uint64_t> posted_sequence_{0};
   std::atomic<int64_t> drain_grace_micros_{-1};
+  std::atomic<bool> tls_posted_{false};
+  common::Mutex tls_mutex_;
+  TlsUpdate posted_tls_ ABSL_GUARDED_BY(tls_mutex_);
   uint64_t adopted_sequence_ = 0;
   bool pools_stale_ = false;
   common::MonotonicTime drain_deadline_ = common::MonotonicTime::Infinite();

@@ -16,6 +16,8 @@
 #include "gateway/net/tcp_connection.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/options.h"
+#include "gateway/proxy/upstream_sessions.h"
+#include "gateway/tls/contexts.h"
 
 namespace pointsman::gateway {
 
@@ -26,12 +28,18 @@ class UpstreamPools;
 struct WorkerContext {
   WorkerContext(const common::Clock& clock, const ProxyLimits& proxy_limits,
                 WorkerCells& worker_cells)
-      : limits(proxy_limits), loop(clock), cells(worker_cells), avoidance(worker_cells) {}
+      : limits(proxy_limits),
+        loop(clock),
+        cells(worker_cells),
+        avoidance(worker_cells),
+        upstream_sessions(proxy_limits.tls_upstream_sessions_max) {}
 
   const ProxyLimits limits;
   // Of this worker; the rest of connections_max is the others'.
   size_t connections_max = 0;
   size_t workers = 1;
+  // Declared before everything that holds sessions.
+  TlsWorker tls;
   // Declared before everything that holds chunks.
   ChunkPool chunks;
   EventLoop loop;
@@ -41,6 +49,9 @@ struct WorkerContext {
   LocalAvoidance avoidance;
   WorkerCounters counters;
   absl::InsecureBitGen random;
+  // Of services with TLS; null: there is none.
+  std::shared_ptr<const TlsClientContexts> tls_clients;
+  UpstreamSessions upstream_sessions;
   const RoutingTable* table = nullptr;
   StreamPool* streams = nullptr;
   UpstreamPools* upstreams = nullptr;

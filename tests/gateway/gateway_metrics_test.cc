@@ -12,7 +12,7 @@ namespace {
 TEST(GatewayMetricsTest, NamesAreOursAndCountersEndInTotal) {
   EndpointCells cells(1);
   EngineOptions options;
-  options.listen = {*common::ParseAddress("127.0.0.1:0")};
+  options.listeners = {{*common::ParseAddress("127.0.0.1:0"), std::nullopt}};
   options.cells = &cells;
   options.clock = &common::SystemClock();
   auto engine = Engine::Start(options);

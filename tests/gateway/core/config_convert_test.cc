@@ -84,6 +84,24 @@ TEST(ConfigConvertTest, RefusesRoutesThatLeadNowhere) {
   EXPECT_FALSE(RoutesOf(config, {}).ok());
 }
 
+TEST(ConfigConvertTest, PoliciesNameTheTlsOfTheirService) {
+  v1::Config config;
+  EXPECT_EQ(UpstreamTlsOf(config), nullptr);
+  config.add_services()->set_name("plain");
+  EXPECT_EQ(UpstreamTlsOf(config), nullptr);
+  EXPECT_EQ(PolicyOf(config.services(0)).upstream_tls, 0u);
+  v1::Service* service = config.add_services();
+  service->set_protocol(v1::PROTOCOL_HTTP2);
+  service->mutable_tls()->set_server_name("a.internal");
+  const auto map = UpstreamTlsOf(config);
+  ASSERT_NE(map, nullptr);
+  ASSERT_EQ(map->size(), 1u);
+  const UpstreamTls& tls = map->at(PolicyOf(*service).upstream_tls);
+  EXPECT_EQ(tls.server_name, "a.internal");
+  EXPECT_TRUE(tls.http2);
+  EXPECT_FALSE(tls.insecure);
+}
+
 TEST(ConfigConvertTest, ServiceIdsAreValidUniqueAndSorted) {
   v1::Config config;
   config.add_services()->set_name("services/b");

@@ -25,6 +25,9 @@ class EngineFixture : public ::testing::Test {
   // Options are taken by the first Publish().
   ProxyLimits limits;
   ServicePolicy policy;
+  std::optional<TlsServerOptions> listener_tls;
+  // Of the service's policy.
+  std::optional<UpstreamTls> upstream_tls;
   size_t workers = 1;
   RequestObserver* observer = nullptr;
   std::vector<RouteEntry> routes = {AnyRoute()};
@@ -45,7 +48,7 @@ class EngineFixture : public ::testing::Test {
     if (engine_ == nullptr) {
       cells_ = std::make_unique<EndpointCells>(workers);
       EngineOptions options;
-      options.listen = {*common::ParseAddress("127.0.0.1:0")};
+      options.listeners = {{*common::ParseAddress("127.0.0.1:0"), listener_tls}};
       options.limits = limits;
       options.cells = cells_.get();
       options.clock = &common::SystemClock();
@@ -72,6 +75,10 @@ class EngineFixture : public ::testing::Test {
     auto service = std::make_shared<ServiceTable>();
     service->name = "web";
     service->policy = policy;
+    if (upstream_tls.has_value()) {
+      service->policy.upstream_tls = UpstreamTlsKey(*upstream_tls);
+      service->policy.upstream_http2 = upstream_tls->http2;
+    }
     service->cell = CellOf(0);
     EndpointListEditor editor(&service->endpoints);
     std::vector<uint32_t> weights;
@@ -94,6 +101,10 @@ class EngineFixture : public ::testing::Test {
     PM_CHECK(router.ok());
     table->router = *std::move(router);
     table->services.push_back(std::move(service));
+    if (upstream_tls.has_value()) {
+      table->upstream_tls = std::make_shared<const UpstreamTlsMap>(
+          UpstreamTlsMap{{UpstreamTlsKey(*upstream_tls), *upstream_tls}});
+    }
     return table;
   }
 

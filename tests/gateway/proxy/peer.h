@@ -7,12 +7,14 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <map>
@@ -81,7 +83,27 @@ class Peer {
     return Peer(std::move(fd));
   }
 
+  // Speaks TLS from now on; false when it is not agreed on. SSL_CTX of a client or a server.
+  bool StartTls(SSL_CTX* context, const std::string& server_name = "",
+                SSL_SESSION* resume = nullptr) {
+    // OpenSSL writes without MSG_NOSIGNAL.
+    std::signal(SIGPIPE, SIG_IGN);
+    const timeval patience{kPatienceMillis / 1000, 0};
+    setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    tls_.reset(SSL_new(context), SSL_free);
+    SSL_set_fd(tls_.get(), fd_.get());
+    if (resume != nullptr) SSL_set_session(tls_.get(), resume);
+    if (!server_name.empty()) SSL_set_tlsext_host_name(tls_.get(), server_name.c_str());
+    return (SSL_is_server(tls_.get()) == 1 ? SSL_accept(tls_.get()) : SSL_connect(tls_.get())) == 1;
+  }
+  SSL* tls() { return tls_.get(); }
+
   bool Write(absl::string_view bytes) {
+    while (tls_ != nullptr && !bytes.empty()) {
+      const int n = SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size()));
+      if (n <= 0) return false;
+      bytes.remove_prefix(static_cast<size_t>(n));
+    }
     while (!bytes.empty()) {
       const ssize_t n = send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (n <= 0) return false;
@@ -92,6 +114,7 @@ class Peer {
 
   // More bytes into the buffer; false at the end, on an error or when patience is lost.
   bool Fill() {
+    if (tls_ != nullptr) return FillFromTls();
     pollfd wait{fd_.get(), POLLIN, 0};
     if (poll(&wait, 1, kPatienceMillis) != 1) {
       timed_out_ = true;
@@ -105,6 +128,19 @@ class Peer {
     }
     buffer_.append(bytes, static_cast<size_t>(n));
     return true;
+  }
+
+  bool FillFromTls() {
+    char bytes[16384];
+    const int n = SSL_read(tls_.get(), bytes, sizeof(bytes));
+    if (n > 0) {
+      buffer_.append(bytes, static_cast<size_t>(n));
+      return true;
+    }
+    const int error = SSL_get_error(tls_.get(), n);
+    timed_out_ = error == SSL_ERROR_WANT_READ;
+    reset_ = error != SSL_ERROR_ZERO_RETURN && !timed_out_;
+    return false;
   }
 
   // What has come, at least a byte; false as Fill().
@@ -223,6 +259,7 @@ class Peer {
   }
 
   Fd fd_;
+  std::shared_ptr<SSL> tls_;
   std::string buffer_;
   bool timed_out_ = false;
   bool reset_ = false;
