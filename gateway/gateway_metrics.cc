@@ -127,6 +127,13 @@ constexpr ControlSeries kControlSeries[] = {
      &ControlStatus::snapshots_failed},
 };
 
+void RegisterCertificates(const Engine& engine, Registry* registry) {
+  registry->AddGaugeCallback(
+      {"pointsman_gateway_certificates_end_timestamp_seconds",
+       "When the first of the listeners' certificates ends, seconds since 1970; 0: there is none."},
+      [&engine] { return static_cast<double>(engine.certificates_end()); });
+}
+
 void RegisterControl(const ControlLoop& control, Registry* registry) {
   for (const ControlSeries& series : kControlSeries) {
     registry->AddCounterCallback({series.name, series.help}, [&control, value = series.value] {
@@ -177,6 +184,7 @@ void RegisterServices(const ControlLoop& control, Registry* registry) {
 
 void RegisterMetrics(const Engine& engine, const ControlLoop& control, common::Registry* registry) {
   RegisterEngine(engine, registry);
+  RegisterCertificates(engine, registry);
   RegisterControl(control, registry);
   RegisterServices(control, registry);
 }

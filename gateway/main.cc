@@ -26,9 +26,11 @@ struct Flags {
 void Describe(Flags* flags, CLI::App* app) {
   ServerOptions& server = flags->server;
   app->set_version_flag("--version", std::string(pointsman::common::Version()));
-  app->add_option("--listen", server.listen, "Address for HTTP traffic; repeatable")
-      ->type_name("HOST:PORT")
-      ->capture_default_str();
+  app->add_option("--listen", server.listen,
+                  "Address for plain HTTP; repeatable; 127.0.0.1:8080 if nothing else is given")
+      ->type_name("HOST:PORT");
+  app->add_option("--listeners", server.listener_file, "Listeners with certificates, in YAML")
+      ->type_name("FILE");
   app->add_option("--admin", server.admin, "Address of /metrics, /readyz, /table")
       ->type_name("HOST:PORT")
       ->capture_default_str();

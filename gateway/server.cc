@@ -27,6 +27,7 @@ namespace pointsman::gateway {
 namespace {
 
 constexpr size_t kWorkersMax = 256;
+constexpr char kDefaultListen[] = "127.0.0.1:8080";
 // The control thread comes round every second; this late it is taken for dead.
 constexpr absl::Duration kControlStuckAfter = absl::Seconds(15);
 
@@ -61,6 +62,7 @@ Server::Server(ServerOptions options) : options_(std::move(options)) {}
 Server::~Server() {
   // The admin pages and the control thread use the engine, whose workers call the control side.
   admin_.reset();
+  certificates_.reset();
   if (control_ != nullptr) control_->Stop();
   engine_.reset();
   control_.reset();
@@ -68,6 +70,7 @@ Server::~Server() {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   if (options.id.empty()) options.id = HostName();
+  if (options.listen.empty() && options.listener_file.empty()) options.listen = {kDefaultListen};
   std::unique_ptr<Server> server(new Server(std::move(options)));
   PM_RETURN_IF_ERROR(server->Prepare());
   PM_RETURN_IF_ERROR(server->StartControl());
@@ -103,14 +106,34 @@ absl::Status Server::Prepare() {
     return absl::InvalidArgumentError(
         absl::StrCat("--workers ", options_.workers, ": at most ", kWorkersMax));
   }
-  if (options_.listen.empty()) return absl::InvalidArgumentError("--listen: none given");
   PM_RETURN_IF_ERROR(common::CheckTlsFiles(options_.tls));
   PM_RETURN_IF_ERROR(common::CheckBindAllowed(options_.admin, options_.tls, options_.insecure));
-  // Clients' traffic is plain HTTP whatever certificates the controller connection has.
-  for (const std::string& address : options_.listen) {
-    PM_RETURN_IF_ERROR(common::CheckBindAllowed(address, options_.tls, options_.insecure));
-  }
+  PM_RETURN_IF_ERROR(PrepareListeners());
   cells_ = std::make_unique<EndpointCells>(options_.workers == 0 ? UsableCpus() : options_.workers);
+  return absl::OkStatus();
+}
+
+absl::Status Server::PrepareListeners() {
+  if (!options_.listener_file.empty()) {
+    PM_ASSIGN_OR_RETURN(listeners_, ReadListenerFile(options_.listener_file));
+  }
+  for (const NamedListener& listener : listeners_) {
+    if (listener.options.tls.has_value()) continue;
+    PM_RETURN_IF_ERROR(common::CheckBindAllowed(common::ToString(listener.options.address),
+                                                options_.tls, options_.insecure));
+  }
+  for (const std::string& text : options_.listen) {
+    NamedListener listener;
+    listener.name = text;
+    auto address = ParseListenAddress(text);
+    if (!address.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("--listen ", address.status().message()));
+    }
+    listener.options.address = *address;
+    listeners_.push_back(std::move(listener));
+    // Clients' traffic is plain whatever certificates the controller connection has.
+    PM_RETURN_IF_ERROR(common::CheckBindAllowed(text, options_.tls, options_.insecure));
+  }
   return absl::OkStatus();
 }
 
@@ -142,21 +165,16 @@ absl::Status Server::StartControl() {
 
 absl::Status Server::StartEngine() {
   EngineOptions engine;
-  for (const std::string& text : options_.listen) {
-    PM_ASSIGN_OR_RETURN(common::Address address, common::ParseAddress(text));
-    if (address.kind == common::Address::Kind::kName) {
-      if (address.name != "localhost") {
-        return absl::InvalidArgumentError(
-            absl::StrCat("--listen ", text, ": an address is needed, not a name"));
-      }
-      const uint16_t port = address.port;
-      PM_ASSIGN_OR_RETURN(address, common::ParseAddress(absl::StrCat("127.0.0.1:", port)));
-    }
-    engine.listeners.push_back({address, std::nullopt});
-  }
+  for (const NamedListener& listener : listeners_) engine.listeners.push_back(listener.options);
   engine.cells = cells_.get();
   engine.clock = &common::SystemClock();
   PM_ASSIGN_OR_RETURN(engine_, Engine::Start(std::move(engine)));
+  if (!options_.listener_file.empty()) {
+    std::vector<NamedListener> of_file(
+        listeners_.begin(), listeners_.end() - static_cast<ptrdiff_t>(options_.listen.size()));
+    certificates_ = std::make_unique<CertificateKeeper>(options_.listener_file, std::move(of_file),
+                                                        engine_.get());
+  }
   return absl::OkStatus();
 }
 
@@ -190,6 +208,7 @@ bool Server::Ready() const {
 }
 
 void Server::Reload() {
+  if (certificates_ != nullptr) certificates_->ReadSoon();
   if (options_.static_file.empty()) return;
   auto config = ReadStatic(options_.static_file);
   const absl::Status status = config.ok() ? control_->ReplaceStatic(*config) : config.status();

@@ -15,6 +15,7 @@
 #include "common/metrics.h"
 #include "common/rpc/tls.h"
 #include "common/signals.h"
+#include "gateway/certificate_keeper.h"
 #include "gateway/control/control_loop.h"
 #include "gateway/core/cells.h"
 #include "gateway/proxy/engine.h"
@@ -22,7 +23,10 @@
 namespace pointsman::gateway {
 
 struct ServerOptions {
-  std::vector<std::string> listen = {"127.0.0.1:8080"};
+  // Plain; empty: 127.0.0.1:8080 unless there is a listener file.
+  std::vector<std::string> listen;
+  // Where else to listen, with certificates; empty: none.
+  std::string listener_file;
   std::string admin = "127.0.0.1:7421";
   // "HOST:PORT", several separated by commas; empty: none.
   std::string controller;
@@ -62,6 +66,7 @@ class Server {
  private:
   explicit Server(ServerOptions options);
   absl::Status Prepare();
+  absl::Status PrepareListeners();
   absl::Status StartControl();
   absl::Status StartEngine();
   absl::Status StartAdmin();
@@ -72,6 +77,9 @@ class Server {
   std::unique_ptr<EndpointCells> cells_;
   std::unique_ptr<ControlLoop> control_;
   std::unique_ptr<Engine> engine_;
+  // The file's, then those of the flags.
+  std::vector<NamedListener> listeners_;
+  std::unique_ptr<CertificateKeeper> certificates_;
   common::Registry registry_;
   std::unique_ptr<common::AdminServer> admin_;
   std::atomic<bool> draining_{false};

@@ -71,9 +71,9 @@ class Engine {
 
   // New connections of the listener (place in EngineOptions::listeners, which had TLS) get these
   // certificates; those that stand stay. InvalidArgument: they cannot be used; nothing changes.
-  // Of the same thread as PublishTable(), or with a lock around both.
+  // Thread-safe.
   absl::Status ReplaceTls(size_t listener, const TlsServerOptions& tls);
-  // A new key seals session tickets from now on. As ReplaceTls().
+  // A new key seals session tickets from now on. Thread-safe.
   void RotateTickets();
   // When the first of the listeners' certificates ends, as seconds since 1970; 0: there is none.
   // Thread-safe.
@@ -117,11 +117,12 @@ class Engine {
   std::vector<std::thread> threads_;
   std::atomic<bool> draining_{false};
 
-  // Of TLS, by the thread that publishes.
-  std::shared_ptr<const TicketRing> tickets_;
-  std::shared_ptr<const UpstreamTlsMap> upstream_tls_;
-  std::vector<TlsClientContexts> client_contexts_;  // By worker.
-  std::vector<int64_t> not_after_;                  // By listener.
+  // Held while contexts are built; workers never take it.
+  common::Mutex tls_mutex_;
+  std::shared_ptr<const TicketRing> tickets_ ABSL_GUARDED_BY(tls_mutex_);
+  std::shared_ptr<const UpstreamTlsMap> upstream_tls_ ABSL_GUARDED_BY(tls_mutex_);
+  std::vector<TlsClientContexts> client_contexts_ ABSL_GUARDED_BY(tls_mutex_);  // By worker.
+  std::vector<int64_t> not_after_ ABSL_GUARDED_BY(tls_mutex_);                  // By listener.
   std::atomic<int64_t> certificates_end_{0};
 };
 

@@ -9,6 +9,7 @@
 namespace pointsman::gateway {
 
 absl::Status Engine::ReplaceTls(size_t listener, const TlsServerOptions& tls) {
+  common::MutexLock lock(tls_mutex_);
   std::vector<std::shared_ptr<const TlsServerContext>> contexts;
   for (auto& worker : workers_) {
     auto context = TlsServerContext::Make(tls, worker->TlsLibrary());
@@ -35,6 +36,7 @@ absl::Status Engine::ReplaceTls(size_t listener, const TlsServerOptions& tls) {
 }
 
 void Engine::RotateTickets() {
+  common::MutexLock lock(tls_mutex_);
   auto next = ::pointsman::gateway::RotateTickets(tickets_.get());
   // Without randomness the old keys go on.
   if (next == nullptr) return;
@@ -47,6 +49,7 @@ void Engine::RotateTickets() {
 }
 
 void Engine::PrepareUpstreamTls(const RoutingTable& table) {
+  common::MutexLock lock(tls_mutex_);
   if (table.upstream_tls == upstream_tls_) return;
   // Requests that began under the table before may still connect.
   const auto before = std::exchange(upstream_tls_, table.upstream_tls);
