@@ -5,6 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "gateway/http/field_rules.h"
 #include "gateway/http/scan.h"
+#include "gateway/http/upgrade.h"
 
 namespace pointsman::gateway {
 
@@ -14,6 +15,7 @@ void FieldCollector::Start(Place place, HeaderBlock* block, size_t fields_max) {
   fields_max_ = fields_max;
   fields_ = bytes_ = cookies_ = 0;
   has_scheme_ = has_protocol_ = false;
+  protocol_ = Upgrade::kNone;
   reason_ = Reason::kNone;
 }
 
@@ -76,6 +78,7 @@ void FieldCollector::AddPseudo(absl::string_view name, absl::string_view value) 
     has_scheme_ = value == "http" || value == "https";
   } else {
     has_protocol_ = true;
+    protocol_ = UpgradeNamed(value);
   }
 }
 
@@ -171,10 +174,31 @@ void FieldCollector::JoinCookies() {
   block_->AddField(joined);
 }
 
+// From here on it is the GET that asks for the same in HTTP/1, so that routes and retries see one
+// kind of request. The handshake's key has no place here (RFC 8441 5.1).
+Reason FieldCollector::TakeConnect(bool end) {
+  if (!has_protocol_) return Reason::kConnectRefused;
+  if (protocol_ == Upgrade::kNone) return Reason::kUpgradeRefused;
+  if (end) return Reason::kBadRequestLine;  // A tunnel that its client has closed already.
+  request_->extended_connect = true;
+  request_->upgrade = protocol_;
+  request_->method = Method::kGet;
+  request_->method_text = Keep("GET");
+  for (Field& field : block_->fields()) {
+    if (field.token != FieldToken::kSecWebSocketKey) continue;
+    field.token = FieldToken::kOther;
+    field.dropped = true;
+  }
+  return Reason::kNone;
+}
+
 Reason FieldCollector::FinishRequest(bool end) {
   if (reason_ != Reason::kNone) return reason_;
-  if (request_->method == Method::kConnect) return Reason::kConnectRefused;
-  if (has_protocol_) return Reason::kBadRequestLine;
+  if (request_->method == Method::kConnect) {
+    if (const Reason reason = TakeConnect(end); reason != Reason::kNone) return reason;
+  } else if (has_protocol_) {
+    return Reason::kBadRequestLine;
+  }
   if (const Reason reason = CheckTarget(); reason != Reason::kNone) return reason;
   if (const Reason reason = CheckAuthority(); reason != Reason::kNone) return reason;
   bool has_length = false;
@@ -182,22 +206,34 @@ Reason FieldCollector::FinishRequest(bool end) {
   if (const Reason reason = ReadRegularFields(&has_length, &length); reason != Reason::kNone) {
     return reason;
   }
+  if (has_length && request_->extended_connect) return Reason::kBadContentLength;
   if (has_length) {
     request_->body = BodyKind::kLength;
     request_->content_length = length;
   } else {
-    request_->body = end ? BodyKind::kNone : BodyKind::kChunked;
+    const bool bodiless = end || request_->extended_connect;
+    request_->body = bodiless ? BodyKind::kNone : BodyKind::kChunked;
   }
   JoinCookies();
   return Reason::kNone;
 }
 
-Reason FieldCollector::FinishResponse(Method request_method, bool end) {
+Reason FieldCollector::FinishResponse(Method request_method, Upgrade asked, bool end) {
   bool has_length = false;
   int64_t length = 0;
   if (reason_ == Reason::kNone) reason_ = ReadRegularFields(&has_length, &length);
   if (reason_ != Reason::kNone || response_->status == 101) return Reason::kUpstreamProtocol;
   DropGatewaysOwnFields(block_);
+  if (asked != Upgrade::kNone && response_->status >= 200 && response_->status < 300) {
+    // RFC 8441 5: any of them opens the tunnel. The proof belongs to HTTP/1.
+    for (Field& field : block_->fields()) {
+      if (field.token == FieldToken::kSecWebSocketAccept) field.dropped = true;
+    }
+    response_->status = 101;
+    response_->switched = true;
+    response_->body = BodyKind::kUntilClose;
+    return Reason::kNone;
+  }
   if (response_->status < 200) return end ? Reason::kUpstreamProtocol : Reason::kNone;
   if (request_method == Method::kHead || response_->status == 304) {
     response_->content_length = has_length ? length : -1;

@@ -31,7 +31,8 @@ class FieldCollector {
 
   // The section is complete: kNone, or why it is refused. `end`: no body follows.
   Reason FinishRequest(bool end);
-  Reason FinishResponse(Method request_method, bool end);
+  // `asked`: what the request asked to change to.
+  Reason FinishResponse(Method request_method, Upgrade asked, bool end);
   Reason FinishTrailers();
 
  private:
@@ -43,6 +44,8 @@ class FieldCollector {
   TextRef Keep(absl::string_view text);
   Reason CheckTarget();
   Reason CheckAuthority();
+  // CONNECT: the one kind that is taken asks for a protocol (RFC 8441 4).
+  Reason TakeConnect(bool end);
   Reason ReadRegularFields(bool* has_length, int64_t* length);
   void JoinCookies();
 
@@ -57,6 +60,7 @@ class FieldCollector {
   size_t cookies_ = 0;
   bool has_scheme_ = false;
   bool has_protocol_ = false;
+  Upgrade protocol_ = Upgrade::kNone;
   Reason reason_ = Reason::kNone;
 };
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "common/core/check.h"
+#include "gateway/http/upgrade.h"
 #include "gateway/http2/nv_list.h"
 
 namespace pointsman::gateway {
@@ -101,6 +102,9 @@ struct Http2Callbacks {
         self->goaway_received_ = true;
         self->owner_->OnGoaway();
         return 0;
+      case NGHTTP2_SETTINGS:
+        self->peer_settled_ = true;
+        return self->Glitch(1) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
       default:
         return self->Glitch(1) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     }
@@ -123,11 +127,16 @@ struct Http2Callbacks {
     RequestHead* request = stream->RequestPlace();
     ResponseHead* response = stream->ResponsePlace();
     if (request == nullptr && response == nullptr) return;
+    // RFC 9113 8.5: nothing but data on a tunnel.
+    const bool switched = response != nullptr ? response->switched : stream->tunnel_;
+    if (switched && stream->head_seen_) return stream->OnEnd(Reason::kBadTrailer);
     if (stream->head_seen_) return stream->OnEnd(self->collector_.FinishTrailers());
     const Reason refused = request != nullptr
                                ? self->collector_.FinishRequest(end)
-                               : self->collector_.FinishResponse(stream->RequestMethod(), end);
-    if (refused == Reason::kNone && response != nullptr && response->status < 200) {
+                               : self->collector_.FinishResponse(stream->RequestMethod(),
+                                                                 stream->RequestUpgrade(), end);
+    if (refused == Reason::kNone && response != nullptr && response->status < 200 &&
+        !response->switched) {
       return stream->OnInterim();
     }
     stream->head_seen_ = true;
@@ -181,6 +190,11 @@ struct Http2Callbacks {
     }
   }
 
+  static bool IsTunnel(nghttp2_session* session, int32_t id) {
+    const Http2Stream* stream = Of(session, id);
+    return stream != nullptr && stream->tunnel_;
+  }
+
   static int OnFrameSent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
       CountReset(Self(user), frame->rst_stream.error_code);
@@ -194,7 +208,7 @@ struct Http2Callbacks {
     }
     // RFC 9113 8.1: a server that needs no more of the request says so, behind its answer.
     if (IsEnd(frame) && Self(user)->role_ == Http2Session::Role::kServer &&
-        nghttp2_session_get_stream_remote_close(session, id) == 0) {
+        nghttp2_session_get_stream_remote_close(session, id) == 0 && !IsTunnel(session, id)) {
       nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
     }
     return 0;
@@ -211,6 +225,7 @@ struct Http2Callbacks {
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (waiting <= most && stream->ended_) {
       *flags |= NGHTTP2_DATA_FLAG_EOF;
+      stream->end_framed_ = true;
       if (!stream->trailers_.empty()) {
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         SubmitTrailers(session, id, *stream);
@@ -291,6 +306,7 @@ void Http2Session::SendSettings(const HeadLimits& head) {
   };
   if (role_ == Role::kServer) {
     entries.push_back({NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits_.streams_max});
+    entries.push_back({NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1});
   } else {
     entries.push_back({NGHTTP2_SETTINGS_ENABLE_PUSH, 0});
   }
@@ -346,10 +362,9 @@ void Http2Session::MoveData(Http2Stream* stream, const uint8_t* frame_head, size
     output_->Append(slice.Prefix(part));
     left -= part;
   }
-  if (length > 0) {
-    stream->out_.Consume(length);
-    stream->OnFramed();
-  }
+  if (length > 0) stream->out_.Consume(length);
+  // The end of a tunnel may come without a byte.
+  if (length > 0 || stream->tunnel_) stream->OnFramed();
 }
 
 void Http2Session::Produce(OutQueue* out, size_t enough) {
@@ -380,15 +395,24 @@ uint32_t Http2Session::peer_streams_max() const {
   return nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
+bool Http2Session::peer_takes_upgrades() const {
+  return peer_settled_ && nghttp2_session_get_remote_settings(
+                              session_, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
+}
+
 bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
                                const ForwardedFacts& facts, bool end) {
   const HeaderBlock& block = head.block;
   NvList list;
-  list.Put(":method", block.At(head.method_text));
+  const bool upgrade = head.upgrade != Upgrade::kNone;
+  list.Put(":method", upgrade ? "CONNECT" : block.At(head.method_text));
+  if (upgrade) list.Put(":protocol", UpgradeName(head.upgrade));
   list.Put(":scheme", "http");
   list.Put(":authority", head.authority.size > 0 ? block.At(head.authority) : facts.default_host);
   list.Put(":path", block.At(head.target));
-  PutRequestFields(head, facts, [&list](absl::string_view name, absl::string_view value) {
+  PutRequestFields(head, facts, [&list, upgrade](absl::string_view name, absl::string_view value) {
+    // RFC 8441 5.1: the key stays with HTTP/1.
+    if (upgrade && absl::EqualsIgnoreCase(name, "sec-websocket-key")) return;
     // x-forwarded-for may be a temporary.
     PutField(name, name == "x-forwarded-for" ? list.Keep(value) : value, &list);
   });
@@ -398,8 +422,9 @@ bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
   stream->Reset();
   const nghttp2_data_provider provider = Http2Callbacks::Provider(stream);
   const int32_t id = nghttp2_submit_request(session_, nullptr, list.data(), list.size(),
-                                            end ? nullptr : &provider, stream);
+                                            end && !upgrade ? nullptr : &provider, stream);
   if (id < 0) return false;
+  stream->tunnel_ = upgrade;
   stream->id_ = id;
   ++open_streams_;
   return true;
@@ -408,7 +433,8 @@ bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
 void Http2Session::SendHead(Http2Stream* stream, const ResponseHead& head, bool end) {
   if (stream->id_ < 0) return;
   NvList list;
-  list.PutNumber(":status", head.status);
+  stream->tunnel_ = head.switched;
+  list.PutNumber(":status", head.switched ? 200 : head.status);
   PutFields(
       head.block, 0, head.block.head_fields(),
       [&list](absl::string_view name, absl::string_view value) { PutField(name, value, &list); });

@@ -62,8 +62,12 @@ class Http2Session {
   // Client: another request may be begun; the peer's limit of streams, as far as known.
   bool accepts_requests() const;
   uint32_t peer_streams_max() const;
+  // Client: the endpoint's settings have come, and say that it takes extended CONNECT (RFC 8441 3).
+  bool peer_settled() const { return peer_settled_; }
+  bool peer_takes_upgrades() const;
 
-  // Client. False: this session takes no request any more.
+  // Client. False: this session takes no request any more. An upgrade is asked for by an extended
+  // CONNECT; REQUIRES peer_takes_upgrades() then.
   bool SendRequest(Http2Stream* stream, const RequestHead& head, const ForwardedFacts& facts,
                    bool end);
   // Server.
@@ -113,6 +117,7 @@ class Http2Session {
   uint64_t payload_bytes_ = 0;
   common::MonotonicTime refilled_;
   bool goaway_received_ = false;
+  bool peer_settled_ = false;
   bool broken_ = false;
 };
 

@@ -27,12 +27,19 @@ class Http2Stream {
   bool head_framed() const { return head_framed_; }
   // The peer's side is closed.
   bool input_ended() const { return input_ended_; }
+  // It carries, or asks for, a tunnel: each direction ends by itself.
+  bool tunnel() const { return tunnel_; }
+  // SendEnd() was called, and the end is not framed yet.
+  bool end_waits() const { return ended_ && !end_framed_; }
+  // Both directions ended as they should.
+  bool ended_regularly() const { return input_ended_ && end_framed_; }
 
  protected:
   // Where the coming head is written; null: it is not wanted any more.
   virtual RequestHead* RequestPlace() { return nullptr; }
   virtual ResponseHead* ResponsePlace() { return nullptr; }
   virtual Method RequestMethod() const { return Method::kOther; }
+  virtual Upgrade RequestUpgrade() const { return Upgrade::kNone; }
   // A final head is complete (or was refused). `end`: nothing follows.
   virtual void OnHead(bool end, Reason refused) = 0;
   // An interim response stands in ResponsePlace(), which the next head will overwrite.
@@ -40,7 +47,7 @@ class Http2Stream {
   virtual void OnData(Slice data) = 0;
   // The body is complete; trailers are behind the fields of the head. kNone, or why not.
   virtual void OnEnd(Reason refused) = 0;
-  // Body bytes were framed: waiting_bytes() fell.
+  // Body bytes were framed, so that waiting_bytes() fell; or a tunnel's end was.
   virtual void OnFramed() = 0;
   // The stream is over, for whichever reason; `code` is of RFC 9113 7, 0 for a regular end.
   virtual void OnClosed(uint32_t code) = 0;
@@ -55,6 +62,7 @@ class Http2Stream {
     trailers_.clear();
     unconsumed_ = 0;
     ended_ = deferred_ = input_ended_ = head_framed_ = head_seen_ = false;
+    tunnel_ = end_framed_ = false;
   }
 
   int32_t id_ = -1;
@@ -66,6 +74,8 @@ class Http2Stream {
   bool deferred_ = false;  // The library waits to be told of more.
   bool input_ended_ = false;
   bool head_framed_ = false;
+  bool end_framed_ = false;
+  bool tunnel_ = false;
   bool head_seen_ = false;  // The peer's final head.
 };
 

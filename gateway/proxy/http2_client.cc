@@ -18,8 +18,8 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
     codec_done_ = false;
   }
   bool busy() const { return stream_ != nullptr; }
-  void ClientGone() {
-    if (stream_ != nullptr) Push(StreamEvent::Kind::kRequestReset, true, {}, Reason::kClientGone);
+  void ClientGone(Reason reason) {
+    if (stream_ != nullptr) Push(StreamEvent::Kind::kRequestReset, true, {}, reason);
   }
 
   // The answer is complete, but the client does not open its window for the rest of it.
@@ -55,7 +55,8 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
     client_->SendLater();
   }
   void Abort() override {
-    session().Reset(this, Http2Session::kInternalError);
+    // RFC 8441 4: what is a reset of TCP elsewhere.
+    session().Reset(this, tunnel() ? Http2Session::kCancel : Http2Session::kInternalError);
     client_->SendLater();
   }
   void StreamDone() override {
@@ -70,7 +71,7 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
     session().Consume(this);
     client_->SendLater();
   }
-  size_t UnsentBytes() const override { return waiting_bytes(); }
+  size_t UnsentBytes() const override { return waiting_bytes() + (end_waits() ? 1 : 0); }
   absl::string_view PeerHost() const override {
     return {client_->peer_host_, client_->peer_host_size_};
   }
@@ -90,7 +91,8 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
   }
   void OnHead(bool end, Reason refused) override {
     if (refused != Reason::kNone) return Refuse(refused);
-    Push(StreamEvent::Kind::kRequestHead, end);
+    // What follows the head of an upgrade is none of the request.
+    Push(StreamEvent::Kind::kRequestHead, end || stream_->request().upgrade != Upgrade::kNone);
   }
   void OnData(Slice data) override {
     if (stream_ == nullptr) return session().Consume(this);
@@ -108,7 +110,8 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
   void OnClosed(uint32_t /*code*/) override {
     codec_done_ = true;
     if (stream_ == nullptr) return client_->Free(this);
-    ClientGone();
+    // A tunnel's last bytes may still be on their way to the endpoint.
+    if (!ended_regularly()) ClientGone(Reason::kClientGone);
   }
 
  private:
@@ -212,11 +215,13 @@ void Http2Client::Drain() {
   SendLater();
 }
 
-void Http2Client::Kill() { ClientGone(); }
+void Http2Client::Kill() { Leave(context_->draining ? Reason::kDraining : Reason::kClientGone); }
 
-void Http2Client::ClientGone() {
+void Http2Client::ClientGone() { Leave(Reason::kClientGone); }
+
+void Http2Client::Leave(Reason reason) {
   if (closed_) return;
-  for (auto& request : requests_) request->ClientGone();
+  for (auto& request : requests_) request->ClientGone(reason);
   Close();
 }
 

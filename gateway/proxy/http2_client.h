@@ -60,6 +60,8 @@ class Http2Client final : public ClientConnection,
   // The connection closes once everything was sent.
   void CloseIfFinished();
   void ClientGone();
+  // Ends at once; the streams are told why.
+  void Leave(Reason reason);
   void Close();
   common::MonotonicTime NextDeadline() const;
   void ArmTimer();

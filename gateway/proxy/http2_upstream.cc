@@ -21,10 +21,16 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
     after_idle_ = after_idle;
     sent_ = received_ = refused_ = lost_ = over_ = false;
     interim_left_ = connection_->context_->limits.interim_responses_max;
+    // Whether the endpoint takes an upgrade is said by its settings.
+    awaits_settings_ = RequestUpgrade() != Upgrade::kNone && !session().peer_settled();
   }
   bool bound() const { return stream_ != nullptr; }
   void TellConnected() {
-    if (stream_ != nullptr) Push(StreamEvent::Kind::kUpstreamConnected);
+    if (stream_ != nullptr && !awaits_settings_) Push(StreamEvent::Kind::kUpstreamConnected);
+  }
+  void TellSettled() {
+    if (!std::exchange(awaits_settings_, false)) return;
+    if (stream_ != nullptr && !over_) Push(StreamEvent::Kind::kUpstreamConnected);
   }
   // The connection is gone.
   void Lose(Reason reason, bool connecting) {
@@ -37,6 +43,9 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
 
   // UpstreamSide
   void SendHead(const RequestHead& head, const ForwardedFacts& facts, bool end) override {
+    if (head.upgrade != Upgrade::kNone && !session().peer_takes_upgrades()) {
+      return Break(Reason::kUpgradeUnsupported);
+    }
     if (!session().SendRequest(this, head, facts, end)) {
       refused_ = true;
       return Lose(Reason::kUpstreamReset, /*connecting=*/false);
@@ -65,9 +74,9 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
     session().Consume(this);
     connection_->SendLater();
   }
-  size_t UnsentBytes() const override { return waiting_bytes(); }
+  size_t UnsentBytes() const override { return waiting_bytes() + (end_waits() ? 1 : 0); }
   bool stale() const override { return (lost_ && after_idle_) || (refused_ && !accepting()); }
-  bool connected() const override { return connection_->connected_; }
+  bool connected() const override { return connection_->connected_ && !awaits_settings_; }
   bool refused_unseen() const override { return refused_; }
   bool sent_any() const override { return sent_ || head_framed(); }
   bool received_any() const override { return received_; }
@@ -78,11 +87,15 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
     return stream_ != nullptr && !over_ ? &stream_->response() : nullptr;
   }
   Method RequestMethod() const override { return stream_->request().method; }
+  Upgrade RequestUpgrade() const override { return stream_->request().upgrade; }
   void OnHead(bool end, Reason refused) override {
     received_ = true;
     if (refused != Reason::kNone) return Break();
-    if (end) over_ = true;
-    Push(StreamEvent::Kind::kResponseHead, end);
+    // A tunnel is over when its stream is.
+    const bool switched = stream_->response().switched;
+    if (end && !switched) over_ = true;
+    Push(StreamEvent::Kind::kResponseHead, end && !switched);
+    if (end && switched) Push(StreamEvent::Kind::kResponseEnd, true);
   }
   void OnInterim() override {
     received_ = true;
@@ -100,7 +113,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
   void OnEnd(Reason refused) override {
     if (stream_ == nullptr || over_) return;
     if (refused != Reason::kNone) return Break();
-    over_ = true;
+    over_ = !stream_->response().switched;
     Push(StreamEvent::Kind::kResponseEnd, true);
   }
   void OnFramed() override {
@@ -112,6 +125,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
     sent_ = sent_ || head_framed();
     if (stream_ == nullptr || over_) return;
     over_ = true;
+    if (tunnel() && ended_regularly()) return;
     // Also for streams above the last one of a GOAWAY.
     refused_ = code == Http2Session::kRefusedStream;
     Push(StreamEvent::Kind::kResponseReset, true, {}, Reason::kUpstreamReset);
@@ -121,10 +135,10 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
   Http2Session& session() { return connection_->session_; }
   bool accepting() const { return connection_->open_for_tries(); }
   // The response is none that may be forwarded.
-  void Break() {
+  void Break(Reason reason = Reason::kUpstreamProtocol) {
     if (over_) return;
     over_ = true;
-    Push(StreamEvent::Kind::kResponseReset, true, {}, Reason::kUpstreamProtocol);
+    Push(StreamEvent::Kind::kResponseReset, true, {}, reason);
   }
   StreamEvent Event(StreamEvent::Kind kind) const {
     StreamEvent event;
@@ -146,6 +160,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
   Stream* stream_ = nullptr;
   uint8_t attempt_ = 0;
   int interim_left_ = 0;
+  bool awaits_settings_ = false;
   bool after_idle_ = false;  // The connection had lain idle before.
   bool sent_ = false;
   bool received_ = false;
@@ -251,7 +266,13 @@ void Http2Upstream::OnConnected() {
 void Http2Upstream::OnReceived(Slice bytes) {
   tcp_.SetCredit(context_->limits.stream_window_bytes);
   if (!session_.Receive(bytes, context_->loop.Now())) return Lose(Reason::kUpstreamProtocol);
+  if (!settled_ && session_.peer_settled()) TellSettled();
   SendLater();
+}
+
+void Http2Upstream::TellSettled() {
+  settled_ = true;
+  for (auto& one : tries_) one->TellSettled();
 }
 
 void Http2Upstream::OnBeforeFlush() {

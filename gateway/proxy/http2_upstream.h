@@ -76,6 +76,8 @@ class Http2Upstream final : public Mortal,
   void SendLater() { context_->FlushLater(&tcp_); }
   void Close();
   void BecomeIdle();
+  // The endpoint's settings have come.
+  void TellSettled();
 
   WorkerContext* const context_;
   UpstreamPools* const pools_;
@@ -88,6 +90,7 @@ class Http2Upstream final : public Mortal,
   common::MonotonicTime idle_since_;
   Reason start_failure_ = Reason::kConnectFailed;
   bool connected_ = false;
+  bool settled_ = false;
   bool retired_ = false;
   bool closed_ = false;
 };

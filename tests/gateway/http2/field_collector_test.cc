@@ -33,10 +33,11 @@ class FieldCollectorTest : public ::testing::Test {
     for (const auto& [name, value] : fields) collector_.Add(name, value);
     return collector_.FinishRequest(end);
   }
-  Reason Response(const Fields& fields, Method method = Method::kGet, bool end = false) {
+  Reason Response(const Fields& fields, Method method = Method::kGet, bool end = false,
+                  Upgrade asked = Upgrade::kNone) {
     collector_.StartResponse(&response_);
     for (const auto& [name, value] : fields) collector_.Add(name, value);
-    return collector_.FinishResponse(method, end);
+    return collector_.FinishResponse(method, asked, end);
   }
   std::string Forwarded() const { return Forwarded(request_.block); }
   static std::string Forwarded(const HeaderBlock& block) {
@@ -103,9 +104,45 @@ TEST_F(FieldCollectorTest, CrumbsBecomeOneCookie) {
   EXPECT_EQ(Forwarded(), "x=y;cookie=a=1; b=2; c=3;");
 }
 
-TEST_F(FieldCollectorTest, ConnectAndItsExtensionAreRefused) {
+TEST_F(FieldCollectorTest, ConnectIsRefusedUnlessItAsksForAKnownProtocol) {
   EXPECT_EQ(Request({{":method", "CONNECT"}, {":authority", "a:1"}}), Reason::kConnectRefused);
   EXPECT_EQ(Request(Get({{":protocol", "websocket"}})), Reason::kBadRequestLine);
+  Fields connect = With(":method", "CONNECT");
+  connect.push_back({":protocol", "connect-udp"});
+  EXPECT_EQ(Request(connect, false), Reason::kUpgradeRefused);
+  connect.back().second = "websocket";
+  EXPECT_EQ(Request(connect, true), Reason::kBadRequestLine) << "its client has ended already";
+  connect.push_back({"content-length", "0"});
+  EXPECT_EQ(Request(connect, false), Reason::kBadContentLength);
+}
+
+TEST_F(FieldCollectorTest, AnExtendedConnectBecomesAGet) {
+  Fields connect = With(":method", "CONNECT");
+  connect.push_back({":protocol", "websocket"});
+  connect.push_back({"sec-websocket-version", "13"});
+  connect.push_back({"sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="});
+  EXPECT_EQ(Request(connect, false), Reason::kNone);
+  EXPECT_TRUE(request_.extended_connect);
+  EXPECT_EQ(request_.upgrade, Upgrade::kWebSocket);
+  EXPECT_EQ(request_.method, Method::kGet);
+  EXPECT_EQ(request_.block.At(request_.method_text), "GET");
+  EXPECT_EQ(request_.body, BodyKind::kNone);
+  EXPECT_EQ(Forwarded(), "sec-websocket-version=13;");
+}
+
+TEST_F(FieldCollectorTest, ASuccessAgreesWithTheUpgradeThatWasAskedFor) {
+  const Fields ok = {{":status", "204"}, {"sec-websocket-accept", "x"}, {"a", "b"}};
+  EXPECT_EQ(Response(ok, Method::kGet, false, Upgrade::kWebSocket), Reason::kNone);
+  EXPECT_TRUE(response_.switched);
+  EXPECT_EQ(response_.status, 101);
+  EXPECT_EQ(Forwarded(response_.block), "a=b;");
+  EXPECT_EQ(Response(ok), Reason::kNone);
+  EXPECT_FALSE(response_.switched);
+  EXPECT_EQ(Response({{":status", "403"}}, Method::kGet, false, Upgrade::kWebSocket),
+            Reason::kNone);
+  EXPECT_FALSE(response_.switched);
+  EXPECT_EQ(Response({{":status", "101"}}, Method::kGet, false, Upgrade::kWebSocket),
+            Reason::kUpstreamProtocol);
 }
 
 TEST_F(FieldCollectorTest, ExpectIsAnsweredHere) {

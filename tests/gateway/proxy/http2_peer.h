@@ -105,6 +105,17 @@ class Http2Peer {
                             provider.source.ptr == nullptr ? nullptr : &provider);
     Flush();
   }
+  // A head whose body comes later, by Send().
+  void RespondOpen(int32_t id, const H2Fields& fields) {
+    auto source = std::make_unique<Source>();
+    source->open = true;
+    nghttp2_data_provider provider{{.ptr = source.get()}, &Read};
+    const auto nvs = Nvs(fields);
+    nghttp2_submit_response(session_, id, nvs.data(), nvs.size(), &provider);
+    open_[id] = source.get();
+    sources_.push_back(std::move(source));
+    Flush();
+  }
   void Interim(int32_t id, const H2Fields& fields) {
     const auto nvs = Nvs(fields);
     nghttp2_submit_headers(session_, 0, id, nullptr, nvs.data(), nvs.size(), nullptr);
@@ -158,6 +169,15 @@ class Http2Peer {
     }
     const int32_t id = complete_.front();
     complete_.erase(complete_.begin());
+    return id;
+  }
+  // Server: the next request whose head is there; 0 at the end.
+  int32_t AwaitRequestHead() {
+    while (heads_.empty()) {
+      if (!Pump()) return 0;
+    }
+    const int32_t id = heads_.front();
+    heads_.erase(heads_.begin());
     return id;
   }
   // Pumps until the condition holds.
@@ -247,14 +267,14 @@ class Http2Peer {
     }
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     H2Message& message = self->messages_[frame->hd.stream_id];
-    if (frame->hd.type == NGHTTP2_HEADERS) self->KeepSection(message);
+    if (frame->hd.type == NGHTTP2_HEADERS) self->KeepSection(frame->hd.stream_id, message);
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
       message.ended = true;
       self->complete_.push_back(frame->hd.stream_id);
     }
     return 0;
   }
-  void KeepSection(H2Message& message) {
+  void KeepSection(int32_t id, H2Message& message) {
     if (message.head) {
       message.trailers = section_;
     } else if (H2Message::Find(section_, ":status").substr(0, 1) == "1") {
@@ -262,6 +282,7 @@ class Http2Peer {
     } else {
       message.fields = section_;
       message.head = true;
+      heads_.push_back(id);
     }
   }
   static int OnData(nghttp2_session* /*session*/, uint8_t /*flags*/, int32_t id,
@@ -278,6 +299,7 @@ class Http2Peer {
   nghttp2_session* session_ = nullptr;
   std::map<int32_t, H2Message> messages_;
   std::vector<int32_t> complete_;
+  std::vector<int32_t> heads_;
   std::map<int32_t, Source*> open_;
   std::vector<std::unique_ptr<Source>> sources_;
   H2Fields section_;

@@ -306,6 +306,9 @@ class ScriptedUpstream {
     while (true) {
       Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
       if (!fd.valid()) return;
+      // Or a window's last bytes wait for an acknowledgement that is delayed.
+      const int one = 1;
+      setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
       const int number = connections_.fetch_add(1);
       std::lock_guard<std::mutex> lock(mutex_);
       open_.push_back(fd.get());

@@ -45,6 +45,71 @@ inline H2Fields WsConnect(const std::string& path = "/ws") {
           {"sec-websocket-protocol", "chat"}};
 }
 
+// One end of a tunnel, whichever protocol carries it. The connection outlives it.
+class TunnelEnd {
+ public:
+  explicit TunnelEnd(Peer* peer) : peer_(peer) {}
+  TunnelEnd(Http2Peer* http2, int32_t id) : http2_(http2), id_(id) {}
+
+  void Send(const std::string& bytes) {
+    if (http2_ != nullptr) {
+      http2_->Send(id_, bytes, false);
+    } else {
+      peer_->Write(bytes);
+    }
+  }
+  // Nothing more will be sent.
+  void End() {
+    if (http2_ != nullptr) {
+      http2_->Send(id_, "", true);
+    } else {
+      peer_->ShutdownWrite();
+    }
+  }
+  void Break() {
+    if (http2_ != nullptr) {
+      http2_->Reset(id_, NGHTTP2_CANCEL);
+    } else {
+      peer_->Reset();
+    }
+  }
+  // What has come, at least a byte; false at the end.
+  bool ReceiveSome(std::string* out) {
+    if (http2_ == nullptr) return peer_->ReadSome(out);
+    H2Message& message = http2_->message(id_);
+    http2_->Until([&] { return !message.body.empty() || message.ended || message.closed; });
+    out->append(message.body);
+    return !std::exchange(message.body, "").empty();
+  }
+  std::string Receive(size_t n) {
+    std::string got;
+    while (got.size() < n && ReceiveSome(&got)) {
+    }
+    return got;
+  }
+  // Both directions were ended: until the other side knows.
+  void Finish() {
+    std::string rest;
+    if (http2_ == nullptr) {
+      peer_->ReadToEnd(&rest);
+    } else {
+      http2_->Until([&] { return http2_->message(id_).closed; });
+    }
+  }
+  // True when the other side ended orderly.
+  bool ReceiveToEnd(std::string* out) {
+    if (http2_ == nullptr) return peer_->ReadToEnd(out);
+    while (ReceiveSome(out)) {
+    }
+    return http2_->message(id_).ended;
+  }
+
+ private:
+  Peer* peer_ = nullptr;
+  Http2Peer* http2_ = nullptr;
+  int32_t id_ = 0;
+};
+
 class TunnelFixture : public EngineFixture {
  protected:
   using Tunnel = std::function<void(Peer& peer, const TestMessage& request)>;

@@ -1,0 +1,214 @@
+// Tunnels between clients and endpoints of either protocol: what holds for all four combinations.
+
+#include <future>
+#include <memory>
+#include <string>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+#include "tests/gateway/proxy/tunnel_fixture.h"
+
+namespace pointsman::gateway {
+namespace {
+
+class TunnelMatrixTest : public TunnelFixture,
+                         public ::testing::WithParamInterface<std::tuple<bool, bool>> {
+ protected:
+  using EndScript = std::function<void(TunnelEnd end)>;
+
+  static bool client_http2() { return std::get<0>(GetParam()); }
+  static bool endpoint_http2() { return std::get<1>(GetParam()); }
+
+  // An endpoint that follows upgrades, and the table with it.
+  void Serve(EndScript script) {
+    policy.upstream_http2 = endpoint_http2();
+    upstream_ = std::make_unique<ScriptedUpstream>(
+        endpoint_http2() ? FollowingHttp2(std::move(script))
+                         : Following([script = std::move(script)](Peer& peer, const TestMessage&) {
+                             script(TunnelEnd(&peer));
+                           }));
+    Publish({upstream_->port()});
+  }
+  static ScriptedUpstream::Script FollowingHttp2(EndScript script) {
+    return [script = std::move(script)](Peer& peer, int) {
+      Http2Peer http2(Http2Peer::Side::kServer, &peer,
+                      {{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}});
+      const int32_t id = http2.AwaitRequestHead();
+      if (id == 0) return;
+      http2.RespondOpen(id, {{":status", "200"}});
+      script(TunnelEnd(&http2, id));
+    };
+  }
+  // A client's tunnel; 200 over HTTP/2, 101 over HTTP/1.
+  TunnelEnd Open(const std::string& early = "", int receive_buffer = 0) {
+    socket_ = Client(receive_buffer);
+    if (!client_http2()) {
+      socket_.Write(WsRequest() + early);
+      EXPECT_EQ(socket_.ReadHead().status(), 101);
+      return TunnelEnd(&socket_);
+    }
+    http2_ = std::make_unique<Http2Peer>(Http2Peer::Side::kClient, &socket_);
+    const int32_t id = http2_->Open(WsConnect());
+    if (!early.empty()) http2_->Send(id, early, false);
+    EXPECT_EQ(http2_->AwaitHead(id).status(), 200);
+    return TunnelEnd(http2_.get(), id);
+  }
+  static void Echo(TunnelEnd end) {
+    std::string bytes;
+    while (end.ReceiveSome(&bytes)) end.Send(std::exchange(bytes, ""));
+    end.End();
+    end.Finish();
+  }
+
+  Peer socket_;
+  std::unique_ptr<Http2Peer> http2_;
+  std::unique_ptr<ScriptedUpstream> upstream_;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, TunnelMatrixTest,
+                         ::testing::Combine(::testing::Bool(), ::testing::Bool()),
+                         [](const auto& info) {
+                           return absl::StrCat("Http", std::get<0>(info.param) ? 2 : 1, "ToHttp",
+                                               std::get<1>(info.param) ? 2 : 1);
+                         });
+
+TEST_P(TunnelMatrixTest, CarriesBytesBothWays) {
+  Serve(&Echo);
+  TunnelEnd client = Open("early");
+  EXPECT_EQ(client.Receive(5), "early");
+  EXPECT_TRUE(TunnelsAre(1));
+  for (int i = 0; i < 50; ++i) {
+    const std::string sent = Numbers(i * 60);
+    client.Send(sent);
+    ASSERT_TRUE(client.Receive(sent.size()) == sent) << i;
+  }
+  client.End();
+  std::string rest;
+  EXPECT_TRUE(client.ReceiveToEnd(&rest));
+  EXPECT_EQ(rest, "");
+  EXPECT_TRUE(TunnelsAre(0));
+  EXPECT_TRUE(WaitFor([&] { return engine().Stats().requests_active == 0; }));
+  EXPECT_EQ(Totals(upstream_->port()).in_flight, 0u);
+  EXPECT_EQ(ReasonCountOf(Reason::kClientGone) + ReasonCountOf(Reason::kUpstreamReset), 0u);
+}
+
+TEST_P(TunnelMatrixTest, TheClientsDirectionMayEndFirst) {
+  const std::string told = Numbers(200'000);
+  Serve([&](TunnelEnd end) {
+    std::string heard;
+    EXPECT_TRUE(end.ReceiveToEnd(&heard));
+    EXPECT_EQ(heard, "me out");
+    end.Send(told);
+    end.End();
+    end.Finish();
+  });
+  TunnelEnd client = Open();
+  client.Send("me out");
+  client.End();
+  std::string heard;
+  EXPECT_TRUE(client.ReceiveToEnd(&heard));
+  EXPECT_TRUE(heard == told) << heard.size();
+  EXPECT_TRUE(TunnelsAre(0));
+}
+
+TEST_P(TunnelMatrixTest, TheEndpointsDirectionMayEndFirst) {
+  const std::string told = Numbers(200'000);
+  std::promise<std::string> got;
+  Serve([&](TunnelEnd end) {
+    end.Send("all");
+    end.End();
+    std::string heard;
+    EXPECT_TRUE(end.ReceiveToEnd(&heard));
+    got.set_value(std::move(heard));
+  });
+  TunnelEnd client = Open();
+  std::string heard;
+  EXPECT_TRUE(client.ReceiveToEnd(&heard));
+  EXPECT_EQ(heard, "all");
+  EXPECT_EQ(engine().Stats().tunnels, 1u);
+  client.Send(told);
+  client.End();
+  client.Finish();
+  EXPECT_TRUE(got.get_future().get() == told);
+  EXPECT_TRUE(TunnelsAre(0));
+  EXPECT_EQ(ReasonCountOf(Reason::kClientGone) + ReasonCountOf(Reason::kUpstreamReset), 0u);
+}
+
+TEST_P(TunnelMatrixTest, ASlowClientHoldsTheEndpointBack) {
+  const std::string told = Numbers(2'500'000);
+  Serve([&](TunnelEnd end) {
+    end.Send(told);
+    end.End();
+    end.Finish();
+  });
+  TunnelEnd client = Open("", /*receive_buffer=*/4096);
+  EXPECT_TRUE(WaitFor([&] { return engine().Stats().buffer_bytes >= limits.stream_window_bytes; }));
+  std::string heard;
+  EXPECT_TRUE(client.ReceiveToEnd(&heard));
+  EXPECT_TRUE(heard == told) << heard.size();
+  EXPECT_LT(engine().Stats().buffer_bytes_peak, 800'000u);
+}
+
+TEST_P(TunnelMatrixTest, AnEndpointThatDiesBreaksTheClient) {
+  Serve([](TunnelEnd end) {
+    end.Receive(3);
+    end.Break();
+  });
+  TunnelEnd client = Open();
+  client.Send("die");
+  std::string rest;
+  EXPECT_FALSE(client.ReceiveToEnd(&rest)) << "no orderly end";
+  EXPECT_EQ(rest, "");
+  if (http2_ != nullptr) {
+    EXPECT_EQ(http2_->messages().begin()->second.reset, static_cast<uint32_t>(NGHTTP2_CANCEL));
+  }
+  EXPECT_TRUE(TunnelsAre(0));
+  EXPECT_EQ(ReasonCountOf(Reason::kUpstreamReset), 1u);
+  EXPECT_EQ(engine().Stats().retries, 0u);
+}
+
+TEST_P(TunnelMatrixTest, AClientThatDiesEndsTheEndpoints) {
+  std::promise<bool> orderly;
+  Serve([&](TunnelEnd end) {
+    std::string rest;
+    orderly.set_value(end.ReceiveToEnd(&rest));
+  });
+  TunnelEnd client = Open();
+  client.Break();
+  if (http2_ != nullptr) http2_->Flush();
+  const bool ended = orderly.get_future().get();
+  EXPECT_FALSE(endpoint_http2() && ended) << "a reset";
+  EXPECT_TRUE(TunnelsAre(0));
+  EXPECT_EQ(ReasonCountOf(Reason::kClientGone), 1u);
+}
+
+TEST_P(TunnelMatrixTest, IdleTunnelsEnd) {
+  policy.idle_timeout = absl::Milliseconds(60);
+  Serve([](TunnelEnd end) {
+    std::string rest;
+    end.ReceiveToEnd(&rest);
+  });
+  TunnelEnd client = Open();
+  std::string rest;
+  EXPECT_FALSE(client.ReceiveToEnd(&rest));
+  EXPECT_TRUE(TunnelsAre(0));
+  EXPECT_EQ(ReasonCountOf(Reason::kIdleTimeout), 1u);
+}
+
+TEST_P(TunnelMatrixTest, DrainEndsThemAtItsDeadline) {
+  Serve(&Echo);
+  TunnelEnd client = Open();
+  std::thread drain([&] { engine().Drain(absl::Milliseconds(200)); });
+  ASSERT_TRUE(WaitFor([&] { return engine().draining(); }));
+  client.Send("still");
+  EXPECT_EQ(client.Receive(5), "still");
+  std::string rest;
+  client.ReceiveToEnd(&rest);
+  EXPECT_EQ(rest, "");
+  drain.join();
+  EXPECT_EQ(engine().Stats().tunnels, 0u);
+  EXPECT_EQ(ReasonCountOf(Reason::kDraining), 1u);
+}
+
+}  // namespace
+}  // namespace pointsman::gateway
