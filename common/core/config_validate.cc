@@ -13,6 +13,7 @@
 #include "common/core/config_rules.h"
 #include "common/core/config_service_rules.h"
 #include "common/core/names.h"
+#include "common/core/request_path.h"
 
 namespace pointsman::common {
 namespace {
@@ -47,12 +48,23 @@ bool IsRouteHost(absl::string_view host) {
   return std::all_of(labels.begin(), labels.end(), IsHostLabel);
 }
 
+// Requests are matched in their canonical form: what is not written so never matches.
 void CheckPathMatch(absl::string_view value, const RulePath& path, Rules* rules) {
   rules->BytesAtMost(path, value, kPathBytesMax);
-  bool clean = absl::StartsWith(value, "/");
-  for (const char c : value) clean = clean && !absl::ascii_iscntrl(static_cast<unsigned char>(c));
-  if (!clean || absl::StrContains(value, '?') || absl::StrContains(value, '#')) {
-    rules->Broken(config_code::kValue, path, "must begin with \"/\" and have no query or fragment");
+  std::string text(value.size(), '\0');
+  const CanonicalPath canonical = CanonicalizePath(value, EmptySegments::kMerge, text.data());
+  text.resize(canonical.size);
+  if (canonical.error != PathError::kNone) {
+    rules->Broken(config_code::kValue, path,
+                  absl::StrCat("must be a path without query or fragment; it has ",
+                               PathErrorText(canonical.error)));
+  } else if ((canonical.traits & ~kPathEmptySegment) != 0) {
+    rules->Broken(config_code::kValue, path,
+                  "a route cannot match on \";\", %2F, %25, %3B, %3F or %23; "
+                  "end it before them and see path_options");
+  } else if (text != value) {
+    rules->Broken(config_code::kValue, path,
+                  absl::StrCat("is matched in its canonical form: write \"", text, "\""));
   }
 }
 

@@ -50,6 +50,16 @@ absl::StatusOr<HeaderCondition> ConditionOf(const v1::HeaderMatch& match, absl::
   return condition;
 }
 
+common::PathTraits TraitsOf(const v1::PathOptions& options) {
+  common::PathTraits traits = 0;
+  if (options.allow_encoded_slash()) traits |= common::kPathEncodedSlash;
+  if (options.allow_encoded_percent()) traits |= common::kPathEncodedPercent;
+  if (options.allow_semicolon()) traits |= common::kPathSemicolon;
+  if (options.allow_encoded_query()) traits |= common::kPathEncodedQuery;
+  if (options.keep_empty_segments()) traits |= common::kPathEmptySegment;
+  return traits;
+}
+
 absl::Status ReadMatch(const v1::RouteMatch& match, RouteEntry* route) {
   switch (match.path_case()) {
     case v1::RouteMatch::kExact:
@@ -155,6 +165,7 @@ absl::StatusOr<std::vector<RouteEntry>> RoutesOf(const v1::Config& config,
       route.hosts.push_back(absl::AsciiStrToLower(host));
     }
     PM_RETURN_IF_ERROR(ReadMatch(message.match(), &route));
+    route.path_traits = TraitsOf(message.path_options());
     PM_RETURN_IF_ERROR(ReadAction(message, indexes, &route));
     if (message.has_request_timeout()) route.request_timeout = Bounded(message.request_timeout());
     routes.push_back(std::move(route));

@@ -32,9 +32,11 @@ absl::string_view NormalHost(absl::string_view host,
   return absl::string_view(buffer->data(), host.size());
 }
 
-// `prefix` ends at a border of `path` (or is followed by one).
+// `prefix` ends at a border of `path` (or is followed by one). Where another server may see a
+// border, there is one here as well: a route must not be left by writing "/admin;x" for "/admin".
 bool AtBorder(absl::string_view path, size_t length) {
-  return length == path.size() || path[length] == '/' || path[length - 1] == '/';
+  return length == path.size() || path[length] == '/' || path[length - 1] == '/' ||
+         common::SegmentEndsBefore(path.substr(length));
 }
 
 bool HeaderHolds(const HeaderCondition& condition, std::optional<absl::string_view> value) {

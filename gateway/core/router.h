@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/core/request_path.h"
 
 namespace re2 {
 class RE2;
@@ -50,6 +51,8 @@ struct RouteEntry {
   enum class PathKind : uint8_t { kAny, kExact, kPrefix };
   PathKind path_kind = PathKind::kAny;
   std::string path;
+  // What the paths of its requests may have beyond the canonical form.
+  common::PathTraits path_traits = 0;
   std::vector<std::string> methods;  // Empty: any.
   std::vector<HeaderCondition> headers;
 };
@@ -58,7 +61,7 @@ struct RouteEntry {
 struct RouteRequest {
   // As the request carries it: any case, with or without a port; empty: none.
   absl::string_view host;
-  // Without query and fragment; begins with '/' ("*" matches only routes of any path).
+  // Canonical, without query and fragment; begins with '/' ("*" matches only routes of any path).
   absl::string_view path;
   absl::string_view method;
   // The value of a header by lower-case name; several of one name joined or the first. Called only

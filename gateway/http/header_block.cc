@@ -31,6 +31,7 @@ constexpr KnownName kKnownNames[] = {
     {"content-type", FieldToken::kContentType},
     {"x-request-id", FieldToken::kXRequestId},
     {"authorization", FieldToken::kAuthorization},
+    {"x-http-method", FieldToken::kMethodOverride},
     {"content-length", FieldToken::kContentLength},
     {"x-forwarded-for", FieldToken::kXForwardedFor},
     {"x-forwarded-host", FieldToken::kXForwardedHost},
@@ -38,12 +39,14 @@ constexpr KnownName kKnownNames[] = {
     {"transfer-encoding", FieldToken::kTransferEncoding},
     {"sec-websocket-key", FieldToken::kSecWebSocketKey},
     {"x-forwarded-proto", FieldToken::kXForwardedProto},
+    {"x-method-override", FieldToken::kMethodOverride},
     {"proxy-authenticate", FieldToken::kProxyAuthenticate},
     {"proxy-authorization", FieldToken::kProxyAuthorization},
     {"sec-websocket-accept", FieldToken::kSecWebSocketAccept},
+    {"x-http-method-override", FieldToken::kMethodOverride},
 };
 constexpr absl::string_view kPointsmanPrefix = "x-pointsman-";
-constexpr size_t kKnownSizeMax = 20;
+constexpr size_t kKnownSizeMax = 22;
 
 // Index of the first known name of each size; [size, size + 1) is the range to look at.
 struct SizeIndex {
@@ -95,6 +98,7 @@ void HeaderBlock::CopyFrom(const HeaderBlock& other) {
   Clear();
   AppendText(absl::string_view(other.data_, other.size_));
   fields_ = other.fields_;
+  tokens_ = other.tokens_;
   trailers_begin_ = other.trailers_begin_;
 }
 
@@ -106,6 +110,7 @@ void HeaderBlock::Clear() {
   }
   size_ = 0;
   fields_.clear();
+  tokens_ = 0;
   trailers_begin_ = SIZE_MAX;
 }
 
@@ -119,12 +124,27 @@ void HeaderBlock::Grow(size_t wanted) {
 }
 
 void HeaderBlock::AppendText(absl::string_view bytes) {
-  if (size_ + bytes.size() > capacity_) Grow(size_ + bytes.size());
-  std::memcpy(data_ + size_, bytes.data(), bytes.size());
+  std::memcpy(ReserveText(bytes.size()), bytes.data(), bytes.size());
   size_ += bytes.size();
 }
 
+char* HeaderBlock::ReserveText(size_t size) {
+  if (size_ + size > capacity_) Grow(size_ + size);
+  return data_ + size_;
+}
+
+void HeaderBlock::Erase(TokenSet tokens) {
+  if (!MayHave(tokens)) return;
+  for (size_t i = 0; i < head_fields(); ++i) {
+    Field& field = fields_[i];
+    if ((Only(field.token) & tokens) == 0) continue;
+    field = Field{.name = {}, .value = {}, .token = FieldToken::kOther, .dropped = true};
+  }
+  tokens_ &= ~tokens;
+}
+
 const Field* HeaderBlock::Find(FieldToken token) const {
+  if (!MayHave(Only(token))) return nullptr;
   for (size_t i = 0; i < head_fields(); ++i) {
     if (fields_[i].token == token) return &fields_[i];
   }

@@ -24,7 +24,8 @@ enum class FieldToken : uint8_t {
   kForwarded,
   kHost,
   kKeepAlive,
-  kPointsman,  // "x-pointsman-" and anything behind it.
+  kMethodOverride,  // "x-http-method-override" and its kin.
+  kPointsman,       // "x-pointsman-" and anything behind it.
   kProxyAuthenticate,
   kProxyAuthorization,
   kProxyConnection,
@@ -61,6 +62,10 @@ struct Field {
   bool dropped = false;
 };
 
+// Set of field tokens, a bit each.
+using TokenSet = uint64_t;
+constexpr TokenSet Only(FieldToken token) { return TokenSet{1} << static_cast<int>(token); }
+
 class HeaderBlock {
  public:
   static constexpr size_t kInlineBytes = 2048;
@@ -86,7 +91,19 @@ class HeaderBlock {
     return TextRef{static_cast<uint32_t>(part.data() - data_), static_cast<uint32_t>(part.size())};
   }
 
-  void AddField(const Field& field) { fields_.push_back(field); }
+  // Room for `size` more bytes of text, to be written before anything else is called but
+  // CommitText(), which takes what was written. Text may move: places stay, views do not.
+  char* ReserveText(size_t size);
+  void CommitText(size_t size) { size_ += size; }
+
+  void AddField(const Field& field) {
+    tokens_ |= Only(field.token);
+    fields_.push_back(field);
+  }
+  // Some field with one of these tokens was added. O(1).
+  bool MayHave(TokenSet tokens) const { return (tokens_ & tokens) != 0; }
+  // Takes the fields of the head with these tokens out: they are neither forwarded nor found.
+  void Erase(TokenSet tokens);
   // Fields of the head, then (from trailers_begin() on) of the trailers.
   absl::InlinedVector<Field, kInlineFields>& fields() { return fields_; }
   const absl::InlinedVector<Field, kInlineFields>& fields() const { return fields_; }
@@ -97,7 +114,7 @@ class HeaderBlock {
   size_t trailers_begin() const { return trailers_begin_; }
   bool has_trailers() const { return trailers_begin_ < fields_.size(); }
 
-  // First field of the head with this token, or null. O(fields).
+  // First field of the head with this token, or null. O(fields), O(1) for most that are not there.
   const Field* Find(FieldToken token) const;
   // Value of the first head field with this name (any case), or null data. O(fields).
   absl::string_view Value(absl::string_view name) const;
@@ -112,6 +129,7 @@ class HeaderBlock {
   size_t capacity_ = kInlineBytes;
   absl::InlinedVector<Field, kInlineFields> fields_;
   size_t trailers_begin_ = SIZE_MAX;
+  TokenSet tokens_ = 0;
 };
 
 }  // namespace pointsman::gateway

@@ -32,6 +32,9 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"connect_refused", 405},
     {"upgrade_refused", 501},
     {"misdirected", 421},
+    {"trace_refused", 405},
+    {"bad_path", 400},
+    {"ambiguous_path", 400},
     {"head_timeout", 408},
     {"body_timeout", 408},
     {"client_gone", 0},
@@ -136,7 +139,8 @@ bool IsIdempotent(Method method) {
 void RequestHead::Clear() {
   block.Clear();
   method = Method::kOther;
-  method_text = target = authority = TextRef{};
+  method_text = target = path = sent_target = authority = TextRef{};
+  path_traits = 0;
   body = BodyKind::kNone;
   content_length = 0;
   expects_continue = false;

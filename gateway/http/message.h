@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
+#include "common/core/request_path.h"
 #include "gateway/http/header_block.h"
 
 namespace pointsman::gateway {
@@ -52,6 +53,11 @@ struct RequestHead {
   TextRef method_text;
   // Path and query: begins with '/', or is "*".
   TextRef target;
+  // Of the target, without the query. Set, with the rest of its rules, by PrepareRequest().
+  TextRef path;
+  common::PathTraits path_traits = 0;
+  // The target as it came, when `target` is another now.
+  TextRef sent_target;
   // Host and port as sent; empty for an HTTP/1.0 request without one.
   TextRef authority;
   BodyKind body = BodyKind::kNone;
@@ -104,6 +110,9 @@ enum class Reason : uint8_t {
   kConnectRefused,
   kUpgradeRefused,
   kMisdirected,
+  kTraceRefused,
+  kBadPath,
+  kAmbiguousPath,
   kHeadTimeout,
   kBodyTimeout,
   kClientGone,

@@ -61,6 +61,7 @@ Reason LineParser::AddFieldLine(TextRef line) {
     // "Content_Length" is no framing field here, but may become one behind us.
     field.token = FieldToken::kOther;
     field.dropped = true;
+    field.name.size = 0;  // Nor does a route's condition find it.
   }
   block_->AddField(field);
   return Reason::kNone;

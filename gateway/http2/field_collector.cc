@@ -96,6 +96,7 @@ void FieldCollector::AddRegular(absl::string_view name, absl::string_view value)
   }
   if (field.token == FieldToken::kCookie) ++cookies_;
   field.name = Keep(name);
+  if (alias) field.name.size = 0;  // Nor does a route's condition find it.
   field.value = Keep(value);
   block_->AddField(field);
 }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "gateway/core/picker.h"
+#include "gateway/http/request_rules.h"
 #include "gateway/proxy/retry_budgets.h"
 #include "gateway/proxy/upstream_pools.h"
 
@@ -57,8 +58,6 @@ void Stream::OnEvent(StreamEvent event) {
 // ---- The request.
 
 const RouteEntry* Stream::FindRoute() const {
-  absl::string_view path = request_.block.At(request_.target);
-  path = path.substr(0, path.find('?'));
   const auto header = [this](absl::string_view name) -> std::optional<absl::string_view> {
     const absl::string_view value = request_.block.Value(name);
     if (value.data() == nullptr) return std::nullopt;
@@ -66,10 +65,21 @@ const RouteEntry* Stream::FindRoute() const {
   };
   return context_->table->router->Match(RouteRequest{
       .host = request_.block.At(request_.authority),
-      .path = path,
+      .path = request_.block.At(request_.path),
       .method = request_.block.At(request_.method_text),
       .header = header,
   });
+}
+
+Reason Stream::CheckPath(const RouteEntry& route) {
+  if (request_.path_traits == 0) return Reason::kNone;
+  const common::PathTraits merged = common::kPathEmptySegment;
+  if ((request_.path_traits & ~route.path_traits & ~merged) != 0) return Reason::kAmbiguousPath;
+  if ((request_.path_traits & route.path_traits & merged) == 0) return Reason::kNone;
+  // The path that is forwarded now is another: it must lead to the same place.
+  const Reason reason = KeepEmptySegments(&request_);
+  if (reason != Reason::kNone) return reason;
+  return FindRoute() == &route ? Reason::kNone : Reason::kAmbiguousPath;
 }
 
 Reason Stream::Admit(const ServiceTable& service) const {
@@ -95,8 +105,10 @@ void Stream::OnRequestHead(bool end) {
   if (client_->Misdirected(request_.block.At(request_.authority))) {
     return Fail(Reason::kMisdirected);
   }
+  if (const Reason reason = PrepareRequest(&request_); reason != Reason::kNone) return Fail(reason);
   const RouteEntry* route = FindRoute();
   if (route == nullptr) return Fail(Reason::kNoRoute);
+  if (const Reason reason = CheckPath(*route); reason != Reason::kNone) return Fail(reason);
   if (route->service == RouteEntry::kNoService) {
     OwnResponse response;
     response.status = route->direct_status;

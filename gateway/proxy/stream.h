@@ -60,6 +60,8 @@ class Stream final : public TimerEntry {
 
   // Routing.
   const RouteEntry* FindRoute() const;
+  // kNone, or why the request may not go to the route its path leads to.
+  Reason CheckPath(const RouteEntry& route);
   Reason Admit(const ServiceTable& service) const;
   // The service in the table of now, which may be another than the one the request began with.
   const ServiceTable* FindService() const;

@@ -56,6 +56,8 @@ TEST(ConfigConvertTest, ReadsRoutesOfEveryForm) {
   header->set_present(false);
   route->set_service("services/web");
   route->mutable_request_timeout()->set_seconds(3);
+  route->mutable_path_options()->set_allow_encoded_slash(true);
+  route->mutable_path_options()->set_keep_empty_segments(true);
   v1::Route* direct = config.add_routes();
   direct->set_name("d");
   direct->mutable_direct_response()->set_status(418);
@@ -69,6 +71,8 @@ TEST(ConfigConvertTest, ReadsRoutesOfEveryForm) {
   EXPECT_EQ((*routes)[0].headers[0].kind, HeaderCondition::Kind::kAbsent);
   EXPECT_EQ((*routes)[0].service, 4u);
   EXPECT_EQ((*routes)[0].request_timeout, absl::Seconds(3));
+  EXPECT_EQ((*routes)[0].path_traits, common::kPathEncodedSlash | common::kPathEmptySegment);
+  EXPECT_EQ((*routes)[1].path_traits, 0);
   EXPECT_EQ((*routes)[1].service, RouteEntry::kNoService);
   EXPECT_EQ((*routes)[1].direct_status, 418);
 }

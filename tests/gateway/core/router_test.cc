@@ -77,6 +77,17 @@ TEST_F(RouterTest, ExactPathThenLongestPrefix) {
   EXPECT_EQ(Match("h", "*"), "any");
 }
 
+TEST_F(RouterTest, PrefixesAreNotLeftByWhatSomeServersTakeForABorder) {
+  Build(
+      {Route("root", {}, PathKind::kPrefix, "/"), Route("admin", {}, PathKind::kPrefix, "/admin")});
+  for (const char* path : {"/admin;x", "/admin%2fx", "/admin%3B", "/admin%252F"}) {
+    EXPECT_EQ(Match("h", path), "admin") << path;
+  }
+  for (const char* path : {"/admin%20", "/admin%C3%A4", "/admin-x"}) {
+    EXPECT_EQ(Match("h", path), "root") << path;
+  }
+}
+
 TEST_F(RouterTest, PrefixWithTrailingSlashCoversWhatIsBelow) {
   Build({Route("below", {}, PathKind::kPrefix, "/a/")});
   EXPECT_EQ(Match("h", "/a/"), "below");
