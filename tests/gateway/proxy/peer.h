@@ -215,7 +215,10 @@ class Peer {
 
   // Ends both directions; may be called while another thread writes.
   void ShutdownBoth() { shutdown(fd_.get(), SHUT_RDWR); }
-  void ShutdownWrite() { shutdown(fd_.get(), SHUT_WR); }
+  void ShutdownWrite() {
+    if (tls_ != nullptr) SSL_shutdown(tls_.get());
+    shutdown(fd_.get(), SHUT_WR);
+  }
   void Close() { fd_.Reset(); }
   void Reset() {
     linger hard{1, 0};

@@ -1,33 +1,55 @@
-// Tunnels between clients and endpoints of either protocol: what holds for all four combinations.
+// Tunnels between clients and endpoints of either protocol, plain and with TLS on both sides: what
+// holds for all combinations.
 
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "tests/gateway/proxy/tls_peers.h"
 #include "tests/gateway/proxy/tunnel_fixture.h"
 
 namespace pointsman::gateway {
 namespace {
 
 class TunnelMatrixTest : public TunnelFixture,
-                         public ::testing::WithParamInterface<std::tuple<bool, bool>> {
+                         public ::testing::WithParamInterface<std::tuple<bool, bool, bool>> {
  protected:
   using EndScript = std::function<void(TunnelEnd end)>;
 
   static bool client_http2() { return std::get<0>(GetParam()); }
   static bool endpoint_http2() { return std::get<1>(GetParam()); }
+  static bool tls() { return std::get<2>(GetParam()); }
 
   // An endpoint that follows upgrades, and the table with it.
   void Serve(EndScript script) {
     policy.upstream_http2 = endpoint_http2();
+    if (tls()) UseTls();
+    auto follow = endpoint_http2()
+                      ? FollowingHttp2(std::move(script))
+                      : Following([script = std::move(script)](Peer& peer, const TestMessage&) {
+                          script(TunnelEnd(&peer));
+                        });
     upstream_ = std::make_unique<ScriptedUpstream>(
-        endpoint_http2() ? FollowingHttp2(std::move(script))
-                         : Following([script = std::move(script)](Peer& peer, const TestMessage&) {
-                             script(TunnelEnd(&peer));
-                           }));
+        [context = endpoint_context_, follow = std::move(follow)](Peer& peer, int connection) {
+          if (context != nullptr && !peer.StartTls(context.get())) return;
+          follow(peer, connection);
+        });
     Publish({upstream_->port()});
+  }
+  void UseTls() {
+    certificates_.emplace();
+    listener_tls.emplace();
+    listener_tls->certificates = {certificates_->Certificate("a", "DNS:a.example")};
+    upstream_tls.emplace();
+    upstream_tls->ca_pem = certificates_->ca_pem();
+    upstream_tls->server_name = "b.example";
+    upstream_tls->http2 = endpoint_http2();
+    endpoint_context_ =
+        certificates_->ServerContext("b", "DNS:b.example", endpoint_http2() ? "h2" : "");
+    client_context_ = certificates_->ClientContext(client_http2() ? "\x02h2" : "");
   }
   static ScriptedUpstream::Script FollowingHttp2(EndScript script) {
     return [script = std::move(script)](Peer& peer, int) {
@@ -42,6 +64,9 @@ class TunnelMatrixTest : public TunnelFixture,
   // A client's tunnel; 200 over HTTP/2, 101 over HTTP/1.
   TunnelEnd Open(const std::string& early = "", int receive_buffer = 0) {
     socket_ = Client(receive_buffer);
+    if (tls()) {
+      EXPECT_TRUE(socket_.StartTls(client_context_.get(), "a.example"));
+    }
     if (!client_http2()) {
       socket_.Write(WsRequest() + early);
       EXPECT_EQ(socket_.ReadHead().status(), 101);
@@ -60,16 +85,21 @@ class TunnelMatrixTest : public TunnelFixture,
     end.Finish();
   }
 
+  std::optional<TlsPeers> certificates_;
+  SslContext client_context_;
+  SslContext endpoint_context_;
   Peer socket_;
   std::unique_ptr<Http2Peer> http2_;
   std::unique_ptr<ScriptedUpstream> upstream_;
 };
 
 INSTANTIATE_TEST_SUITE_P(All, TunnelMatrixTest,
-                         ::testing::Combine(::testing::Bool(), ::testing::Bool()),
+                         ::testing::Combine(::testing::Bool(), ::testing::Bool(),
+                                            ::testing::Bool()),
                          [](const auto& info) {
                            return absl::StrCat("Http", std::get<0>(info.param) ? 2 : 1, "ToHttp",
-                                               std::get<1>(info.param) ? 2 : 1);
+                                               std::get<1>(info.param) ? 2 : 1,
+                                               std::get<2>(info.param) ? "Tls" : "");
                          });
 
 TEST_P(TunnelMatrixTest, CarriesBytesBothWays) {
