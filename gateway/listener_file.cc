@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/core/config_load.h"
 #include "common/core/names.h"
+#include "common/core/proto_time.h"
 #include "common/core/status_macros.h"
 #include "common/files.h"
 #include "pointsman/v1/listener.pb.h"
@@ -17,6 +18,7 @@ namespace {
 constexpr uint64_t kFileBytesMax = 1 << 20;
 constexpr int kListenersMax = 64;
 constexpr int kCertificatesMax = 1000;
+constexpr int kServerNameRulesMax = 1000;
 
 class Checker {
  public:
@@ -51,6 +53,39 @@ class Checker {
           std::string(address.status().message()));
     }
     if (listener.has_tls()) CheckTls(listener.tls(), path + ".tls");
+    if (listener.has_tcp()) CheckTcp(listener, path + ".tcp");
+  }
+
+  void CheckServiceId(const std::string& id, const std::string& path) {
+    if (common::IsServiceId(id)) return;
+    Add(common::config_code::kValue, path, absl::StrCat("\"", id, "\" is no service's ID"));
+  }
+
+  void CheckTcp(const v1::Listener& listener, const std::string& path) {
+    const v1::TcpForwarding& tcp = listener.tcp();
+    if (!tcp.service().empty()) CheckServiceId(tcp.service(), path + ".service");
+    if (tcp.service().empty() && tcp.by_server_name().empty()) {
+      Add(common::config_code::kRequired, path + ".service", "a service is required");
+    }
+    if (listener.has_tls() && !tcp.by_server_name().empty()) {
+      Add(common::config_code::kConflict, path + ".by_server_name",
+          "not with tls: a connection is answered here or passed through");
+    }
+    if (tcp.by_server_name_size() > kServerNameRulesMax) {
+      Add(common::config_code::kLimit, path + ".by_server_name",
+          absl::StrCat(tcp.by_server_name_size(), " are too many, the limit is ",
+                       kServerNameRulesMax));
+    }
+    for (int i = 0; i < tcp.by_server_name_size(); ++i) {
+      const std::string rule = absl::StrCat(path, ".by_server_name[", i, "]");
+      CheckServiceId(tcp.by_server_name(i).service(), rule + ".service");
+      if (!tcp.by_server_name(i).server_names().empty()) continue;
+      Add(common::config_code::kRequired, rule + ".server_names", "at least one is required");
+    }
+    const absl::Duration idle = common::FromProto(tcp.idle_timeout());
+    if (tcp.has_idle_timeout() && (idle < absl::Seconds(1) || idle > absl::Hours(24))) {
+      Add(common::config_code::kRange, path + ".idle_timeout", "range is 1 s to 24 h");
+    }
   }
 
   void CheckTls(const v1::ListenerTls& tls, const std::string& path) {
@@ -122,6 +157,17 @@ absl::StatusOr<TlsServerOptions> ReadTls(const v1::ListenerTls& message,
   return tls;
 }
 
+std::shared_ptr<const TcpForwarding> ReadTcp(const v1::TcpForwarding& message) {
+  auto tcp = std::make_shared<TcpForwarding>();
+  tcp->services.front() = message.service();
+  for (const v1::ServerNameRule& rule : message.by_server_name()) {
+    for (const std::string& name : rule.server_names()) tcp->names.Add(name, tcp->services.size());
+    tcp->services.push_back(rule.service());
+  }
+  if (message.has_idle_timeout()) tcp->idle_timeout = common::FromProto(message.idle_timeout());
+  return tcp;
+}
+
 }  // namespace
 
 absl::StatusOr<common::Address> ParseListenAddress(absl::string_view text) {
@@ -150,6 +196,10 @@ absl::StatusOr<std::vector<NamedListener>> ReadListenerFile(const std::string& p
     PM_ASSIGN_OR_RETURN(listener.options.address, ParseListenAddress(message.address()));
     if (message.has_tls()) {
       PM_ASSIGN_OR_RETURN(listener.options.tls, ReadTls(message.tls(), folder));
+    }
+    if (message.has_tcp()) {
+      listener.options.tcp = ReadTcp(message.tcp());
+      if (listener.options.tls.has_value()) listener.options.tls->http = false;
     }
     listeners.push_back(std::move(listener));
   }

@@ -184,6 +184,23 @@ void CheckReferences(const v1::Config& config, Rules* rules) {
   }
 }
 
+// Bytes that are passed through have no requests to route.
+void CheckTargets(const v1::Config& config, Rules* rules) {
+  std::set<std::string, std::less<>> tcp;
+  for (const v1::Service& service : config.services()) {
+    if (service.protocol() != v1::PROTOCOL_TCP) continue;
+    tcp.insert(std::string(BareId(service.name(), "services")));
+  }
+  for (int i = 0; i < config.routes_size() && !tcp.empty(); ++i) {
+    const std::string& service = config.routes(i).service();
+    if (tcp.count(service) == 0) continue;
+    rules->Broken(
+        config_code::kConflict, RulePath().Entry("routes", i).Field("service"),
+        absl::StrCat("\"", service,
+                     "\" has protocol TCP: listeners of gateways lead to it, not routes"));
+  }
+}
+
 template <typename Resource>
 ConfigProblems CheckOne(const Resource& resource,
                         void (*check)(const Resource&, const RulePath&, Rules*)) {
@@ -243,6 +260,7 @@ ConfigProblems ValidateConfig(const v1::Config& config) {
   CheckUniqueNames(config.routes(), "routes", &rules);
   CheckUniqueNames(config.overrides(), "overrides", &rules);
   CheckReferences(config, &rules);
+  CheckTargets(config, &rules);
   return std::move(problems).Take();
 }
 

@@ -108,7 +108,9 @@ UpstreamTls TlsOf(const v1::Service& service) {
   tls.ca_pem = service.tls().ca_pem();
   tls.server_name = service.tls().server_name();
   tls.insecure = service.tls().insecure();
-  tls.http2 = service.protocol() == v1::PROTOCOL_HTTP2;
+  tls.protocol = service.protocol() == v1::PROTOCOL_HTTP2 ? UpstreamProtocol::kHttp2
+                 : service.protocol() == v1::PROTOCOL_TCP ? UpstreamProtocol::kTcp
+                                                          : UpstreamProtocol::kHttp1;
   return tls;
 }
 
@@ -128,6 +130,7 @@ std::shared_ptr<const UpstreamTlsMap> UpstreamTlsOf(const v1::Config& config) {
 ServicePolicy PolicyOf(const v1::Service& service) {
   ServicePolicy policy;
   policy.upstream_http2 = service.protocol() == v1::PROTOCOL_HTTP2;
+  policy.tcp = service.protocol() == v1::PROTOCOL_TCP;
   if (service.has_tls()) policy.upstream_tls = UpstreamTlsKey(TlsOf(service));
   const v1::Timeouts& timeouts = service.timeouts();
   if (timeouts.has_connect()) policy.connect_timeout = Bounded(timeouts.connect());

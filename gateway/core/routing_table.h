@@ -75,6 +75,8 @@ struct PriorityGroup {
 struct ServicePolicy {
   // Endpoints are spoken to in HTTP/2 (with prior knowledge), else in HTTP/1.1.
   bool upstream_http2 = false;
+  // Bytes are passed through, from listeners that name the service; HTTP requests are not.
+  bool tcp = false;
   // Which TLS they are spoken to in (RoutingTable::upstream_tls); 0: none.
   uint64_t upstream_tls = 0;
   absl::Duration connect_timeout = absl::Seconds(1);

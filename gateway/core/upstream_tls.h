@@ -10,6 +10,9 @@
 
 namespace pointsman::gateway {
 
+// Spoken inside; offered in ALPN, and HTTP/2 must be agreed on.
+enum class UpstreamProtocol : uint8_t { kHttp1, kHttp2, kTcp };
+
 struct UpstreamTls {
   // Authorities that may have signed, in PEM; empty: those of the host.
   std::string ca_pem;
@@ -17,7 +20,7 @@ struct UpstreamTls {
   // sent. Empty only when `insecure`.
   std::string server_name;
   bool insecure = false;  // The certificate is not verified.
-  bool http2 = false;     // In ALPN, and required then.
+  UpstreamProtocol protocol = UpstreamProtocol::kHttp1;
   friend bool operator==(const UpstreamTls&, const UpstreamTls&) = default;
 };
 

@@ -218,7 +218,8 @@ bool TcpConnection::GoOnWithHandshake() {
   const StreamFilter::Progress progress = filter_->Handshake();
   size_t sent = 0;
   const int error = writable_ ? Send(&filter_->sealed(), &sent) : 0;
-  const bool cut = error != 0 && error != EAGAIN;
+  // A peer that was content and left already is the owner's affair.
+  const bool cut = error != 0 && error != EAGAIN && progress == StreamFilter::Progress::kWaits;
   if (cut || progress == StreamFilter::Progress::kFailed) {
     Fail(cut ? error : EPROTO);
     return false;

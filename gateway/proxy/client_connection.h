@@ -33,9 +33,9 @@ class ClientRegistry {
   // that kind; `from` is closed then.
   virtual void OnHttp2(ClientConnection* from, TcpConnection* socket, const SocketAddress& peer,
                        Slice received) = 0;
-  // TLS was agreed on: the socket goes to a connection of the protocol chosen.
-  virtual void OnTlsReady(ClientConnection* from, TcpConnection* socket,
-                          const SocketAddress& peer) = 0;
+  // TLS was agreed on: the socket goes to a connection of what was chosen, or what the listener
+  // (its place) is for.
+  virtual void OnTlsReady(size_t listener, TcpConnection* socket, const SocketAddress& peer) = 0;
 };
 
 }  // namespace pointsman::gateway

@@ -48,6 +48,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
     worker.workers = count;
     worker.cells = &own.cells->worker(i);
     worker.observer = own.observer;
+    for (const ListenerOptions& listener : own.listeners) worker.tcp.push_back(listener.tcp);
     worker.on_adopted = [raw = engine.get(), i](uint64_t sequence) { raw->OnAdopted(i, sequence); };
     engine->workers_.push_back(std::make_unique<Worker>(std::move(worker)));
     PM_RETURN_IF_ERROR(engine->workers_.back()->Open(std::move(engine->listeners_[i])));
@@ -130,6 +131,8 @@ void EngineStats::Add(const WorkerCounters& counters) {
   tls_handshaking += counters.tls_handshaking.value();
   tls_upstream_handshakes += counters.tls_upstream_handshakes.value();
   tls_upstream_resumed += counters.tls_upstream_resumed.value();
+  tcp_connections += counters.tcp_connections.value();
+  tcp_open += counters.tcp_open.value();
   tls_upstream_failures += counters.tls_upstream_failures.value();
   requests += counters.requests.value();
   requests_active += counters.requests_active.value();

@@ -23,6 +23,7 @@
 #include "gateway/core/cells.h"
 #include "gateway/core/routing_table.h"
 #include "gateway/proxy/options.h"
+#include "gateway/proxy/tcp_forwarding.h"
 #include "gateway/proxy/worker.h"
 
 namespace pointsman::gateway {
@@ -31,7 +32,9 @@ struct ListenerOptions {
   // Port 0: any. Not a name.
   common::Address address;
   // Absent: plain.
-  std::optional<TlsServerOptions> tls;
+  std::optional<TlsServerOptions> tls = std::nullopt;
+  // Absent: HTTP.
+  std::shared_ptr<const TcpForwarding> tcp = nullptr;
 };
 
 struct EngineOptions {

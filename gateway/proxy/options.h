@@ -92,6 +92,8 @@ struct alignas(64) WorkerCounters {
   Counter tls_upstream_handshakes;
   Counter tls_upstream_resumed;
   Counter tls_upstream_failures;
+  Counter tcp_connections;  // Passed through, in all.
+  Counter tcp_open;         // Now.
   Counter requests;         // Heads that were complete.
   Counter requests_active;  // Now.
   Counter tunnels;          // Now.
@@ -124,6 +126,8 @@ struct EngineStats {
   uint64_t tls_upstream_handshakes = 0;
   uint64_t tls_upstream_resumed = 0;
   uint64_t tls_upstream_failures = 0;
+  uint64_t tcp_connections = 0;
+  uint64_t tcp_open = 0;
   uint64_t requests = 0;
   uint64_t requests_active = 0;
   uint64_t tunnels = 0;

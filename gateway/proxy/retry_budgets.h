@@ -10,6 +10,12 @@
 
 namespace pointsman::gateway {
 
+// Of one of `workers`.
+inline RetryBudgetOptions RetryBudgetOf(const ServicePolicy& policy, size_t workers) {
+  return {policy.retry_budget_ratio,
+          static_cast<double>(policy.retry_budget_min_per_second) / static_cast<double>(workers)};
+}
+
 class RetryBudgets {
  public:
   // The budget of the service with this cell; made on first use. O(1).

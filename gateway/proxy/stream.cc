@@ -83,7 +83,7 @@ Reason Stream::CheckPath(const RouteEntry& route) {
 }
 
 Reason Stream::Admit(const ServiceTable& service) const {
-  if (!service.unavailable.empty()) return Reason::kNoService;
+  if (!service.unavailable.empty() || service.policy.tcp) return Reason::kNoService;
   if (request_.content_length > 0 &&
       static_cast<uint64_t>(request_.content_length) > service.policy.max_request_body_bytes) {
     return Reason::kBodyTooLarge;
@@ -134,10 +134,7 @@ void Stream::EnterService(const RouteEntry& route, const ServiceTable& service) 
   in_service_ = true;
   WriteHex(absl::Uniform<uint64_t>(context_->random), request_id_);
   context_->budgets->Of(service_cell_)
-      .OnRequest(
-          {policy_.retry_budget_ratio, static_cast<double>(policy_.retry_budget_min_per_second) /
-                                           static_cast<double>(context_->workers)},
-          context_->loop.Now());
+      .OnRequest(RetryBudgetOf(policy_, context_->workers), context_->loop.Now());
 }
 
 void Stream::KeepForReplay(const Slice& data) {
@@ -300,9 +297,7 @@ bool Stream::SafeToRepeat() const {
 
 bool Stream::TakeRetry() {
   if (retries_ >= policy_.max_retries) return false;
-  const RetryBudgetOptions options{policy_.retry_budget_ratio,
-                                   static_cast<double>(policy_.retry_budget_min_per_second) /
-                                       static_cast<double>(context_->workers)};
+  const RetryBudgetOptions options = RetryBudgetOf(policy_, context_->workers);
   if (!context_->budgets->Of(service_cell_).TryTake(options, context_->loop.Now())) {
     context_->counters.reasons[static_cast<size_t>(Reason::kRetryBudget)].Add();
     return false;

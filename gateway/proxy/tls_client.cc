@@ -5,8 +5,11 @@
 
 namespace pointsman::gateway {
 
-TlsClient::TlsClient(WorkerContext* context, ClientRegistry* registry)
-    : context_(context), registry_(registry), tcp_(&context->loop, &context->chunks, this) {}
+TlsClient::TlsClient(WorkerContext* context, ClientRegistry* registry, size_t listener)
+    : context_(context),
+      registry_(registry),
+      listener_(listener),
+      tcp_(&context->loop, &context->chunks, this) {}
 
 bool TlsClient::Start(Fd fd, const SocketAddress& peer,
                       std::shared_ptr<const TlsServerContext> tls) {
@@ -28,7 +31,7 @@ void TlsClient::Drain() {
 void TlsClient::OnConnected() {
   context_->counters.tls_handshakes.Add();
   if (TlsOf(tcp_)->resumed()) context_->counters.tls_resumed.Add();
-  registry_->OnTlsReady(this, &tcp_, peer_);
+  registry_->OnTlsReady(listener_, &tcp_, peer_);
   Close();
 }
 

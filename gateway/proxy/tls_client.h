@@ -17,7 +17,8 @@ namespace pointsman::gateway {
 
 class TlsClient final : public ClientConnection, public ConnectionOwner, public TimerEntry {
  public:
-  TlsClient(WorkerContext* context, ClientRegistry* registry);
+  // `listener`: place of the one it came in by.
+  TlsClient(WorkerContext* context, ClientRegistry* registry, size_t listener);
 
   // Takes over an accepted socket; false when it cannot be served.
   bool Start(Fd fd, const SocketAddress& peer, std::shared_ptr<const TlsServerContext> tls);
@@ -42,6 +43,7 @@ class TlsClient final : public ClientConnection, public ConnectionOwner, public 
 
   WorkerContext* const context_;
   ClientRegistry* const registry_;
+  const size_t listener_;
   TcpConnection tcp_;
   SocketAddress peer_;
   common::MonotonicTime deadline_;

@@ -21,6 +21,7 @@ Worker::Worker(WorkerOptions options)
       upstreams_(&context_),
       sweep_timer_([this] { Sweep(); }),
       first_table_timer_([this] { StartListeners(); }),
+      listener_tcp_(std::move(options.tcp)),
       on_adopted_(std::move(options.on_adopted)) {
   // A head, or the framing between two pieces of a body, must fit into the credit given for it.
   PM_CHECK(context_.limits.stream_window_bytes >= context_.limits.head.bytes_max + 8192);
@@ -37,6 +38,7 @@ Worker::~Worker() { CloseEverything(); }
 absl::Status Worker::Open(std::vector<Fd> listeners) {
   if (absl::Status status = context_.loop.Open(); !status.ok()) return status;
   listener_tls_.resize(listeners.size());
+  listener_tcp_.resize(listeners.size());
   for (size_t i = 0; i < listeners.size(); ++i) {
     listeners_.push_back(std::make_unique<Listener>(
         &context_, std::move(listeners[i]), [this, i](Fd accepted, const SocketAddress& peer) {
@@ -179,15 +181,8 @@ void Worker::OnAccepted(size_t listener, Fd fd, const SocketAddress& peer) {
              MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
   }
-  if (listener_tls_[listener] != nullptr) {
-    auto client = std::make_unique<TlsClient>(&context_, this);
-    if (client->Start(std::move(fd), peer, listener_tls_[listener])) {
-      AddClient(std::move(client));
-    } else {
-      context_.counters.accept_failures.Add();
-    }
-    return;
-  }
+  if (listener_tls_[listener] != nullptr) return StartTls(listener, std::move(fd), peer);
+  if (listener_tcp_[listener] != nullptr) return StartTcp(listener, std::move(fd), nullptr);
   auto client = std::make_unique<Http1Client>(&context_, this, peer);
   if (!client->Start(std::move(fd))) {
     context_.counters.accept_failures.Add();
@@ -210,8 +205,31 @@ void Worker::OnHttp2(ClientConnection* /*from*/, TcpConnection* socket, const So
   started->Start(socket, std::move(received));
 }
 
-void Worker::OnTlsReady(ClientConnection* from, TcpConnection* socket, const SocketAddress& peer) {
-  if (TlsOf(*socket)->http2()) return OnHttp2(from, socket, peer, Slice{});
+void Worker::StartTls(size_t listener, Fd fd, const SocketAddress& peer) {
+  auto client = std::make_unique<TlsClient>(&context_, this, listener);
+  if (client->Start(std::move(fd), peer, listener_tls_[listener])) {
+    AddClient(std::move(client));
+  } else {
+    context_.counters.accept_failures.Add();
+  }
+}
+
+void Worker::StartTcp(size_t listener, Fd fd, TcpConnection* socket) {
+  auto client = std::make_unique<TcpClient>(&context_, this, listener_tcp_[listener]);
+  TcpClient* started = client.get();
+  if (socket != nullptr) {
+    started->Start(socket);
+  } else if (!started->Start(std::move(fd))) {
+    context_.counters.accept_failures.Add();
+    return;
+  }
+  AddClient(std::move(client));
+  started->Begin();
+}
+
+void Worker::OnTlsReady(size_t listener, TcpConnection* socket, const SocketAddress& peer) {
+  if (listener_tcp_[listener] != nullptr) return StartTcp(listener, Fd(), socket);
+  if (TlsOf(*socket)->http2()) return OnHttp2(nullptr, socket, peer, Slice{});
   auto client = std::make_unique<Http1Client>(&context_, this, peer);
   Http1Client* started = client.get();
   AddClient(std::move(client));

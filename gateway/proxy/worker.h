@@ -24,6 +24,7 @@
 #include "gateway/proxy/options.h"
 #include "gateway/proxy/retry_budgets.h"
 #include "gateway/proxy/stream.h"
+#include "gateway/proxy/tcp_client.h"
 #include "gateway/proxy/tls_client.h"
 #include "gateway/proxy/upstream_pools.h"
 #include "gateway/proxy/worker_context.h"
@@ -37,6 +38,8 @@ struct WorkerOptions {
   size_t workers = 1;
   WorkerCells* cells = nullptr;
   RequestObserver* observer = nullptr;
+  // By listener; null (or fewer): HTTP.
+  std::vector<std::shared_ptr<const TcpForwarding>> tcp;
   // Called at the start of a turn on the worker's thread, after it took the table that was posted
   // with this sequence (and so let go of all before).
   absl::AnyInvocable<void(uint64_t sequence)> on_adopted;
@@ -83,14 +86,15 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   void OnClientClosed(ClientConnection* connection) override;
   void OnHttp2(ClientConnection* from, TcpConnection* socket, const SocketAddress& peer,
                Slice received) override;
-  void OnTlsReady(ClientConnection* from, TcpConnection* socket,
-                  const SocketAddress& peer) override;
+  void OnTlsReady(size_t listener, TcpConnection* socket, const SocketAddress& peer) override;
 
  private:
   static constexpr absl::Duration kSweepInterval = absl::Seconds(5);
 
   void AddClient(std::unique_ptr<ClientConnection> client);
   void OnAccepted(size_t listener, Fd fd, const SocketAddress& peer);
+  void StartTls(size_t listener, Fd fd, const SocketAddress& peer);
+  void StartTcp(size_t listener, Fd fd, TcpConnection* socket);
   void AdoptTls();
   void AdoptTable();
   void BeginDrain();
@@ -112,6 +116,7 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   UpstreamPools upstreams_;
   RetryBudgets budgets_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::shared_ptr<const TcpForwarding>> listener_tcp_;
   // By listener; null: plain.
   std::vector<std::shared_ptr<const TlsServerContext>> listener_tls_;
   std::vector<std::unique_ptr<ClientConnection>> clients_;

@@ -17,6 +17,7 @@
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/options.h"
 #include "gateway/proxy/upstream_sessions.h"
+#include "gateway/tls/client_hello.h"
 #include "gateway/tls/contexts.h"
 
 namespace pointsman::gateway {
@@ -52,6 +53,7 @@ struct WorkerContext {
   // Of services with TLS; null: there is none.
   std::shared_ptr<const TlsClientContexts> tls_clients;
   UpstreamSessions upstream_sessions;
+  ClientHelloReader hello;
   const RoutingTable* table = nullptr;
   StreamPool* streams = nullptr;
   UpstreamPools* upstreams = nullptr;

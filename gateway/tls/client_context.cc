@@ -60,12 +60,13 @@ SslPtr TlsClientContext::NewSession() const {
     good = name.empty() || (X509_VERIFY_PARAM_set1_host(checks, name.data(), name.size()) == 1 &&
                             SSL_set_tlsext_host_name(session.get(), name.c_str()) == 1);
   }
-  const absl::string_view protocols =
-      options_.http2 ? absl::string_view("\x02h2") : absl::string_view("\x08http/1.1");
+  const absl::string_view protocols = http2() ? "\x02h2" : "\x08http/1.1";
+  const bool offer = options_.protocol != UpstreamProtocol::kTcp;
   // The one call that returns 0 for success.
-  good = good && SSL_set_alpn_protos(session.get(),
-                                     reinterpret_cast<const unsigned char*>(protocols.data()),
-                                     static_cast<unsigned>(protocols.size())) == 0;
+  good = good &&
+         (!offer || SSL_set_alpn_protos(session.get(),
+                                        reinterpret_cast<const unsigned char*>(protocols.data()),
+                                        static_cast<unsigned>(protocols.size())) == 0);
   ERR_clear_error();
   if (!good) return nullptr;
   SSL_set_connect_state(session.get());

@@ -73,7 +73,7 @@ class TlsClientContext {
 
   // Null when out of memory.
   SslPtr NewSession() const;
-  bool http2() const { return options_.http2; }
+  bool http2() const { return options_.protocol == UpstreamProtocol::kHttp2; }
 
  private:
   explicit TlsClientContext(const UpstreamTls& options) : options_(options) {}

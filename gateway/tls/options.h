@@ -33,7 +33,9 @@ struct TlsServerOptions {
   // Not empty. The first serves clients that name no server, or one that no certificate has.
   std::vector<TlsCertificate> certificates;
   TlsVersion min_version = TlsVersion::k12;
-  // Offered in ALPN before HTTP/1.1.
+  // ALPN: HTTP/2 (if `http2`) before HTTP/1.1; false: clients may ask for anything, and are told
+  // nothing.
+  bool http = true;
   bool http2 = true;
   friend bool operator==(const TlsServerOptions&, const TlsServerOptions&) = default;
 };

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/core/status_macros.h"
+#include "gateway/tls/client_hello.h"
 #include "gateway/tls/contexts.h"
 #include "gateway/tls/settings.h"
 
@@ -118,19 +119,6 @@ absl::Status TrustClients(const TlsCertificate& certificate, OSSL_LIB_CTX* libra
   return absl::OkStatus();
 }
 
-// Server name in a ClientHello (RFC 6066 3); empty: none, or not one host name.
-absl::string_view ServerNameOf(SSL* session) {
-  const unsigned char* data = nullptr;
-  size_t size = 0;
-  if (SSL_client_hello_get0_ext(session, TLSEXT_TYPE_server_name, &data, &size) != 1) return {};
-  // List length (2), type 0 (1), name length (2), name.
-  if (size < 5 || data[2] != TLSEXT_NAMETYPE_host_name) return {};
-  const size_t list = static_cast<size_t>(data[0]) << 8 | data[1];
-  const size_t name = static_cast<size_t>(data[3]) << 8 | data[4];
-  if (list != size - 2 || name > size - 5) return {};
-  return {reinterpret_cast<const char*>(data + 5), name};
-}
-
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const TlsServerContext>> TlsServerContext::Make(
@@ -157,7 +145,9 @@ absl::StatusOr<std::shared_ptr<const TlsServerContext>> TlsServerContext::Make(
     SSL_CTX_set_num_tickets(context.get(), 1);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context.get(), SealTicket);
     SSL_CTX_set_client_hello_cb(context.get(), &TlsServerContext::ChooseCertificate, made.get());
-    SSL_CTX_set_alpn_select_cb(context.get(), &TlsServerContext::ChooseProtocol, made.get());
+    if (options.http) {
+      SSL_CTX_set_alpn_select_cb(context.get(), &TlsServerContext::ChooseProtocol, made.get());
+    }
     const std::vector<std::string> names =
         certificate.names.empty() ? DnsNames(chain.front().get()) : certificate.names;
     for (const std::string& name : names) made->names_.Add(name, i);

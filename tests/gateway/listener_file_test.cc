@@ -56,6 +56,19 @@ TEST_F(ListenerFileTest, ReadsEveryField) {
   EXPECT_EQ(certificate.client_ca_pem, "ca");
 }
 
+TEST_F(ListenerFileTest, ReadsWhereConnectionsArePassedThrough) {
+  const auto listeners = Read(
+      "listeners:\n"
+      "- address: 127.0.0.1:5432\n"
+      "  tcp: {service: db, idle_timeout: 5s, by_server_name: [{server_names: ['*.a.example'], "
+      "service: other}]}\n");
+  ASSERT_TRUE(listeners.ok()) << listeners.status();
+  const TcpForwarding& tcp = *(*listeners)[0].options.tcp;
+  EXPECT_EQ(tcp.services, (std::vector<std::string>{"db", "other"}));
+  EXPECT_EQ(tcp.names.Find("x.a.example"), 1u);
+  EXPECT_EQ(tcp.idle_timeout, absl::Seconds(5));
+}
+
 TEST_F(ListenerFileTest, NamesWhatIsWrong) {
   const std::pair<const char*, const char*> kCases[] = {
       {"listeners: []", "CONFIG_REQUIRED"},
@@ -63,6 +76,12 @@ TEST_F(ListenerFileTest, NamesWhatIsWrong) {
       {"listeners: [{address: 'example.com:1'}]", "CONFIG_ADDRESS"},
       {"listeners: [{address: '127.0.0.1:1'}, {address: '127.0.0.1:1'}]", "CONFIG_DUPLICATE"},
       {"listeners: [{name: 'No Name', address: '127.0.0.1:1'}]", "CONFIG_VALUE"},
+      {"listeners: [{address: '127.0.0.1:1', tcp: {}}]", "tcp.service"},
+      {"listeners: [{address: '127.0.0.1:1', tcp: {service: 'No'}}]", "CONFIG_VALUE"},
+      {"listeners: [{address: '127.0.0.1:1', tcp: {service: a, idle_timeout: 1ms}}]",
+       "CONFIG_RANGE"},
+      {"listeners: [{address: '127.0.0.1:1', tcp: {by_server_name: [{service: a}]}}]",
+       "server_names"},
       {"listeners: [{address: '127.0.0.1:1', tls: {}}]", "tls.certificates"},
       {"listeners: [{address: '127.0.0.1:1', tls: {certificates: [{cert_file: a}]}}]", "key_file"},
       {"listeners: [{address: '127.0.0.1:1', tls: {certificates: [{cert_file: a, key_file: b, "

@@ -266,5 +266,12 @@ TEST(ConfigValidateTest, NormalizingTwiceChangesNothing) {
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(once, twice));
 }
 
+TEST(ConfigValidateTest, RoutesDoNotLeadToServicesThatPassBytesThrough) {
+  const v1::Config config = Parsed(
+      "services: [{name: db, protocol: tcp}, {name: web}]\n"
+      "routes: [{name: a, service: db}, {name: b, service: web}]");
+  EXPECT_EQ(OnlyProblem(ValidateConfig(config)), "routes[0].service CONFIG_CONFLICT");
+}
+
 }  // namespace
 }  // namespace pointsman::common

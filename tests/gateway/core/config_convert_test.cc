@@ -102,7 +102,7 @@ TEST(ConfigConvertTest, PoliciesNameTheTlsOfTheirService) {
   ASSERT_EQ(map->size(), 1u);
   const UpstreamTls& tls = map->at(PolicyOf(*service).upstream_tls);
   EXPECT_EQ(tls.server_name, "a.internal");
-  EXPECT_TRUE(tls.http2);
+  EXPECT_EQ(tls.protocol, UpstreamProtocol::kHttp2);
   EXPECT_FALSE(tls.insecure);
 }
 

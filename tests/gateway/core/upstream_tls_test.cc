@@ -24,7 +24,7 @@ TEST(UpstreamTlsTest, KeysFollowValues) {
   other.insecure = true;
   keys.insert(UpstreamTlsKey(other));
   other = tls;
-  other.http2 = true;
+  other.protocol = UpstreamProtocol::kTcp;
   keys.insert(UpstreamTlsKey(other));
   EXPECT_EQ(keys.size(), 6u);
   EXPECT_FALSE(keys.contains(0));

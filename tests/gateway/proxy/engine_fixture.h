@@ -26,6 +26,7 @@ class EngineFixture : public ::testing::Test {
   ProxyLimits limits;
   ServicePolicy policy;
   std::optional<TlsServerOptions> listener_tls;
+  std::shared_ptr<TcpForwarding> listener_tcp;
   // Of the service's policy.
   std::optional<UpstreamTls> upstream_tls;
   size_t workers = 1;
@@ -48,7 +49,7 @@ class EngineFixture : public ::testing::Test {
     if (engine_ == nullptr) {
       cells_ = std::make_unique<EndpointCells>(workers);
       EngineOptions options;
-      options.listeners = {{*common::ParseAddress("127.0.0.1:0"), listener_tls}};
+      options.listeners = {{*common::ParseAddress("127.0.0.1:0"), listener_tls, listener_tcp}};
       options.limits = limits;
       options.cells = cells_.get();
       options.clock = &common::SystemClock();
@@ -77,7 +78,7 @@ class EngineFixture : public ::testing::Test {
     service->policy = policy;
     if (upstream_tls.has_value()) {
       service->policy.upstream_tls = UpstreamTlsKey(*upstream_tls);
-      service->policy.upstream_http2 = upstream_tls->http2;
+      service->policy.upstream_http2 = upstream_tls->protocol == UpstreamProtocol::kHttp2;
     }
     service->cell = CellOf(0);
     EndpointListEditor editor(&service->endpoints);

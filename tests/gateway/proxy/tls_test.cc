@@ -330,7 +330,7 @@ TEST_F(TlsTest, SpeaksHttp2OverTlsToEndpoints) {
   upstream_tls.emplace();
   upstream_tls->ca_pem = peers_.ca_pem();
   upstream_tls->server_name = "127.0.0.1";
-  upstream_tls->http2 = true;
+  upstream_tls->protocol = UpstreamProtocol::kHttp2;
   ScriptedUpstream upstream([&](Peer& peer, int) {
     if (!peer.StartTls(server.get())) return;
     Http2Peer http2(Http2Peer::Side::kServer, &peer);

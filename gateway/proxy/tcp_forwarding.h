@@ -1,0 +1,21 @@
+#pragma once
+
+// Where a listener passes connections through to. A value; immutable once the engine runs.
+
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "gateway/tls/server_names.h"
+
+namespace pointsman::gateway {
+
+struct TcpForwarding {
+  // Bare IDs. The first is for connections that no name fits; empty: those are closed.
+  std::vector<std::string> services = {""};
+  // Places in `services` by the server name a TLS connection begins with.
+  ServerNames names;
+  absl::Duration idle_timeout = absl::Hours(1);
+};
+
+}  // namespace pointsman::gateway
