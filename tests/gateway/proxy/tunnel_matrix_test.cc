@@ -46,7 +46,7 @@ class TunnelMatrixTest : public TunnelFixture,
     upstream_tls.emplace();
     upstream_tls->ca_pem = certificates_->ca_pem();
     upstream_tls->server_name = "b.example";
-    upstream_tls->http2 = endpoint_http2();
+    upstream_tls->protocol = endpoint_http2() ? UpstreamProtocol::kHttp2 : UpstreamProtocol::kHttp1;
     endpoint_context_ =
         certificates_->ServerContext("b", "DNS:b.example", endpoint_http2() ? "h2" : "");
     client_context_ = certificates_->ClientContext(client_http2() ? "\x02h2" : "");
