@@ -36,6 +36,9 @@ void Describe(Flags* flags, CLI::App* app) {
       ->capture_default_str();
   app->add_option("--controller", server.controller, "Controllers, separated by commas")
       ->type_name("HOST:PORT");
+  app->add_option("--trusted-proxies", server.trusted_proxies,
+                  "Networks of proxies that are believed in X-Forwarded-* and Forwarded")
+      ->type_name("CIDR,...");
   app->add_option("--id", server.id, "Stable name of this gateway; default: the host's name");
   app->add_option("--region", server.region, "Where this gateway is");
   app->add_option("--zone", server.zone, "Where this gateway is");

@@ -109,7 +109,20 @@ absl::Status Server::Prepare() {
   PM_RETURN_IF_ERROR(common::CheckTlsFiles(options_.tls));
   PM_RETURN_IF_ERROR(common::CheckBindAllowed(options_.admin, options_.tls, options_.insecure));
   PM_RETURN_IF_ERROR(PrepareListeners());
+  PM_RETURN_IF_ERROR(PrepareLimits());
   cells_ = std::make_unique<EndpointCells>(options_.workers == 0 ? UsableCpus() : options_.workers);
+  return absl::OkStatus();
+}
+
+absl::Status Server::PrepareLimits() {
+  auto proxies = common::CidrSet::Parse(options_.trusted_proxies);
+  if (!proxies.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--trusted-proxies ", proxies.status().message()));
+  }
+  if (!proxies->empty()) {
+    limits_.trusted_proxies = std::make_shared<const common::CidrSet>(*std::move(proxies));
+  }
   return absl::OkStatus();
 }
 
@@ -166,6 +179,7 @@ absl::Status Server::StartControl() {
 absl::Status Server::StartEngine() {
   EngineOptions engine;
   for (const NamedListener& listener : listeners_) engine.listeners.push_back(listener.options);
+  engine.limits = limits_;
   engine.cells = cells_.get();
   engine.clock = &common::SystemClock();
   PM_ASSIGN_OR_RETURN(engine_, Engine::Start(std::move(engine)));

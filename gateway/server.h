@@ -30,6 +30,8 @@ struct ServerOptions {
   std::string admin = "127.0.0.1:7421";
   // "HOST:PORT", several separated by commas; empty: none.
   std::string controller;
+  // Networks separated by commas; see ProxyLimits::trusted_proxies. Empty: nobody.
+  std::string trusted_proxies;
   // Empty: the host's name.
   std::string id;
   std::string region;
@@ -67,6 +69,7 @@ class Server {
   explicit Server(ServerOptions options);
   absl::Status Prepare();
   absl::Status PrepareListeners();
+  absl::Status PrepareLimits();
   absl::Status StartControl();
   absl::Status StartEngine();
   absl::Status StartAdmin();
@@ -74,6 +77,7 @@ class Server {
   bool Ready() const;
 
   const ServerOptions options_;
+  ProxyLimits limits_;
   std::unique_ptr<EndpointCells> cells_;
   std::unique_ptr<ControlLoop> control_;
   std::unique_ptr<Engine> engine_;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "common/core/ip_address.h"
 #include "common/core/status_macros.h"
 
 namespace pointsman::common {
@@ -39,71 +40,6 @@ std::optional<uint32_t> ParseDecimal(absl::string_view text, uint32_t max) {
     return std::nullopt;
   }
   return value;
-}
-
-std::optional<std::array<uint8_t, 4>> ParseIpv4(absl::string_view text) {
-  const std::vector<absl::string_view> parts = absl::StrSplit(text, '.');
-  if (parts.size() != 4) return std::nullopt;
-  std::array<uint8_t, 4> bytes;
-  for (size_t i = 0; i < 4; ++i) {
-    // A leading zero would be octal to some readers: refused.
-    const bool leading_zero = parts[i].size() > 1 && parts[i][0] == '0';
-    const std::optional<uint32_t> value = ParseDecimal(parts[i], 255);
-    if (leading_zero || !value) return std::nullopt;
-    bytes[i] = static_cast<uint8_t>(*value);
-  }
-  return bytes;
-}
-
-std::optional<uint16_t> ParseGroup(absl::string_view text) {
-  if (text.empty() || text.size() > 4) return std::nullopt;
-  uint32_t value = 0;
-  if (!std::all_of(text.begin(), text.end(),
-                   [](char c) { return absl::ascii_isxdigit(static_cast<unsigned char>(c)); }) ||
-      !absl::SimpleHexAtoi(text, &value)) {
-    return std::nullopt;
-  }
-  return static_cast<uint16_t>(value);
-}
-
-// Groups separated by ':', the last of which may be an IPv4 address when `last_part`.
-std::optional<std::vector<uint16_t>> ParseGroups(absl::string_view text, bool last_part) {
-  std::vector<uint16_t> groups;
-  if (text.empty()) return groups;
-  const std::vector<absl::string_view> parts = absl::StrSplit(text, ':');
-  for (size_t i = 0; i < parts.size(); ++i) {
-    if (last_part && i + 1 == parts.size() && absl::StrContains(parts[i], '.')) {
-      const auto ipv4 = ParseIpv4(parts[i]);
-      if (!ipv4) return std::nullopt;
-      groups.push_back(static_cast<uint16_t>((*ipv4)[0] << 8 | (*ipv4)[1]));
-      groups.push_back(static_cast<uint16_t>((*ipv4)[2] << 8 | (*ipv4)[3]));
-      continue;
-    }
-    const std::optional<uint16_t> group = ParseGroup(parts[i]);
-    if (!group) return std::nullopt;
-    groups.push_back(*group);
-  }
-  return groups;
-}
-
-std::optional<std::array<uint8_t, 16>> ParseIpv6(absl::string_view text) {
-  const std::vector<absl::string_view> halves = absl::StrSplit(text, "::");
-  if (halves.size() > 2) return std::nullopt;
-  const bool shortened = halves.size() == 2;
-  const auto head = ParseGroups(halves[0], !shortened);
-  const auto tail = shortened ? ParseGroups(halves[1], true) : std::vector<uint16_t>();
-  if (!head || !tail) return std::nullopt;
-  const size_t count = head->size() + tail->size();
-  if (shortened ? count > kGroups - 1 : count != kGroups) return std::nullopt;
-  std::array<uint16_t, kGroups> groups = {};
-  std::copy(head->begin(), head->end(), groups.begin());
-  std::copy(tail->begin(), tail->end(), groups.end() - static_cast<long>(tail->size()));
-  std::array<uint8_t, 16> bytes;
-  for (size_t i = 0; i < kGroups; ++i) {
-    bytes[2 * i] = static_cast<uint8_t>(groups[i] >> 8);
-    bytes[2 * i + 1] = static_cast<uint8_t>(groups[i] & 0xFF);
-  }
-  return bytes;
 }
 
 bool IsHostName(absl::string_view name) {

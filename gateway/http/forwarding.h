@@ -1,10 +1,8 @@
 #pragma once
 
 // Which fields of a message leave the gateway, whatever protocol writes them: fields of this hop
-// only, and those a client could lie with, stay behind; what the gateway says of itself and of the
-// client is added. Thread-compatible; no allocation unless clients are trusted.
-
-#include <string>
+// only stay behind; what the gateway says of itself and of the client is added where forwarded.h
+// did not leave a believed one. Thread-compatible; no allocation.
 
 #include "absl/strings/string_view.h"
 #include "gateway/http/message.h"
@@ -13,40 +11,25 @@ namespace pointsman::gateway {
 
 // What the gateway says of a request to the upstream.
 struct ForwardedFacts {
-  absl::string_view client_host;  // Without port.
+  absl::string_view client_host;  // Of the connection's other end; without port.
   absl::string_view proto;        // "http" or "https".
   absl::string_view request_id;
   // Host of requests that named none (HTTP/1.0).
   absl::string_view default_host;
   // Of the message as it came: "1.1 pointsman" and the like.
   absl::string_view via = "1.1 pointsman";
-  // The client's own X-Forwarded-* and Forwarded are kept (and For extended), not replaced.
-  bool trust_client = false;
 };
-
-// True when the client's field is not to be copied as it is.
-bool ReplacedByOurs(const Field& field, bool trust_client);
-
-// The client's own X-Forwarded-For values, each followed by ", ".
-std::string ForwardedForBefore(const HeaderBlock& block);
 
 // The gateway's own fields: `put(name, value)` for each.
 template <typename Put>
 void PutOwnRequestFields(const RequestHead& head, const ForwardedFacts& facts, Put&& put) {
   const HeaderBlock& block = head.block;
-  if (facts.trust_client && block.Find(FieldToken::kXForwardedFor) != nullptr) {
-    std::string chain = ForwardedForBefore(block);
-    chain.append(facts.client_host.data(), facts.client_host.size());
-    put("x-forwarded-for", chain);
-  } else {
-    put("x-forwarded-for", facts.client_host);
+  if (block.Find(FieldToken::kXForwardedFor) == nullptr) put("x-forwarded-for", facts.client_host);
+  if (block.Find(FieldToken::kXForwardedProto) == nullptr) put("x-forwarded-proto", facts.proto);
+  if (head.authority.size > 0 && block.Find(FieldToken::kXForwardedHost) == nullptr) {
+    put("x-forwarded-host", block.At(head.authority));
   }
-  if (!facts.trust_client || block.Find(FieldToken::kXForwardedProto) == nullptr) {
-    put("x-forwarded-proto", facts.proto);
-  }
-  if (!facts.trust_client || block.Find(FieldToken::kXRequestId) == nullptr) {
-    put("x-request-id", facts.request_id);
-  }
+  if (block.Find(FieldToken::kXRequestId) == nullptr) put("x-request-id", facts.request_id);
 }
 
 // Every field of the request but host and framing, in order.
@@ -55,8 +38,7 @@ void PutRequestFields(const RequestHead& head, const ForwardedFacts& facts, Put&
   const HeaderBlock& block = head.block;
   for (size_t i = 0; i < block.head_fields(); ++i) {
     const Field& field = block.fields()[i];
-    if (field.dropped || ReplacedByOurs(field, facts.trust_client)) continue;
-    put(block.At(field.name), block.At(field.value));
+    if (!field.dropped) put(block.At(field.name), block.At(field.value));
   }
   PutOwnRequestFields(head, facts, put);
 }

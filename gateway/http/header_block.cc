@@ -32,7 +32,9 @@ constexpr KnownName kKnownNames[] = {
     {"x-request-id", FieldToken::kXRequestId},
     {"authorization", FieldToken::kAuthorization},
     {"x-http-method", FieldToken::kMethodOverride},
+    {"x-rewrite-url", FieldToken::kPathOverride},
     {"content-length", FieldToken::kContentLength},
+    {"x-original-url", FieldToken::kPathOverride},
     {"x-forwarded-for", FieldToken::kXForwardedFor},
     {"x-forwarded-host", FieldToken::kXForwardedHost},
     {"proxy-connection", FieldToken::kProxyConnection},
@@ -45,7 +47,11 @@ constexpr KnownName kKnownNames[] = {
     {"sec-websocket-accept", FieldToken::kSecWebSocketAccept},
     {"x-http-method-override", FieldToken::kMethodOverride},
 };
-constexpr absl::string_view kPointsmanPrefix = "x-pointsman-";
+// Known by their beginning, whatever follows.
+constexpr KnownName kKnownPrefixes[] = {
+    {"x-pointsman-", FieldToken::kPointsman},
+    {"x-forwarded-", FieldToken::kXForwardedOther},
+};
 constexpr size_t kKnownSizeMax = 22;
 
 // Index of the first known name of each size; [size, size + 1) is the range to look at.
@@ -83,13 +89,18 @@ bool SameFolded(absl::string_view name, absl::string_view known, bool* alias) {
 
 FieldToken TokenOf(absl::string_view name, bool* alias) {
   *alias = false;
-  if (name.size() > kPointsmanPrefix.size() &&
-      SameFolded(name.substr(0, kPointsmanPrefix.size()), kPointsmanPrefix, alias)) {
-    return FieldToken::kPointsman;
+  if (name.empty()) return FieldToken::kOther;
+  if (name.size() <= kKnownSizeMax) {
+    for (size_t i = kSizeIndex.begin[name.size()]; i < kSizeIndex.begin[name.size() + 1]; ++i) {
+      if (SameFolded(name, kKnownNames[i].name, alias)) return kKnownNames[i].token;
+    }
   }
-  if (name.size() > kKnownSizeMax) return FieldToken::kOther;
-  for (size_t i = kSizeIndex.begin[name.size()]; i < kSizeIndex.begin[name.size() + 1]; ++i) {
-    if (SameFolded(name, kKnownNames[i].name, alias)) return kKnownNames[i].token;
+  if ((name[0] | 0x20) != 'x') return FieldToken::kOther;
+  for (const KnownName& prefix : kKnownPrefixes) {
+    if (name.size() > prefix.name.size() &&
+        SameFolded(name.substr(0, prefix.name.size()), prefix.name, alias)) {
+      return prefix.token;
+    }
   }
   return FieldToken::kOther;
 }

@@ -25,6 +25,7 @@ enum class FieldToken : uint8_t {
   kHost,
   kKeepAlive,
   kMethodOverride,  // "x-http-method-override" and its kin.
+  kPathOverride,    // "x-original-url", "x-rewrite-url".
   kPointsman,       // "x-pointsman-" and anything behind it.
   kProxyAuthenticate,
   kProxyAuthorization,
@@ -39,6 +40,7 @@ enum class FieldToken : uint8_t {
   kVia,
   kXForwardedFor,
   kXForwardedHost,
+  kXForwardedOther,  // "x-forwarded-" and anything else behind it.
   kXForwardedProto,
   kXRealIp,
   kXRequestId,
@@ -95,6 +97,12 @@ class HeaderBlock {
   // CommitText(), which takes what was written. Text may move: places stay, views do not.
   char* ReserveText(size_t size);
   void CommitText(size_t size) { size_ += size; }
+  // Appends, and says where it stands. REQUIRES: `text` is not in this block.
+  TextRef Keep(absl::string_view text) {
+    const TextRef ref{static_cast<uint32_t>(size_), static_cast<uint32_t>(text.size())};
+    AppendText(text);
+    return ref;
+  }
 
   void AddField(const Field& field) {
     tokens_ |= Only(field.token);

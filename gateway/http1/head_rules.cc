@@ -44,6 +44,12 @@ void ReadConnectionOptions(absl::string_view value, Framing* framing) {
   }
 }
 
+// Fields of one hop by their nature, which are read here.
+constexpr TokenSet kHopFields =
+    Only(FieldToken::kConnection) | Only(FieldToken::kContentLength) | Only(FieldToken::kExpect) |
+    Only(FieldToken::kKeepAlive) | Only(FieldToken::kProxyConnection) | Only(FieldToken::kTe) |
+    Only(FieldToken::kTrailer) | Only(FieldToken::kTransferEncoding) | Only(FieldToken::kUpgrade);
+
 // A field named in Connection is for this hop only. Host and framing fields cannot be named away:
 // they are handled by their own rules anyway.
 // False: more options than any honest sender has; each is held against every field.
@@ -58,7 +64,12 @@ bool DropListed(HeaderBlock* block) {
       const absl::string_view option = TrimBlanks(value.substr(0, comma));
       for (Field& field : block->fields()) {
         if (field.token == FieldToken::kHost) continue;
-        if (absl::EqualsIgnoreCase(block->At(field.name), option)) field.dropped = true;
+        if (!absl::EqualsIgnoreCase(block->At(field.name), option)) continue;
+        field.dropped = true;
+        if ((Only(field.token) & kHopFields) != 0) continue;
+        // What does not go on is not decided by either.
+        field.token = FieldToken::kOther;
+        field.name.size = 0;
       }
       if (comma == absl::string_view::npos) break;
       value.remove_prefix(comma + 1);

@@ -74,7 +74,8 @@ void PutUpgrade(Upgrade upgrade, HeadWriter* writer) {
 
 void WriteRequestHead(const RequestHead& head, const ForwardedFacts& facts, OutQueue* out) {
   const HeaderBlock& block = head.block;
-  HeadWriter writer(HeadBound(block, 384 + facts.client_host.size() + facts.request_id.size()),
+  HeadWriter writer(HeadBound(block, 448 + head.authority.size + facts.client_host.size() +
+                                         facts.request_id.size()),
                     out);
   writer.Put(block.At(head.method_text));
   writer.Put(" ");

@@ -413,8 +413,7 @@ bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
   PutRequestFields(head, facts, [&list, upgrade](absl::string_view name, absl::string_view value) {
     // RFC 8441 5.1: the key stays with HTTP/1.
     if (upgrade && absl::EqualsIgnoreCase(name, "sec-websocket-key")) return;
-    // x-forwarded-for may be a temporary.
-    PutField(name, name == "x-forwarded-for" ? list.Keep(value) : value, &list);
+    PutField(name, value, &list);
   });
   list.Put("via", facts.via);
   if (WantsTrailers(block)) list.Put("te", "trailers");

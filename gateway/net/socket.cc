@@ -93,6 +93,20 @@ size_t SocketAddress::WriteHost(char* out) const {
   return size;
 }
 
+std::optional<common::IpAddress> SocketAddress::Ip() const {
+  if (family() == AF_INET) {
+    std::array<uint8_t, 4> bytes;
+    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in*>(&storage_)->sin_addr, 4);
+    return common::IpFromIpv4(bytes);
+  }
+  if (family() == AF_INET6) {
+    std::array<uint8_t, 16> bytes;
+    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_addr, 16);
+    return common::IpFromIpv6(bytes);
+  }
+  return std::nullopt;
+}
+
 std::string SocketAddress::ToString() const {
   if (family() == AF_UNIX) {
     return absl::StrCat("unix:", reinterpret_cast<const sockaddr_un*>(&storage_)->sun_path);

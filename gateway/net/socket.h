@@ -6,12 +6,14 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/core/address.h"
+#include "common/core/ip_address.h"
 #include "gateway/net/fd.h"
 
 namespace pointsman::gateway {
@@ -33,6 +35,8 @@ class SocketAddress {
   // 0 for unix sockets.
   uint16_t port() const;
   void set_port(uint16_t port);
+  // nullopt for unix sockets.
+  std::optional<common::IpAddress> Ip() const;
   // As common::ParseAddress reads it.
   std::string ToString() const;
   // Address without port and brackets, "unix" for unix sockets; writes at most 46 bytes (no

@@ -96,6 +96,8 @@ class ClientSide {
   virtual size_t UnsentBytes() const = 0;
   // Address of the peer, without port; "http" or "https"; "1.1 pointsman" and the like.
   virtual absl::string_view PeerHost() const = 0;
+  // The peer is one of ProxyLimits::trusted_proxies.
+  virtual bool PeerTrusted() const = 0;
   virtual absl::string_view Proto() const = 0;
   virtual absl::string_view Via() const = 0;
   // The connection was agreed on under another certificate than this host's (421).

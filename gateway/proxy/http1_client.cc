@@ -16,7 +16,8 @@ Http1Client::Http1Client(WorkerContext* context, ClientRegistry* registry,
       tcp_(&context->loop, &context->chunks, this),
       parser_(context->limits.head),
       body_(context->limits.head),
-      peer_(peer) {
+      peer_(peer),
+      peer_trusted_(context->Trusts(peer)) {
   peer_host_size_ = static_cast<uint8_t>(peer.WriteHost(peer_host_));
 }
 

@@ -58,6 +58,7 @@ class Http1Client final : public ClientConnection,
   void SetRequestCredit(int64_t bytes) override;
   size_t UnsentBytes() const override { return tcp_.out().bytes(); }
   absl::string_view PeerHost() const override { return {peer_host_, peer_host_size_}; }
+  bool PeerTrusted() const override { return peer_trusted_; }
   absl::string_view Proto() const override { return TlsOf(tcp_) != nullptr ? "https" : "http"; }
   bool Misdirected(absl::string_view authority) const override {
     return TlsOf(tcp_) != nullptr && TlsOf(tcp_)->Misdirects(authority);
@@ -121,6 +122,7 @@ class Http1Client final : public ClientConnection,
   // No byte of a request was parsed yet: it may still turn out to be HTTP/2.
   bool fresh_ = true;
   SocketAddress peer_;
+  const bool peer_trusted_;
   uint8_t peer_host_size_ = 0;
   char peer_host_[46];
 };

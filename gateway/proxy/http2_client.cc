@@ -75,6 +75,7 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
   absl::string_view PeerHost() const override {
     return {client_->peer_host_, client_->peer_host_size_};
   }
+  bool PeerTrusted() const override { return client_->peer_trusted_; }
   absl::string_view Proto() const override {
     return TlsOf(client_->tcp_) != nullptr ? "https" : "http";
   }
@@ -141,7 +142,8 @@ Http2Client::Http2Client(WorkerContext* context, ClientRegistry* registry,
       tcp_(&context->loop, &context->chunks, this),
       session_(Http2Session::Role::kServer, context->limits.http2, context->limits.head, this),
       idle_since_(context->loop.Now()),
-      progress_(context->loop.Now()) {
+      progress_(context->loop.Now()),
+      peer_trusted_(context->Trusts(peer)) {
   peer_host_size_ = static_cast<uint8_t>(peer.WriteHost(peer_host_));
 }
 

@@ -80,6 +80,7 @@ class Http2Client final : public ClientConnection,
   bool goaway_sent_ = false;
   bool broken_ = false;  // Only what is queued is still sent.
   bool closed_ = false;
+  const bool peer_trusted_;
   uint8_t peer_host_size_ = 0;
   char peer_host_[46];
 };

@@ -7,8 +7,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "absl/time/time.h"
+#include "common/core/cidr_set.h"
 #include "gateway/http/message.h"
 #include "gateway/http2/limits.h"
 
@@ -57,8 +59,8 @@ struct ProxyLimits {
   absl::Duration linger_timeout = absl::Seconds(2);
   absl::Duration upstream_idle_timeout = absl::Seconds(60);
 
-  // Every client is believed in its X-Forwarded-* and X-Request-Id. False: they are replaced.
-  bool trust_client = false;
+  // Peers that are believed in what they say of the client (forwarded.h). Null: nobody.
+  std::shared_ptr<const common::CidrSet> trusted_proxies;
 };
 
 // A counter with one writer.
@@ -150,6 +152,8 @@ struct EngineStats {
 
 // What an access log gets to know of a finished request. Views live for the call only.
 struct RequestRecord {
+  // Its address: the connection's other end, or whom a trusted proxy names.
+  absl::string_view client;
   absl::string_view method;
   absl::string_view authority;
   absl::string_view target;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "gateway/core/picker.h"
+#include "gateway/http/forwarded.h"
 #include "gateway/http/request_rules.h"
 #include "gateway/proxy/retry_budgets.h"
 #include "gateway/proxy/upstream_pools.h"
@@ -94,6 +95,18 @@ Reason Stream::Admit(const ServiceTable& service) const {
   return Reason::kNone;
 }
 
+void Stream::TakeClaimsOfSender() {
+  claimed_client_ = TakeClaims({.host = client_->PeerHost(),
+                                .proto = client_->Proto(),
+                                .trusted = client_->PeerTrusted(),
+                                .proxies = context_->limits.trusted_proxies.get()},
+                               &request_);
+}
+
+absl::string_view Stream::ClientHost() const {
+  return claimed_client_.size > 0 ? request_.block.At(claimed_client_) : client_->PeerHost();
+}
+
 void Stream::OnRequestHead(bool end) {
   context_->counters.requests.Add();
   context_->counters.requests_active.Add();
@@ -105,6 +118,7 @@ void Stream::OnRequestHead(bool end) {
   if (client_->Misdirected(request_.block.At(request_.authority))) {
     return Fail(Reason::kMisdirected);
   }
+  TakeClaimsOfSender();
   if (const Reason reason = PrepareRequest(&request_); reason != Reason::kNone) return Fail(reason);
   const RouteEntry* route = FindRoute();
   if (route == nullptr) return Fail(Reason::kNoRoute);
@@ -259,7 +273,6 @@ void Stream::SendRequest() {
       .request_id = absl::string_view(request_id_, sizeof(request_id_)),
       .default_host = service_name_,
       .via = client_->Via(),
-      .trust_client = context_->limits.trust_client,
   };
   const bool bodiless = request_ended_ && (replay_.empty() || wants_upgrade());
   upstream_->SendHead(request_, facts, bodiless);
@@ -419,6 +432,7 @@ void Stream::Record() {
   if (status_ > 0) context_->counters.responses[static_cast<size_t>(status_ / 100)].Add();
   if (context_->observer == nullptr || !counted_) return;
   RequestRecord record;
+  record.client = ClientHost();
   record.method = request_.block.At(request_.method_text);
   record.authority = request_.block.At(request_.authority);
   record.target = request_.block.At(request_.target);
@@ -522,6 +536,7 @@ void Stream::Reset() {
   phase_ = Phase::kOver;
   reason_ = Reason::kNone;
   status_ = 0;
+  claimed_client_ = {};
   request_ended_ = counted_ = in_service_ = in_try_ = false;
   outcome_counted_ = stale_retried_ = waits_for_client_ = waits_for_upstream_ = false;
   tunnel_ = early_end_ = response_ended_ = false;

@@ -58,6 +58,10 @@ class Stream final : public TimerEntry {
   void UpdateRequestCredit();
   void UpdateResponseCredit();
 
+  // What the sender says of the client, before anything is decided by it.
+  void TakeClaimsOfSender();
+  absl::string_view ClientHost() const;
+
   // Routing.
   const RouteEntry* FindRoute() const;
   // kNone, or why the request may not go to the route its path leads to.
@@ -122,6 +126,7 @@ class Stream final : public TimerEntry {
   ClientSide* client_ = nullptr;
   UpstreamSide* upstream_ = nullptr;
   RequestHead request_;
+  TextRef claimed_client_;  // In request_; empty: the sender is the client.
   ResponseHead response_;
 
   Phase phase_ = Phase::kReceivingHead;

@@ -13,6 +13,7 @@
 #include "gateway/core/routing_table.h"
 #include "gateway/net/chunk.h"
 #include "gateway/net/event_loop.h"
+#include "gateway/net/socket.h"
 #include "gateway/net/tcp_connection.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/options.h"
@@ -60,6 +61,12 @@ struct WorkerContext {
   RetryBudgets* budgets = nullptr;
   RequestObserver* observer = nullptr;
   bool draining = false;
+
+  bool Trusts(const SocketAddress& peer) const {
+    if (limits.trusted_proxies == nullptr) return false;
+    const std::optional<common::IpAddress> ip = peer.Ip();
+    return ip.has_value() && limits.trusted_proxies->Contains(*ip);
+  }
 
   // `connection` is flushed once the ready list is empty.
   void FlushLater(TcpConnection* connection) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "gateway/http/forwarded.h"
 #include "gateway/http1/head_parser.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -39,7 +40,8 @@ class SerializerTest : public ::testing::Test {
     facts.client_host = "192.0.2.9";
     facts.proto = "http";
     facts.request_id = "0123456789abcdef";
-    facts.trust_client = trust;
+    const common::CidrSet proxies = *common::CidrSet::Parse("192.0.2.0/24");
+    TakeClaims({facts.client_host, facts.proto, trust, &proxies}, &head);
     WriteRequestHead(head, facts, &out_);
     return Written();
   }
@@ -56,15 +58,16 @@ constexpr absl::string_view kSpoofing =
 TEST_F(SerializerTest, ReplacesWhatUntrustedClientsSayOfThemselves) {
   EXPECT_EQ(Forward(kSpoofing, false),
             "GET /x HTTP/1.1\r\nhost: a:8\r\nA: b\r\nx-forwarded-for: 192.0.2.9\r\n"
-            "x-forwarded-proto: http\r\nx-request-id: 0123456789abcdef\r\n"
+            "x-forwarded-proto: http\r\nx-forwarded-host: a:8\r\nx-request-id: 0123456789abcdef\r\n"
             "via: 1.1 pointsman\r\n\r\n");
 }
 
 TEST_F(SerializerTest, ExtendsWhatTrustedClientsSay) {
   const std::string text = Forward(kSpoofing, true);
-  EXPECT_THAT(text, HasSubstr("x-forwarded-for: 1.2.3.4, 192.0.2.9\r\n"));
+  EXPECT_THAT(text, HasSubstr("X-Forwarded-For: 1.2.3.4, 192.0.2.9\r\n"));
   EXPECT_THAT(text, HasSubstr("x-forwarded-proto: https\r\n"));
   EXPECT_THAT(text, HasSubstr("X-Request-Id: mine\r\n"));
+  EXPECT_THAT(text, HasSubstr("X-Forwarded-Host: b\r\n"));
   EXPECT_THAT(text, Not(HasSubstr("0123456789abcdef")));
   EXPECT_THAT(text, Not(HasSubstr("Pointsman-Reason")));
   EXPECT_THAT(text, Not(HasSubstr("X_Forwarded_For")));
