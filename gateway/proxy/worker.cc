@@ -52,13 +52,15 @@ absl::Status Worker::Open(std::vector<Fd> listeners) {
 }
 
 void Worker::Run() {
-  while (!context_.draining || !clients_.empty()) {
-    context_.loop.RunTurn(*this);
-    context_.counters.turns.Add();
-    context_.counters.buffer_bytes.Set(context_.chunks.in_use() * kChunkBytes);
-    context_.counters.buffer_bytes_peak.Set(context_.chunks.in_use_peak() * kChunkBytes);
-  }
+  while (!context_.draining || !clients_.empty()) RunTurn();
   CloseEverything();
+}
+
+void Worker::RunTurn() {
+  context_.loop.RunTurn(*this);
+  context_.counters.turns.Add();
+  context_.counters.buffer_bytes.Set(context_.chunks.in_use() * kChunkBytes);
+  context_.counters.buffer_bytes_peak.Set(context_.chunks.in_use_peak() * kChunkBytes);
 }
 
 void Worker::StartListeners() {

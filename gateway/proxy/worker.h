@@ -62,6 +62,9 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   absl::Status Open(std::vector<Fd> listeners);
   // Serves until drained or stopped.
   void Run();
+  // One turn of Run(), for a bench that is the worker's thread, its clients and its endpoints.
+  // Waits for the next timer when nothing has come.
+  void RunTurn();
 
   // Thread-safe. The newest table is taken at the start of the next turn. `table` stays alive until
   // on_adopted() told of this or a later sequence.
