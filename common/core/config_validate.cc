@@ -184,20 +184,26 @@ void CheckReferences(const v1::Config& config, Rules* rules) {
   }
 }
 
-// Bytes that are passed through have no requests to route.
+// What services speak must carry what routes lead to them.
 void CheckTargets(const v1::Config& config, Rules* rules) {
-  std::set<std::string, std::less<>> tcp;
+  std::map<std::string, v1::Protocol, std::less<>> protocols;
   for (const v1::Service& service : config.services()) {
-    if (service.protocol() != v1::PROTOCOL_TCP) continue;
-    tcp.insert(std::string(BareId(service.name(), "services")));
+    protocols.emplace(std::string(BareId(service.name(), "services")), service.protocol());
   }
-  for (int i = 0; i < config.routes_size() && !tcp.empty(); ++i) {
-    const std::string& service = config.routes(i).service();
-    if (tcp.count(service) == 0) continue;
-    rules->Broken(
-        config_code::kConflict, RulePath().Entry("routes", i).Field("service"),
-        absl::StrCat("\"", service,
-                     "\" has protocol TCP: listeners of gateways lead to it, not routes"));
+  for (int i = 0; i < config.routes_size(); ++i) {
+    const v1::Route& route = config.routes(i);
+    const auto found = protocols.find(route.service());
+    if (found == protocols.end()) continue;
+    const RulePath path = RulePath().Entry("routes", i);
+    if (found->second == v1::PROTOCOL_TCP) {
+      rules->Broken(
+          config_code::kConflict, path.Field("service"),
+          absl::StrCat("\"", route.service(), "\" has protocol TCP: listeners of gateways ",
+                       "lead to it, not routes"));
+    } else if (route.match().grpc() && found->second != v1::PROTOCOL_HTTP2) {
+      rules->Broken(config_code::kConflict, path.Field("match").Field("grpc"),
+                    absl::StrCat("gRPC needs protocol: http2 of \"", route.service(), "\""));
+    }
   }
 }
 

@@ -73,6 +73,13 @@ absl::Status ReadMatch(const v1::RouteMatch& match, RouteEntry* route) {
     case v1::RouteMatch::PATH_NOT_SET:
       break;
   }
+  if (match.grpc()) {
+    HeaderCondition grpc;
+    grpc.name = "content-type";
+    grpc.kind = HeaderCondition::Kind::kPattern;
+    grpc.value = "(?is)application/grpc([+; ].*)?";
+    route->headers.push_back(std::move(grpc));
+  }
   route->methods = {match.methods().begin(), match.methods().end()};
   for (const v1::HeaderMatch& header : match.headers()) {
     PM_ASSIGN_OR_RETURN(HeaderCondition condition, ConditionOf(header, route->name));

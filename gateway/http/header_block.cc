@@ -29,6 +29,7 @@ constexpr KnownName kKnownNames[] = {
     {"keep-alive", FieldToken::kKeepAlive},
     {"set-cookie", FieldToken::kSetCookie},
     {"content-type", FieldToken::kContentType},
+    {"grpc-timeout", FieldToken::kGrpcTimeout},
     {"x-request-id", FieldToken::kXRequestId},
     {"authorization", FieldToken::kAuthorization},
     {"x-http-method", FieldToken::kMethodOverride},

@@ -22,6 +22,7 @@ enum class FieldToken : uint8_t {
   kCookie,
   kExpect,
   kForwarded,
+  kGrpcTimeout,
   kHost,
   kKeepAlive,
   kMethodOverride,  // "x-http-method-override" and its kin.

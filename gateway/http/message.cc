@@ -35,6 +35,7 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"trace_refused", 405},
     {"bad_path", 400},
     {"ambiguous_path", 400},
+    {"bad_grpc_timeout", 400},
     {"head_timeout", 408},
     {"body_timeout", 408},
     {"client_gone", 0},
@@ -53,6 +54,9 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"upstream_timeout", 504},
     {"upstream_protocol", 502},
     {"upgrade_unsupported", 502},
+    {"grpc_needs_http2", 502},
+    {"not_grpc", 502},
+    {"deadline_exceeded", 504},
     {"request_timeout", 504},
     {"idle_timeout", 504},
 }};

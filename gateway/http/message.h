@@ -113,6 +113,7 @@ enum class Reason : uint8_t {
   kTraceRefused,
   kBadPath,
   kAmbiguousPath,
+  kBadGrpcTimeout,
   kHeadTimeout,
   kBodyTimeout,
   kClientGone,
@@ -134,15 +135,20 @@ enum class Reason : uint8_t {
   kUpstreamTimeout,
   kUpstreamProtocol,
   kUpgradeUnsupported,
+  kGrpcNeedsHttp2,
+  kNotGrpc,
+  kDeadlineExceeded,
   kRequestTimeout,
   kIdleTimeout,
   kReasonCount,
 };
 
 // A whole answer of the gateway's own. `reason` goes into "x-pointsman-reason" unless kNone.
-// `with_body`: false for HEAD.
+// `with_body`: false for HEAD. `grpc_status`: said in gRPC's terms (200 and trailers only), with
+// the reason as message; negative: in HTTP's.
 struct OwnResponse {
   int status = 200;
+  int grpc_status = -1;
   Reason reason = Reason::kNone;
   absl::string_view body;
   bool with_body = true;

@@ -128,9 +128,15 @@ void WriteResponseHead(const ResponseHead& head, const ResponseFraming& framing,
 void WriteOwnResponse(const OwnResponse& response, OutQueue* out) {
   PM_CHECK(response.body.size() <= kChunkDataBytes - 512);
   HeadWriter writer(512 + response.body.size(), out);
-  PutStatusLine(response.status, StatusText(response.status), &writer);
-  const bool bodiless = response.status == 204 || response.status == 304;
-  if (!bodiless) {
+  const bool grpc = response.grpc_status >= 0;
+  const int status = grpc ? 200 : response.status;
+  PutStatusLine(status, StatusText(status), &writer);
+  const bool bodiless = status == 204 || status == 304;
+  if (grpc) {
+    writer.Put("content-type: application/grpc\r\ncontent-length: 0\r\n");
+    writer.PutNumberField("grpc-status", response.grpc_status);
+    writer.PutField("grpc-message", ReasonName(response.reason));
+  } else if (!bodiless) {
     writer.Put("content-type: text/plain\r\n");
     writer.PutNumberField("content-length", static_cast<int64_t>(response.body.size()));
   }
@@ -143,7 +149,7 @@ void WriteOwnResponse(const OwnResponse& response, OutQueue* out) {
     writer.Put("connection: keep-alive\r\n");
   }
   writer.Put(kLineEnd);
-  if (response.with_body && !bodiless) writer.Put(response.body);
+  if (response.with_body && !bodiless && !grpc) writer.Put(response.body);
 }
 
 void WriteContinue(OutQueue* out) { out->Append("HTTP/1.1 100 Continue\r\n\r\n"); }

@@ -466,9 +466,15 @@ void Http2Session::SendContinue(Http2Stream* stream) {
 
 void Http2Session::SendOwn(Http2Stream* stream, const OwnResponse& response) {
   if (stream->id_ < 0) return;
-  const bool bodiless = response.status == 204 || response.status == 304;
+  const bool grpc = response.grpc_status >= 0;
+  const bool bodiless = response.status == 204 || response.status == 304 || grpc;
   NvList list;
-  list.PutNumber(":status", response.status);
+  list.PutNumber(":status", grpc ? 200 : response.status);
+  if (grpc) {
+    list.Put("content-type", "application/grpc");
+    list.PutNumber("grpc-status", response.grpc_status);
+    list.Put("grpc-message", ReasonName(response.reason));
+  }
   if (!bodiless) {
     list.Put("content-type", "text/plain");
     list.PutNumber("content-length", static_cast<int64_t>(response.body.size()));

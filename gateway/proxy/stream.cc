@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "gateway/core/picker.h"
+#include "gateway/grpc/status.h"
 #include "gateway/http/forwarded.h"
 #include "gateway/http/request_rules.h"
 #include "gateway/proxy/retry_budgets.h"
@@ -85,6 +86,7 @@ Reason Stream::CheckPath(const RouteEntry& route) {
 
 Reason Stream::Admit(const ServiceTable& service) const {
   if (!service.unavailable.empty() || service.policy.tcp) return Reason::kNoService;
+  if (grpc_ && !service.policy.upstream_http2) return Reason::kGrpcNeedsHttp2;
   if (request_.content_length > 0 &&
       static_cast<uint64_t>(request_.content_length) > service.policy.max_request_body_bytes) {
     return Reason::kBodyTooLarge;
@@ -120,6 +122,7 @@ void Stream::OnRequestHead(bool end) {
   }
   TakeClaimsOfSender();
   if (const Reason reason = PrepareRequest(&request_); reason != Reason::kNone) return Fail(reason);
+  if (const Reason reason = PrepareGrpc(); reason != Reason::kNone) return Fail(reason);
   const RouteEntry* route = FindRoute();
   if (route == nullptr) return Fail(Reason::kNoRoute);
   if (const Reason reason = CheckPath(*route); reason != Reason::kNone) return Fail(reason);
@@ -267,6 +270,8 @@ void Stream::StartTry(bool fresh) {
 }
 
 void Stream::SendRequest() {
+  try_sent_ = context_->loop.ReadClock();
+  if (!TellGrpcTimeout(try_sent_)) return Fail(Reason::kDeadlineExceeded);
   const ForwardedFacts facts{
       .client_host = client_->PeerHost(),
       .proto = client_->Proto(),
@@ -283,7 +288,6 @@ void Stream::SendRequest() {
   if (!wants_upgrade()) BoundReplay();
   phase_ = request_ended_ ? Phase::kAwaiting : Phase::kSending;
   phase_started_ = progress_ = context_->loop.Now();
-  try_sent_ = context_->loop.ReadClock();
   ArmDeadline();
   UpdateRequestCredit();
 }
@@ -347,8 +351,10 @@ void Stream::OnInterim(const ResponseHead& head) {
 
 void Stream::OnResponseHead(bool end) {
   progress_ = context_->loop.Now();
-  CountTry(response_.status >= 500 ? TryOutcome::kServerError : TryOutcome::kResponse,
+  const bool failed = response_.status >= 500 || GrpcUnavailable(end);
+  CountTry(failed ? TryOutcome::kServerError : TryOutcome::kResponse,
            context_->loop.ReadClock() - try_sent_);
+  if (AnswerForHttp()) return;
   if (wants_upgrade() && OnUpgradeAnswer()) return;
   phase_ = Phase::kResponding;
   status_ = response_.status;
@@ -359,6 +365,7 @@ void Stream::OnResponseHead(bool end) {
 }
 
 void Stream::OnResponseData(Slice data, bool end) {
+  if (grpc_) grpc_frames_.Feed(data.view());
   client_->SendData(std::move(data));
   if (end) {
     client_->SendEnd(response_);
@@ -413,6 +420,7 @@ void Stream::Fail(Reason reason) {
   context_->counters.reasons[static_cast<size_t>(reason)].Add();
   EndTry(TryOutcome::kAbandoned, /*clean=*/false);
   const int status = ReasonStatus(reason);
+  if (EndGrpcAnswer(reason)) return;
   if (phase_ == Phase::kResponding || status == 0) {
     client_->Abort();
     return Finish();
@@ -420,6 +428,7 @@ void Stream::Fail(Reason reason) {
   OwnResponse response;
   response.status = status;
   response.reason = reason;
+  if (grpc_) response.grpc_status = static_cast<int>(GrpcStatusOf(reason));
   char body[64];
   const absl::string_view name = ReasonName(reason);
   std::copy(name.begin(), name.end(), body);
@@ -461,6 +470,7 @@ Stream::Deadline Stream::NextDeadline() const {
   // A tunnel may last as long as it is used.
   if (tunnel_) return {progress_ + policy_.idle_timeout, Reason::kIdleTimeout};
   Deadline deadline{started_ + policy_.request_timeout, Reason::kRequestTimeout};
+  if (grpc_deadline_ < deadline.at) deadline = {grpc_deadline_, Reason::kDeadlineExceeded};
   const auto consider = [&deadline](common::MonotonicTime at, Reason reason) {
     if (at < deadline.at) deadline = {at, reason};
   };
@@ -521,6 +531,7 @@ void Stream::OnTimer() {
     case Reason::kUpstreamTimeout:
       if (deadline.per_try) return OnTryTooSlow();
       return OnTryFailed(deadline.reason, TryOutcome::kTimeout);
+    case Reason::kDeadlineExceeded:
     case Reason::kRequestTimeout:
       if (phase_ == Phase::kAwaiting) CountTry(TryOutcome::kTimeout, absl::Microseconds(-1));
       return Fail(deadline.reason);
@@ -541,6 +552,9 @@ void Stream::Reset() {
   outcome_counted_ = stale_retried_ = waits_for_client_ = waits_for_upstream_ = false;
   tunnel_ = early_end_ = response_ended_ = false;
   replayable_ = true;
+  grpc_ = false;
+  grpc_deadline_ = common::MonotonicTime::Infinite();
+  grpc_frames_ = MessageFrames();
   attempt_ = 0;
   retries_ = 0;
   tried_.clear();

@@ -15,6 +15,7 @@
 #include "gateway/core/cells.h"
 #include "gateway/core/router.h"
 #include "gateway/core/routing_table.h"
+#include "gateway/grpc/message_frames.h"
 #include "gateway/http/message.h"
 #include "gateway/net/timer_wheel.h"
 #include "gateway/proxy/exchange.h"
@@ -104,6 +105,13 @@ class Stream final : public TimerEntry {
   // Called when a direction ended, and while its last bytes leave.
   void FinishTunnelIfDone();
 
+  // gRPC (stream_grpc.cc).
+  Reason PrepareGrpc();
+  bool TellGrpcTimeout(common::MonotonicTime now);
+  bool GrpcUnavailable(bool end) const;
+  bool AnswerForHttp();
+  bool EndGrpcAnswer(Reason reason);
+
   // Endings.
   void Answer(const OwnResponse& response);
   void Fail(Reason reason);
@@ -145,6 +153,7 @@ class Stream final : public TimerEntry {
   bool tunnel_ = false;          // Opaque bytes both ways.
   bool early_end_ = false;       // The client's direction ended before the tunnel began.
   bool response_ended_ = false;  // Of a tunnel.
+  bool grpc_ = false;
   uint8_t attempt_ = 0;
   uint32_t retries_ = 0;
 
@@ -166,6 +175,9 @@ class Stream final : public TimerEntry {
   common::MonotonicTime phase_started_;
   common::MonotonicTime progress_;
   common::MonotonicTime try_sent_;
+  // What the client still waits for, and where in its messages the answer is.
+  common::MonotonicTime grpc_deadline_ = common::MonotonicTime::Infinite();
+  MessageFrames grpc_frames_;
   char request_id_[16];
 };
 

@@ -22,10 +22,12 @@ ROWS = {
                       'common/core'],
     'gateway/http2': ['gateway/http2', 'gateway/http', 'gateway/net', 'gateway/core', 'common',
                       'common/core'],
-    'gateway/proxy': ['gateway/proxy', 'gateway/http', 'gateway/http1', 'gateway/http2',
-                      'gateway/tls', 'gateway/net', 'gateway/core', 'common', 'common/core'],
+    'gateway/grpc': ['gateway/grpc', 'gateway/http', 'gateway/core', 'common/core'],
+    'gateway/proxy': ['gateway/proxy', 'gateway/grpc', 'gateway/http', 'gateway/http1',
+                      'gateway/http2', 'gateway/tls', 'gateway/net', 'gateway/core', 'common', 'common/core'],
     'gateway': ['gateway', 'gateway/control', 'gateway/proxy', 'gateway/http', 'gateway/http1',
-                'gateway/http2', 'gateway/tls', 'gateway/net', 'gateway/core'] + _SHELL,
+                'gateway/http2', 'gateway/grpc', 'gateway/tls', 'gateway/net', 'gateway/core'] +
+               _SHELL,
     'cli': ['cli'] + _SHELL,
     'sim': ['sim', 'controller/core', 'agent/core', 'gateway/core'] + _PURE,
 }
@@ -35,7 +37,7 @@ FREE = ['bench', 'tests']
 # Rows that link no gRPC: they run under the thread sanitizer or stay cheap to compile.
 NO_GRPC = ['common/core', 'controller/core', 'agent/core', 'gateway/core', 'common',
            'controller/shard', 'controller/store', 'gateway/net', 'gateway/tls', 'gateway/http',
-           'gateway/http1', 'gateway/http2', 'gateway/proxy']
+           'gateway/http1', 'gateway/http2', 'gateway/grpc', 'gateway/proxy']
 
 
 def row_of(path):

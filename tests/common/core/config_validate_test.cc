@@ -266,6 +266,14 @@ TEST(ConfigValidateTest, NormalizingTwiceChangesNothing) {
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(once, twice));
 }
 
+TEST(ConfigValidateTest, GrpcNeedsAServiceThatSpeaksHttp2) {
+  const v1::Config config = Parsed(
+      "services: [{name: old}, {name: new, protocol: http2}]\n"
+      "routes: [{name: a, match: {grpc: true}, service: old},\n"
+      "         {name: b, match: {grpc: true}, service: new}]");
+  EXPECT_EQ(OnlyProblem(ValidateConfig(config)), "routes[0].match.grpc CONFIG_CONFLICT");
+}
+
 TEST(ConfigValidateTest, RoutesDoNotLeadToServicesThatPassBytesThrough) {
   const v1::Config config = Parsed(
       "services: [{name: db, protocol: tcp}, {name: web}]\n"
