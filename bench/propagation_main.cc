@@ -166,8 +166,9 @@ void PrintRow(const char* name, const std::vector<double>& sorted) {
               sorted.back());
 }
 
-void Print(const Options& options, Times times) {
-  auto& [one, last, out, back] = times;
+// Sorts them.
+void Print(const Options& options, Times* times) {
+  auto& [one, last, out, back] = *times;
   for (std::vector<double>* column : {&one, &last, &out, &back}) {
     std::sort(column->begin(), column->end());
   }
@@ -210,7 +211,7 @@ int Measure(const Options& options, AgentFleet& fleet, Stopwatch& stopwatch) {
     all.last.push_back(worst);
     (passing ? all.back : all.out).push_back(worst);
   }
-  Print(options, std::move(all));
+  Print(options, &all);
   return 0;
 }
 

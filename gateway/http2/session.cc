@@ -206,10 +206,16 @@ struct Http2Callbacks {
       Http2Stream* stream = Of(session, id);
       if (stream != nullptr) stream->head_framed_ = true;
     }
-    // RFC 9113 8.1: a server that needs no more of the request says so, behind its answer.
+    // RFC 9113 8.1: a server that needs no more of the request says so, behind its answer; not at
+    // once, where there is somebody to read on.
     if (IsEnd(frame) && Self(user)->role_ == Http2Session::Role::kServer &&
         nghttp2_session_get_stream_remote_close(session, id) == 0 && !IsTunnel(session, id)) {
-      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+      Http2Stream* stream = Of(session, id);
+      if (stream != nullptr) {
+        stream->lingers_ = true;
+      } else {
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+      }
     }
     return 0;
   }

@@ -29,6 +29,9 @@ class Http2Stream {
   bool input_ended() const { return input_ended_; }
   // It carries, or asks for, a tunnel: each direction ends by itself.
   bool tunnel() const { return tunnel_; }
+  // Server: the whole answer was framed while the request still comes. It may, for a while: clients
+  // take an answer whose stream is reset at once for none.
+  bool lingers() const { return lingers_; }
   // SendEnd() was called, and the end is not framed yet.
   bool end_waits() const { return ended_ && !end_framed_; }
   // Both directions ended as they should.
@@ -62,7 +65,7 @@ class Http2Stream {
     trailers_.clear();
     unconsumed_ = 0;
     ended_ = deferred_ = input_ended_ = head_framed_ = head_seen_ = false;
-    tunnel_ = end_framed_ = false;
+    tunnel_ = end_framed_ = lingers_ = false;
   }
 
   int32_t id_ = -1;
@@ -76,6 +79,7 @@ class Http2Stream {
   bool head_framed_ = false;
   bool end_framed_ = false;
   bool tunnel_ = false;
+  bool lingers_ = false;
   bool head_seen_ = false;  // The peer's final head.
 };
 

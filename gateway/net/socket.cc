@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -88,9 +89,9 @@ size_t SocketAddress::WriteHost(char* out) const {
     inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_addr, text,
               sizeof(text));
   }
-  const size_t size = std::strlen(text);
-  std::memcpy(out, text, size);
-  return size;
+  const absl::string_view written(text);
+  std::copy(written.begin(), written.end(), out);
+  return written.size();
 }
 
 std::optional<common::IpAddress> SocketAddress::Ip() const {

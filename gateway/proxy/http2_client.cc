@@ -29,6 +29,15 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
     }
   }
 
+  // The client was given time to stop sending. Returns when it is over for this one.
+  common::MonotonicTime EndLingering(common::MonotonicTime now) {
+    if (codec_done_ || stream_ != nullptr || !lingers()) return common::MonotonicTime::Infinite();
+    const common::MonotonicTime end = done_at_ + client_->context_->limits.linger_timeout;
+    if (now < end) return end;
+    session().Reset(this, Http2Session::kNoError);
+    return common::MonotonicTime::Infinite();
+  }
+
   // ClientSide
   void SendContinue() override {
     session().SendContinue(this);
@@ -62,7 +71,9 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
   void StreamDone() override {
     stream_ = nullptr;
     done_at_ = client_->context_->loop.Now();
+    lingered_bytes_ = 0;
     session().Consume(this);
+    if (!codec_done_ && !input_ended()) client_->LookAt(done_at_ + limits().linger_timeout);
     client_->SendLater();
     if (codec_done_) client_->Free(this);
   }
@@ -96,7 +107,7 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
     Push(StreamEvent::Kind::kRequestHead, end || stream_->request().upgrade != Upgrade::kNone);
   }
   void OnData(Slice data) override {
-    if (stream_ == nullptr) return session().Consume(this);
+    if (stream_ == nullptr) return ThrowAway(data.size);
     Push(StreamEvent::Kind::kRequestData, false, std::move(data));
   }
   void OnEnd(Reason refused) override {
@@ -117,6 +128,14 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
 
  private:
   Http2Session& session() { return client_->session_; }
+  const ProxyLimits& limits() const { return client_->context_->limits; }
+  void ThrowAway(size_t bytes) {
+    session().Consume(this);
+    lingered_bytes_ += bytes;
+    if (lingers() && lingered_bytes_ > limits().linger_bytes_max) {
+      session().Reset(this, Http2Session::kNoError);
+    }
+  }
   void Refuse(Reason reason) { Push(StreamEvent::Kind::kRequestReset, true, {}, reason); }
   void Push(StreamEvent::Kind kind, bool end = false, Slice data = {},
             Reason reason = Reason::kNone) {
@@ -132,6 +151,7 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
   Http2Client* const client_;
   Stream* stream_ = nullptr;
   common::MonotonicTime done_at_;
+  size_t lingered_bytes_ = 0;
   bool codec_done_ = true;
 };
 
@@ -249,13 +269,23 @@ void Http2Client::ArmTimer() {
   // Looks in from time to time: what it waits for changes without a word.
   const common::MonotonicTime look =
       context_->loop.Now() + context_->limits.http2_stuck_timeout / 4;
-  context_->loop.timers().Arm(*this, std::min(look, NextDeadline()));
+  context_->loop.timers().Arm(*this, std::min({look, look_at_, NextDeadline()}));
+}
+
+void Http2Client::LookAt(common::MonotonicTime when) {
+  if (look_at_ <= when) return;
+  look_at_ = when;
+  ArmTimer();
 }
 
 void Http2Client::OnTimer() {
   if (closed_) return;
   const common::MonotonicTime since = context_->loop.Now() - context_->limits.http2_stuck_timeout;
-  for (auto& request : requests_) request->ResetIfStuck(since);
+  look_at_ = common::MonotonicTime::Infinite();
+  for (auto& request : requests_) {
+    request->ResetIfStuck(since);
+    look_at_ = std::min(look_at_, request->EndLingering(context_->loop.Now()));
+  }
   SendLater();
   if (context_->loop.Now() < NextDeadline()) return ArmTimer();
   if (draining_ && !goaway_sent_) {

@@ -65,6 +65,8 @@ class Http2Client final : public ClientConnection,
   void Close();
   common::MonotonicTime NextDeadline() const;
   void ArmTimer();
+  // Looks in at `when` at the latest.
+  void LookAt(common::MonotonicTime when);
 
   WorkerContext* const context_;
   ClientRegistry* const registry_;
@@ -76,6 +78,7 @@ class Http2Client final : public ClientConnection,
   // Since when nothing was under way; since when the peer took nothing although bytes wait.
   common::MonotonicTime idle_since_;
   common::MonotonicTime progress_;
+  common::MonotonicTime look_at_ = common::MonotonicTime::Infinite();
   bool draining_ = false;
   bool goaway_sent_ = false;
   bool broken_ = false;  // Only what is queued is still sent.

@@ -151,6 +151,7 @@ TEST_F(RouterTest, RefusesWhatItCannotMatch) {
 
 TEST_F(RouterTest, FindsEachOfTenThousandRoutes) {
   std::vector<RouteEntry> routes;
+  routes.reserve(10'000);
   for (int i = 0; i < 10'000; ++i) {
     routes.push_back(Route(absl::StrCat("r", i), {absl::StrCat("h", i % 100, ".example.com")},
                            i % 2 == 0 ? PathKind::kPrefix : PathKind::kExact,

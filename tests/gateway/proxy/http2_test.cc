@@ -332,8 +332,10 @@ TEST_F(Http2Test, AnAnswerThatIsNeverTakenIsDropped) {
   EXPECT_EQ(answer.body, "");
 }
 
-TEST_F(Http2Test, AnEarlyAnswerStopsTheRequest) {
+// Some clients take an answer that is followed by a reset for none: they are given time to stop.
+TEST_F(Http2Test, AnEarlyAnswerStopsTheRequestAfterAWhile) {
   policy.max_request_body_bytes = 100;
+  limits.linger_timeout = absl::Milliseconds(50);
   ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
   Publish({upstream.port()});
   const int32_t id = client().Open(Http2Peer::Post());
@@ -343,6 +345,30 @@ TEST_F(Http2Test, AnEarlyAnswerStopsTheRequest) {
   client().Until([&] { return client().message(id).closed; });
   EXPECT_EQ(answer.reset, static_cast<uint32_t>(NGHTTP2_NO_ERROR));
   EXPECT_EQ(client().Await(client().Request(Http2Peer::Get())).status(), 200) << "it goes on";
+}
+
+TEST_F(Http2Test, WhatComesBehindAnEarlyAnswerIsReadAndBounded) {
+  policy.max_request_body_bytes = 100;
+  limits.linger_timeout = absl::Hours(1);
+  limits.linger_bytes_max = 200'000;
+  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
+  Publish({upstream.port()});
+  // A client that sends on to its end, within the bound: no reset.
+  const int32_t fair = client().Open(Http2Peer::Post());
+  client().Send(fair, std::string(200, 'x'), false);
+  EXPECT_EQ(client().Await(fair).status(), 413);
+  client().Send(fair, std::string(100'000, 'x'), true);
+  client().Until([&] { return client().message(fair).closed; });
+  EXPECT_TRUE(client().message(fair).closed);
+  EXPECT_EQ(client().message(fair).reset, 0u);
+  // One that does not stop.
+  const int32_t endless = client().Open(Http2Peer::Post());
+  client().Send(endless, std::string(200, 'x'), false);
+  EXPECT_EQ(client().Await(endless).status(), 413);
+  client().Send(endless, std::string(1'000'000, 'x'), false);
+  client().Until([&] { return client().message(endless).closed; });
+  EXPECT_TRUE(client().message(endless).closed);
+  EXPECT_EQ(client().message(endless).reset, static_cast<uint32_t>(NGHTTP2_NO_ERROR));
 }
 
 TEST_F(Http2Test, ThePrefaceMayComeInPieces) {
