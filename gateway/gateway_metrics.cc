@@ -32,6 +32,8 @@ constexpr EngineSeries kEngineSeries[] = {
      "Client connections passed through to TCP services.", &EngineStats::tcp_connections, false},
     {"pointsman_gateway_tcp_connections_open", "Client connections passed through now.",
      &EngineStats::tcp_open, true},
+    {"pointsman_gateway_proxy_headers_total", "PROXY headers taken off connections.",
+     &EngineStats::proxy_headers, false},
     {"pointsman_gateway_tls_handshakes_total", "TLS handshakes of clients, resumed ones included.",
      &EngineStats::tls_handshakes, false},
     {"pointsman_gateway_tls_resumed_total", "TLS handshakes of clients that resumed a session.",

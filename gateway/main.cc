@@ -39,6 +39,9 @@ void Describe(Flags* flags, CLI::App* app) {
   app->add_option("--trusted-proxies", server.trusted_proxies,
                   "Networks of proxies that are believed in X-Forwarded-* and Forwarded")
       ->type_name("CIDR,...");
+  app->add_option("--proxy-protocol-from", server.proxy_protocol_from,
+                  "Networks whose connections begin with a PROXY header, version 1 or 2")
+      ->type_name("CIDR,...");
   app->add_option("--id", server.id, "Stable name of this gateway; default: the host's name");
   app->add_option("--region", server.region, "Where this gateway is");
   app->add_option("--zone", server.zone, "Where this gateway is");

@@ -55,6 +55,17 @@ absl::StatusOr<v1::Config> ReadStatic(const std::string& path) {
   return common::LoadConfig(text, path);
 }
 
+// Null: no networks.
+absl::StatusOr<std::shared_ptr<const common::CidrSet>> NetworksOf(absl::string_view flag,
+                                                                  const std::string& text) {
+  auto networks = common::CidrSet::Parse(text);
+  if (!networks.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(flag, " ", networks.status().message()));
+  }
+  if (networks->empty()) return nullptr;
+  return std::make_shared<const common::CidrSet>(*std::move(networks));
+}
+
 }  // namespace
 
 Server::Server(ServerOptions options) : options_(std::move(options)) {}
@@ -115,14 +126,10 @@ absl::Status Server::Prepare() {
 }
 
 absl::Status Server::PrepareLimits() {
-  auto proxies = common::CidrSet::Parse(options_.trusted_proxies);
-  if (!proxies.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--trusted-proxies ", proxies.status().message()));
-  }
-  if (!proxies->empty()) {
-    limits_.trusted_proxies = std::make_shared<const common::CidrSet>(*std::move(proxies));
-  }
+  PM_ASSIGN_OR_RETURN(limits_.trusted_proxies,
+                      NetworksOf("--trusted-proxies", options_.trusted_proxies));
+  PM_ASSIGN_OR_RETURN(limits_.proxy_header_from,
+                      NetworksOf("--proxy-protocol-from", options_.proxy_protocol_from));
   return absl::OkStatus();
 }
 

@@ -32,6 +32,8 @@ struct ServerOptions {
   std::string controller;
   // Networks separated by commas; see ProxyLimits::trusted_proxies. Empty: nobody.
   std::string trusted_proxies;
+  // See ProxyLimits::proxy_header_from.
+  std::string proxy_protocol_from;
   // Empty: the host's name.
   std::string id;
   std::string region;

@@ -48,7 +48,8 @@ void KeepOne(FieldToken token, bool (*is_good)(absl::string_view), HeaderBlock* 
 TextRef Extended(TextRef text, absl::string_view more, HeaderBlock* block) {
   char* const out = block->ReserveText(text.size + 2 + more.size());
   std::memcpy(out, block->At(text).data(), text.size);
-  std::memcpy(out + text.size, ", ", 2);
+  out[text.size] = ',';
+  out[text.size + 1] = ' ';
   std::memcpy(out + text.size + 2, more.data(), more.size());
   const TextRef extended{static_cast<uint32_t>(block->text_size()),
                          static_cast<uint32_t>(text.size + 2 + more.size())};

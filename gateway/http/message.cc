@@ -47,6 +47,8 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"too_many_requests", 503},
     {"retry_budget", 503},
     {"draining", 503},
+    {"bad_proxy_header", 0},
+    {"proxy_header_timeout", 0},
     {"connect_failed", 503},
     {"connect_timeout", 504},
     {"upstream_tls", 502},

@@ -127,6 +127,8 @@ enum class Reason : uint8_t {
   kTooManyRequests,
   kRetryBudget,
   kDraining,
+  kBadProxyHeader,
+  kProxyHeaderTimeout,
   // The upstream.
   kConnectFailed,
   kConnectTimeout,

@@ -29,6 +29,9 @@ class ClientRegistry {
   virtual ~ClientRegistry() = default;
   // The connection is closed; it must be kept until the end of the turn.
   virtual void OnClientClosed(ClientConnection* connection) = 0;
+  // The PROXY header is off the socket, which then waits to be served like one just accepted at the
+  // listener (its place), but from `peer`.
+  virtual void OnProxyHeader(size_t listener, Fd socket, const SocketAddress& peer) = 0;
   // The client turned out to speak HTTP/2: its socket, and what came on it, go to a connection of
   // that kind; `from` is closed then.
   virtual void OnHttp2(ClientConnection* from, TcpConnection* socket, const SocketAddress& peer,

@@ -125,6 +125,7 @@ void EngineStats::Add(const WorkerCounters& counters) {
   connections += counters.connections.value();
   shed_connections += counters.shed_connections.value();
   accept_failures += counters.accept_failures.value();
+  proxy_headers += counters.proxy_headers.value();
   tls_handshakes += counters.tls_handshakes.value();
   tls_resumed += counters.tls_resumed.value();
   tls_handshake_failures += counters.tls_handshake_failures.value();

@@ -61,6 +61,9 @@ struct ProxyLimits {
 
   // Peers that are believed in what they say of the client (forwarded.h). Null: nobody.
   std::shared_ptr<const common::CidrSet> trusted_proxies;
+  // Connections from these begin with a PROXY header, which names the peer from then on; all others
+  // have none. Null: nobody.
+  std::shared_ptr<const common::CidrSet> proxy_header_from;
 };
 
 // A counter with one writer.
@@ -87,6 +90,7 @@ struct alignas(64) WorkerCounters {
   Counter connections;  // Open now.
   Counter shed_connections;
   Counter accept_failures;
+  Counter proxy_headers;   // Taken off connections.
   Counter tls_handshakes;  // Of clients, done; resumed ones included.
   Counter tls_resumed;
   Counter tls_handshake_failures;
@@ -121,6 +125,7 @@ struct EngineStats {
   uint64_t connections = 0;
   uint64_t shed_connections = 0;
   uint64_t accept_failures = 0;
+  uint64_t proxy_headers = 0;
   uint64_t tls_handshakes = 0;
   uint64_t tls_resumed = 0;
   uint64_t tls_handshake_failures = 0;

@@ -183,6 +183,25 @@ void Worker::OnAccepted(size_t listener, Fd fd, const SocketAddress& peer) {
              MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
   }
+  if (!WorkerContext::IsIn(context_.limits.proxy_header_from.get(), peer)) {
+    return Serve(listener, std::move(fd), peer);
+  }
+  auto client = std::make_unique<ProxyHeaderClient>(&context_, this, listener);
+  if (client->Start(std::move(fd), peer)) {
+    AddClient(std::move(client));
+  } else {
+    context_.counters.accept_failures.Add();
+  }
+}
+
+void Worker::OnProxyHeader(size_t listener, Fd socket, const SocketAddress& peer) {
+  const size_t before = clients_.size();
+  Serve(listener, std::move(socket), peer);
+  // The others were told when the drain began.
+  if (context_.draining && clients_.size() > before) clients_.back()->Drain();
+}
+
+void Worker::Serve(size_t listener, Fd fd, const SocketAddress& peer) {
   if (listener_tls_[listener] != nullptr) return StartTls(listener, std::move(fd), peer);
   if (listener_tcp_[listener] != nullptr) return StartTcp(listener, std::move(fd), nullptr);
   auto client = std::make_unique<Http1Client>(&context_, this, peer);

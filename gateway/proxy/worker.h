@@ -22,6 +22,7 @@
 #include "gateway/proxy/http2_client.h"
 #include "gateway/proxy/listener.h"
 #include "gateway/proxy/options.h"
+#include "gateway/proxy/proxy_header_client.h"
 #include "gateway/proxy/retry_budgets.h"
 #include "gateway/proxy/stream.h"
 #include "gateway/proxy/tcp_client.h"
@@ -87,6 +88,7 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   void Settle() override;
   // ClientRegistry
   void OnClientClosed(ClientConnection* connection) override;
+  void OnProxyHeader(size_t listener, Fd socket, const SocketAddress& peer) override;
   void OnHttp2(ClientConnection* from, TcpConnection* socket, const SocketAddress& peer,
                Slice received) override;
   void OnTlsReady(size_t listener, TcpConnection* socket, const SocketAddress& peer) override;
@@ -96,6 +98,7 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
 
   void AddClient(std::unique_ptr<ClientConnection> client);
   void OnAccepted(size_t listener, Fd fd, const SocketAddress& peer);
+  void Serve(size_t listener, Fd fd, const SocketAddress& peer);
   void StartTls(size_t listener, Fd fd, const SocketAddress& peer);
   void StartTcp(size_t listener, Fd fd, TcpConnection* socket);
   void AdoptTls();

@@ -62,10 +62,11 @@ struct WorkerContext {
   RequestObserver* observer = nullptr;
   bool draining = false;
 
-  bool Trusts(const SocketAddress& peer) const {
-    if (limits.trusted_proxies == nullptr) return false;
+  bool Trusts(const SocketAddress& peer) const { return IsIn(limits.trusted_proxies.get(), peer); }
+  static bool IsIn(const common::CidrSet* networks, const SocketAddress& peer) {
+    if (networks == nullptr) return false;
     const std::optional<common::IpAddress> ip = peer.Ip();
-    return ip.has_value() && limits.trusted_proxies->Contains(*ip);
+    return ip.has_value() && networks->Contains(*ip);
   }
 
   // `connection` is flushed once the ready list is empty.
