@@ -19,9 +19,9 @@ Worker::Worker(WorkerOptions options)
     : context_(*options.clock, options.limits, *options.cells),
       streams_(&context_),
       upstreams_(&context_),
+      listener_tcp_(std::move(options.tcp)),
       sweep_timer_([this] { Sweep(); }),
       first_table_timer_([this] { StartListeners(); }),
-      listener_tcp_(std::move(options.tcp)),
       on_adopted_(std::move(options.on_adopted)) {
   // A head, or the framing between two pieces of a body, must fit into the credit given for it.
   PM_CHECK(context_.limits.stream_window_bytes >= context_.limits.head.bytes_max + 8192);
