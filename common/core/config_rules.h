@@ -18,8 +18,11 @@ namespace pointsman::common {
 class RulePath {
  public:
   RulePath() = default;
-  RulePath Field(absl::string_view name) const { return RulePath(this, name, -1); }
-  RulePath Entry(absl::string_view name, int index) const { return RulePath(this, name, index); }
+  // A path points at the one it came from, which must live as long: temporaries have no children.
+  RulePath Field(absl::string_view name) const& { return RulePath(this, name, -1); }
+  RulePath Field(absl::string_view name) const&& = delete;
+  RulePath Entry(absl::string_view name, int index) const& { return RulePath(this, name, index); }
+  RulePath Entry(absl::string_view name, int index) const&& = delete;
   std::string Text() const;
 
  private:

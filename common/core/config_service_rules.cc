@@ -319,8 +319,9 @@ void CheckService(const v1::Service& service, const RulePath& path, Rules* rules
   }
   rules->IsKnownEnum(path.Field("protocol"), v1::Protocol_IsValid(service.protocol()),
                      service.protocol());
-  rules->IsKnownEnum(path.Field("picker").Field("kind"),
-                     v1::Picker::Kind_IsValid(service.picker().kind()), service.picker().kind());
+  const RulePath picker = path.Field("picker");
+  rules->IsKnownEnum(picker.Field("kind"), v1::Picker::Kind_IsValid(service.picker().kind()),
+                     service.picker().kind());
   CheckHealthChecks(service, path, rules);
   CheckHealthPolicy(service.health(), path.Field("health"), rules);
   CheckWeightPolicy(service.weights(), path.Field("weights"), rules);

@@ -159,8 +159,9 @@ void CheckUniqueNames(const Resources& resources, absl::string_view field, Rules
   for (int i = 0; i < resources.size(); ++i) {
     const auto [found, inserted] = first.emplace(resources[i].name(), i);
     if (inserted || resources[i].name().empty()) continue;
+    const RulePath entry = root.Entry(field, i);
     rules->Broken(
-        config_code::kDuplicate, root.Entry(field, i).Field("name"),
+        config_code::kDuplicate, entry.Field("name"),
         absl::StrCat("\"", resources[i].name(), "\" is already ", field, "[", found->second, "]"));
   }
 }
@@ -180,12 +181,14 @@ void CheckReferences(const v1::Config& config, Rules* rules) {
     if (const auto nearest = NearestName(route.service(), names); nearest) {
       absl::StrAppend(&message, "; did you mean \"", *nearest, "\"?");
     }
-    rules->Broken(config_code::kReference, root.Entry("routes", i).Field("service"), message);
+    const RulePath path = root.Entry("routes", i);
+    rules->Broken(config_code::kReference, path.Field("service"), message);
   }
 }
 
 // What services speak must carry what routes lead to them.
 void CheckTargets(const v1::Config& config, Rules* rules) {
+  const RulePath root;
   std::map<std::string, v1::Protocol, std::less<>> protocols;
   for (const v1::Service& service : config.services()) {
     protocols.emplace(std::string(BareId(service.name(), "services")), service.protocol());
@@ -194,14 +197,15 @@ void CheckTargets(const v1::Config& config, Rules* rules) {
     const v1::Route& route = config.routes(i);
     const auto found = protocols.find(route.service());
     if (found == protocols.end()) continue;
-    const RulePath path = RulePath().Entry("routes", i);
+    const RulePath path = root.Entry("routes", i);
     if (found->second == v1::PROTOCOL_TCP) {
       rules->Broken(
           config_code::kConflict, path.Field("service"),
           absl::StrCat("\"", route.service(), "\" has protocol TCP: listeners of gateways ",
                        "lead to it, not routes"));
     } else if (route.match().grpc() && found->second != v1::PROTOCOL_HTTP2) {
-      rules->Broken(config_code::kConflict, path.Field("match").Field("grpc"),
+      const RulePath match = path.Field("match");
+      rules->Broken(config_code::kConflict, match.Field("grpc"),
                     absl::StrCat("gRPC needs protocol: http2 of \"", route.service(), "\""));
     }
   }
