@@ -105,6 +105,7 @@ void EventLoop::RunTurn(Delegate& delegate) {
     entry.OnTimer();
     delegate.Settle();
   });
+  delegate.OnTurnEnd();
   dead_.clear();
 }
 

@@ -49,6 +49,8 @@ class EventLoop {
     virtual void OnTurnStart() = 0;
     // After each handler: work off what it caused.
     virtual void Settle() = 0;
+    // Last thing of a turn before what died is freed.
+    virtual void OnTurnEnd() {}
   };
 
   explicit EventLoop(const common::Clock& clock);

@@ -56,7 +56,7 @@ class Http2Client final : public ClientConnection,
   static constexpr size_t kFlushBytes = 64 * 1024;
 
   void Free(Request* request);
-  void SendLater() { context_->FlushLater(&tcp_); }
+  void SendLater() { context_->FlushAtTurnEnd(&tcp_); }
   // The connection closes once everything was sent.
   void CloseIfFinished();
   void ClientGone();

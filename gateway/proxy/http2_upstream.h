@@ -73,7 +73,7 @@ class Http2Upstream final : public Mortal,
   static constexpr size_t kFlushBytes = 64 * 1024;
 
   void Free(Try* one);
-  void SendLater() { context_->FlushLater(&tcp_); }
+  void SendLater() { context_->FlushAtTurnEnd(&tcp_); }
   void Close();
   void BecomeIdle();
   // The endpoint's settings have come.

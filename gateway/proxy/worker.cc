@@ -173,6 +173,19 @@ void Worker::Settle() {
   }
 }
 
+void Worker::OnTurnEnd() {
+  // What is sent may make room for more.
+  while (!context_.to_flush_at_end.empty()) {
+    flushing_.swap(context_.to_flush_at_end);
+    for (TcpConnection* connection : flushing_) {
+      connection->flush_listed = false;
+      if (connection->open()) connection->Flush();
+    }
+    flushing_.clear();
+    Settle();
+  }
+}
+
 void Worker::OnAccepted(size_t listener, Fd fd, const SocketAddress& peer) {
   if (clients_.size() >= context_.connections_max) {
     context_.counters.shed_connections.Add();
@@ -274,9 +287,11 @@ void Worker::CloseEverything() {
     clients_.back()->Kill();
     Settle();
   }
+  OnTurnEnd();
   upstreams_.CloseAll();
   context_.upstream_sessions.Clear();
   Settle();
+  OnTurnEnd();
 }
 
 }  // namespace pointsman::gateway

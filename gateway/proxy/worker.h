@@ -86,6 +86,7 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   // EventLoop::Delegate
   void OnTurnStart() override;
   void Settle() override;
+  void OnTurnEnd() override;
   // ClientRegistry
   void OnClientClosed(ClientConnection* connection) override;
   void OnProxyHeader(size_t listener, Fd socket, const SocketAddress& peer) override;
@@ -129,6 +130,9 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   CallTimer sweep_timer_;
   CallTimer first_table_timer_;
   absl::AnyInvocable<void(uint64_t)> on_adopted_;
+
+  // Of OnTurnEnd(), kept for its memory.
+  std::vector<TcpConnection*> flushing_;
 
   // Mailbox: written by others, taken at the start of a turn. The sequence is written last.
   std::atomic<const RoutingTable*> posted_table_{nullptr};

@@ -47,6 +47,7 @@ struct WorkerContext {
   EventLoop loop;
   ReadyList ready;
   std::vector<TcpConnection*> to_flush;
+  std::vector<TcpConnection*> to_flush_at_end;
   WorkerCells& cells;
   LocalAvoidance avoidance;
   WorkerCounters counters;
@@ -74,6 +75,12 @@ struct WorkerContext {
     if (connection->flush_listed || !connection->open()) return;
     connection->flush_listed = true;
     to_flush.push_back(connection);
+  }
+  // `connection` is flushed at the turn's end: what many streams say in a turn leaves at once.
+  void FlushAtTurnEnd(TcpConnection* connection) {
+    if (connection->flush_listed || !connection->open()) return;
+    connection->flush_listed = true;
+    to_flush_at_end.push_back(connection);
   }
 };
 
