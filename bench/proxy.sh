@@ -18,6 +18,6 @@ if [ "${1:-}" = --install ]; then
 fi
 if [[ " $* " != *" --build"* && " $* " != *" --help "* && " $* " != *" -h "* ]]; then
   (cd "$root" && cmake --preset dev >/dev/null &&
-    cmake --build --preset dev --target pointsman-gateway pm-relay pm-test-backend)
+    cmake --build --preset dev --target pointsman-gateway pm-relay pm-test-backend pm-tls-load pm-bench-table)
 fi
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$root/bench" exec python3 -m proxybench.main "$@"

@@ -7,9 +7,11 @@ import platform
 import signal
 import sys
 
-from proxybench import cases, report, rounds
+from proxybench import cases, handshakes, idle, report, rounds, table
 from proxybench.peers import all_peers
 from proxybench.stage import Cpus, LeftOut, Stage, make_certificate, raise_descriptor_limit
+
+SPECIAL = {"memory": idle.run, "handshakes": handshakes.run, "table": table.run}
 
 
 @dataclasses.dataclass
@@ -82,6 +84,9 @@ def print_head(peers, cpus, lines):
 
 
 def run_case(stage, case, peers, options, common, lines):
+    if isinstance(case, cases.Special):
+        SPECIAL[case.what](stage, case, peers, options, common, lines)
+        return
     rates, measured, left_out, results = rounds.run(stage, case, peers, options, common)
     report.print_case(case, rates, measured, left_out, results, lines)
 

@@ -50,7 +50,7 @@ def _compared(rounds, rate, peer):
     return stats.ratio_interval([s["cpu_us"] for s in ours], [s["cpu_us"] for s in theirs])
 
 
-def _print_rate(case, rate, peers, rounds, lines):
+def print_rate(name, rate, peers, rounds, lines):
     """One table; the ratios by peer."""
     ratios = {}
     print(f"\n  {rate} requests/s offered\n{HEAD}")
@@ -72,7 +72,7 @@ def _print_rate(case, rate, peers, rounds, lines):
         print(f"  {peer:10} {line['cpu_us']:8.2f} {line['user_us']:7.2f} {line['system_us']:7.2f} "
               f"{line['machine_us']:8.1f} {line['p50_us']:8.0f} {line['p99_us']:8.0f} "
               f"{line['busy'] * 100:4.0f}%   {note}")
-        lines.add(kind="cost", case=case.name, rate=rate, peer=peer, **line)
+        lines.add(kind="cost", case=name, rate=rate, peer=peer, **line)
     return ratios
 
 
@@ -98,7 +98,7 @@ def verdict(intervals, limit, rounds):
     return "undecided: the interval does not clear it"
 
 
-def _judge(aim, rates, rounds, ratios):
+def judge(aim, rates, rounds, ratios):
     """(verdict, what was found)."""
     if aim.against == "user":
         if min(sum(r[OURS, rate]["ticks"] for r in rounds) for rate in rates) < TICKS_MIN:
@@ -115,6 +115,12 @@ def _judge(aim, rates, rounds, ratios):
     return verdict(found, aim.limit, len(rounds)), "%.3f (%.3f to %.3f)" % worst
 
 
+def add_samples(name, rounds, lines):
+    for i, one in enumerate(rounds):
+        for sample in one.values():
+            lines.add(keep=False, kind="sample", case=name, round=i, **sample)
+
+
 def print_case(case, rates, peers, left_out, rounds, lines):
     print(f"\n{case.name}: {case.client}{' over TLS' if case.tls else ''} to {case.upstream}, "
           f"{case.connections} connections x {case.streams}, request body {case.request_bytes}, "
@@ -122,15 +128,13 @@ def print_case(case, rates, peers, left_out, rounds, lines):
     for name, why in left_out.items():
         print(f"  {name}: left out: {why}")
         lines.add(kind="left_out", case=case.name, peer=name, why=why)
-    for i, one in enumerate(rounds):
-        for (peer, rate), sample in one.items():
-            lines.add(keep=False, kind="sample", case=case.name, round=i, **sample)
-    ratios = {rate: _print_rate(case, rate, peers, rounds, lines) for rate in rates}
+    add_samples(case.name, rounds, lines)
+    ratios = {rate: print_rate(case.name, rate, peers, rounds, lines) for rate in rates}
     if (peers[0], 0) in rounds[0]:
         _print_closed_loop(case, peers, rounds, lines)
     if OURS in peers:
         for aim in case.aims:
-            print_aim(case.name, aim.text(), *_judge(aim, rates, rounds, ratios), lines)
+            print_aim(case.name, aim.text(), *judge(aim, rates, rounds, ratios), lines)
 
 
 def print_aim(case, aim, judged, found, lines):
