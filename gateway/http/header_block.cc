@@ -14,7 +14,6 @@ struct KnownName {
   FieldToken token;
 };
 
-// By size, so that a name is compared with few.
 constexpr KnownName kKnownNames[] = {
     {"te", FieldToken::kTe},
     {"via", FieldToken::kVia},
@@ -53,36 +52,67 @@ constexpr KnownName kKnownPrefixes[] = {
     {"x-pointsman-", FieldToken::kPointsman},
     {"x-forwarded-", FieldToken::kXForwardedOther},
 };
-constexpr size_t kKnownSizeMax = 22;
 
-// Index of the first known name of each size; [size, size + 1) is the range to look at.
-struct SizeIndex {
-  uint8_t begin[kKnownSizeMax + 2];
-};
-constexpr SizeIndex MakeSizeIndex() {
-  SizeIndex index{};
-  size_t at = 0;
-  for (size_t size = 0; size <= kKnownSizeMax + 1; ++size) {
-    while (at < std::size(kKnownNames) && kKnownNames[at].name.size() < size) ++at;
-    index.begin[size] = static_cast<uint8_t>(at);
-  }
-  return index;
+constexpr uint64_t kCaseBits = 0x2020202020202020;
+
+// In lower case, '_' as '-': what the bytes of a known name already are.
+constexpr uint8_t Folded(char c) { return c == '_' ? '-' : static_cast<uint8_t>(c | 0x20); }
+
+// Few names share a slot with a known one, and no known one with another.
+constexpr size_t kSlots = 128;
+constexpr size_t SlotOf(absl::string_view name) {
+  return (name.size() + Folded(name.front()) + Folded(name[name.size() / 2]) * 5 +
+          Folded(name.back()) * 17) %
+         kSlots;
 }
-constexpr SizeIndex kSizeIndex = MakeSizeIndex();
 
-// Equal in any case, '_' counting as '-'. Known names are lower case.
-bool SameFolded(absl::string_view name, absl::string_view known, bool* alias) {
-  bool folded = false;
-  for (size_t i = 0; i < known.size(); ++i) {
-    char c = name[i];
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-    if (c == '_') {
-      c = '-';
-      folded = true;
-    }
-    if (c != known[i]) return false;
+struct SlotTable {
+  uint8_t known[kSlots];  // Place in kKnownNames and one; 0: none.
+  bool shared;
+};
+constexpr SlotTable MakeSlots() {
+  SlotTable table{};
+  for (size_t i = 0; i < std::size(kKnownNames); ++i) {
+    uint8_t& slot = table.known[SlotOf(kKnownNames[i].name)];
+    if (slot != 0) table.shared = true;
+    slot = static_cast<uint8_t>(i + 1);
   }
-  *alias = folded;
+  return table;
+}
+constexpr SlotTable kSlotTable = MakeSlots();
+static_assert(!kSlotTable.shared, "take other factors in SlotOf()");
+
+uint64_t EightAt(const char* bytes) {
+  uint64_t word;
+  std::memcpy(&word, bytes, sizeof(word));
+  return word;
+}
+
+// Equal in any case, of the same size. Every byte of a known name has the bit that a capital lacks,
+// and setting it makes no other byte of a token one of theirs.
+bool SameInAnyCase(const char* name, absl::string_view known) {
+  size_t at = 0;
+  for (; at + 8 <= known.size(); at += 8) {
+    if ((EightAt(name + at) | kCaseBits) != EightAt(known.data() + at)) return false;
+  }
+  if (at == known.size()) return true;
+  if (known.size() >= 8) {
+    at = known.size() - 8;
+    return (EightAt(name + at) | kCaseBits) == EightAt(known.data() + at);
+  }
+  for (; at < known.size(); ++at) {
+    if ((name[at] | 0x20) != known[at]) return false;
+  }
+  return true;
+}
+
+// As SameInAnyCase(), or else with '_' for '-', and then an alias.
+bool SameFolded(absl::string_view name, absl::string_view known, bool* alias) {
+  if (SameInAnyCase(name.data(), known)) return true;
+  for (size_t i = 0; i < known.size(); ++i) {
+    if (Folded(name[i]) != static_cast<uint8_t>(known[i])) return false;
+  }
+  *alias = true;
   return true;
 }
 
@@ -91,10 +121,9 @@ bool SameFolded(absl::string_view name, absl::string_view known, bool* alias) {
 FieldToken TokenOf(absl::string_view name, bool* alias) {
   *alias = false;
   if (name.empty()) return FieldToken::kOther;
-  if (name.size() <= kKnownSizeMax) {
-    for (size_t i = kSizeIndex.begin[name.size()]; i < kSizeIndex.begin[name.size() + 1]; ++i) {
-      if (SameFolded(name, kKnownNames[i].name, alias)) return kKnownNames[i].token;
-    }
+  if (const uint8_t slot = kSlotTable.known[SlotOf(name)]; slot != 0) {
+    const KnownName& known = kKnownNames[slot - 1];
+    if (known.name.size() == name.size() && SameFolded(name, known.name, alias)) return known.token;
   }
   if ((name[0] | 0x20) != 'x') return FieldToken::kOther;
   for (const KnownName& prefix : kKnownPrefixes) {

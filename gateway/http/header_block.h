@@ -49,6 +49,7 @@ enum class FieldToken : uint8_t {
 
 // The token of a field name in any case. A name with '_' where a known one has '-' gets that one's
 // token and sets `*alias`: some servers fold the two, so such a field must not pass as unknown.
+// REQUIRES: `name` has bytes of tokens only (RFC 9110 5.6.2).
 FieldToken TokenOf(absl::string_view name, bool* alias);
 
 // A part of a HeaderBlock's text.
