@@ -5,9 +5,10 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <algorithm>
 #include <charconv>
-#include <deque>
-#include <string>
+#include <memory>
+#include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/ascii.h"
@@ -25,13 +26,13 @@ class NvList {
   void PutNumber(absl::string_view name, int64_t value) {
     char digits[24];
     const char* end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
-    kept_.emplace_back(digits, static_cast<size_t>(end - digits));
-    Add(name, kept_.back(), 0);
+    Add(name, Keep(absl::string_view(digits, static_cast<size_t>(end - digits))), 0);
   }
   // Keeps a value that dies before the list.
   absl::string_view Keep(absl::string_view text) {
-    kept_.emplace_back(text.data(), text.size());
-    return kept_.back();
+    char* place = Place(text.size());
+    std::copy(text.begin(), text.end(), place);
+    return absl::string_view(place, text.size());
   }
 
   const nghttp2_nv* data() const { return list_.data(); }
@@ -46,8 +47,20 @@ class NvList {
   }
   absl::string_view Lower(absl::string_view name) {
     if (!HasUpper(name)) return name;
-    kept_.push_back(absl::AsciiStrToLower(name));
-    return kept_.back();
+    char* place = Place(name.size());
+    std::transform(name.begin(), name.end(), place,
+                   [](char c) { return absl::ascii_tolower(static_cast<unsigned char>(c)); });
+    return absl::string_view(place, name.size());
+  }
+  // Room that stays where it is. What most heads need is here already.
+  char* Place(size_t size) {
+    if (size > kRoomBytes - room_used_) {
+      more_.push_back(std::make_unique<char[]>(size));
+      return more_.back().get();
+    }
+    char* place = room_ + room_used_;
+    room_used_ += size;
+    return place;
   }
   void Add(absl::string_view name, absl::string_view value, uint8_t flags) {
     // The library copies both and changes neither.
@@ -56,8 +69,12 @@ class NvList {
                      value.size(), flags});
   }
 
+  static constexpr size_t kRoomBytes = 512;
+
   absl::InlinedVector<nghttp2_nv, 40> list_;
-  std::deque<std::string> kept_;
+  char room_[kRoomBytes];
+  size_t room_used_ = 0;
+  std::vector<std::unique_ptr<char[]>> more_;
 };
 
 }  // namespace pointsman::gateway
