@@ -9,6 +9,7 @@
 #include "common/core/check.h"
 #include "gateway/http/upgrade.h"
 #include "gateway/http2/nv_list.h"
+#include "gateway/http2/session_memory.h"
 
 namespace pointsman::gateway {
 
@@ -293,10 +294,11 @@ Http2Session::Http2Session(Role role, const Http2Limits& limits, const HeadLimit
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_stream_reset_rate_limit(option, limits.resets_burst, limits.resets_per_second);
-  const int made =
-      role == Role::kServer
-          ? nghttp2_session_server_new2(&session_, Http2Callbacks::Shared(), this, option)
-          : nghttp2_session_client_new2(&session_, Http2Callbacks::Shared(), this, option);
+  const int made = role == Role::kServer
+                       ? nghttp2_session_server_new3(&session_, Http2Callbacks::Shared(), this,
+                                                     option, SessionMemory())
+                       : nghttp2_session_client_new3(&session_, Http2Callbacks::Shared(), this,
+                                                     option, SessionMemory());
   nghttp2_option_del(option);
   PM_CHECK(made == 0);
   SendSettings(head);
