@@ -27,27 +27,29 @@ uint64_t EpochKeeper::epoch() const {
   return epoch_;
 }
 
-void EpochKeeper::RaiseAbove(uint64_t presented, std::function<void(absl::Status)> done) {
+void EpochKeeper::RaiseAbove(uint64_t presented, const std::function<void(absl::Status)>& done) {
+  absl::Status at_once;
   uint64_t above = 0;
-  bool stopped = false;
+  bool waits = false;
   {
     common::MutexLock lock(mutex_);
-    stopped = stopped_;
-    if (!stopped && presented >= epoch_) {
-      waiting_.push_back(std::move(done));
+    if (stopped_) {
+      at_once = absl::UnavailableError("CONTROLLER_STOPPING: this controller shuts down");
+    } else if (presented >= epoch_) {
+      waits = true;
+      waiting_.push_back(done);
       wanted_above_ = std::max(wanted_above_, presented);
       if (claiming_) return;
       claiming_ = true;
       above = wanted_above_;
     }
   }
-  if (above == 0) {
-    done(stopped ? absl::UnavailableError("CONTROLLER_STOPPING: this controller shuts down")
-                 : absl::OkStatus());
+  if (!waits) {
+    done(at_once);
     return;
   }
   store_.ClaimScope({kScope, owner_, above},
-                    [this](absl::StatusOr<Claim> claim) { OnClaim(claim); });
+                    [this](const absl::StatusOr<Claim>& claim) { OnClaim(claim); });
 }
 
 void EpochKeeper::OnClaim(const absl::StatusOr<Claim>& claim) {
@@ -71,7 +73,7 @@ void EpochKeeper::OnClaim(const absl::StatusOr<Claim>& claim) {
   }
   if (above != 0) {
     store_.ClaimScope({kScope, owner_, above},
-                      [this](absl::StatusOr<Claim> next) { OnClaim(next); });
+                      [this](const absl::StatusOr<Claim>& next) { OnClaim(next); });
     return;
   }
   if (claim.ok()) raised_(claim->epoch);

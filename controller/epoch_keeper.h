@@ -27,7 +27,7 @@ class EpochKeeper {
 
   // Makes sure that the epoch is above `presented`; `done` runs once, when it is, or with the
   // store's error (then the next call tries again).
-  void RaiseAbove(uint64_t presented, std::function<void(absl::Status)> done);
+  void RaiseAbove(uint64_t presented, const std::function<void(absl::Status)>& done);
 
   // From now on nothing is called back: what waits is dropped, calls under way are waited for.
   // RaiseAbove() answers Unavailable. Not from a callback. Idempotent.

@@ -80,6 +80,20 @@ TEST(EpochKeeperStartTest, SaysWhyTheFirstClaimFailed) {
   EXPECT_EQ(keeper.epoch(), 0u);
 }
 
+TEST(EpochKeeperStartTest, AnEpochOfNothingIsAboveNothing) {
+  FakeStore store;
+  EpochKeeper keeper(store, "here:7400", [](uint64_t) {});
+  int answers = 0;
+  keeper.RaiseAbove(0, [&](const absl::Status& status) {
+    EXPECT_EQ(status, absl::OkStatus());
+    ++answers;
+  });
+  EXPECT_EQ(answers, 0);
+  store.Grant();
+  EXPECT_EQ(answers, 1);
+  EXPECT_EQ(keeper.epoch(), 1u);
+}
+
 TEST_F(EpochKeeperTest, AnswersAtOnceWhenItsEpochIsAbove) {
   Raise(0);
   EXPECT_THAT(answers_, ElementsAre(absl::StatusCode::kOk));
