@@ -124,7 +124,7 @@ TEST_P(TunnelMatrixTest, CarriesBytesBothWays) {
 
 TEST_P(TunnelMatrixTest, TheClientsDirectionMayEndFirst) {
   const std::string told = Numbers(200'000);
-  Serve([&](TunnelEnd end) {
+  Serve([told](TunnelEnd end) {
     std::string heard;
     EXPECT_TRUE(end.ReceiveToEnd(&heard));
     EXPECT_EQ(heard, "me out");
@@ -166,7 +166,7 @@ TEST_P(TunnelMatrixTest, TheEndpointsDirectionMayEndFirst) {
 
 TEST_P(TunnelMatrixTest, ASlowClientHoldsTheEndpointBack) {
   const std::string told = Numbers(2'500'000);
-  Serve([&](TunnelEnd end) {
+  Serve([told](TunnelEnd end) {
     end.Send(told);
     end.End();
     end.Finish();
