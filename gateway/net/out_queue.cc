@@ -32,7 +32,8 @@ void OutQueue::Append(absl::string_view bytes) {
 
 void OutQueue::Append(const Slice& slice) {
   if (slice.empty()) return;
-  const size_t room = tail_ ? kChunkDataBytes - tail_->used : kChunkDataBytes;
+  // What is first is not copied: it would take a chunk for itself.
+  const size_t room = tail_ ? kChunkDataBytes - tail_->used : bytes_ > 0 ? kChunkDataBytes : 0;
   if (slice.size <= kCopyBelowBytes && slice.size <= room) {
     std::memcpy(Reserve(slice.size), slice.data, slice.size);
     Commit(slice.size);

@@ -18,7 +18,7 @@ namespace pointsman::gateway {
 
 class OutQueue {
  public:
-  // Slices up to this size are copied when the tail has room.
+  // Slices up to this size are copied when the tail has room, or to begin one behind others.
   static constexpr size_t kCopyBelowBytes = 4096;
 
   explicit OutQueue(ChunkPool* pool) : pool_(pool) {}

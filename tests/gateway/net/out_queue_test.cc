@@ -31,6 +31,15 @@ TEST(OutQueueTest, SmallPiecesPinNoChunkEach) {
   EXPECT_EQ(pool.in_use(), 0u);
 }
 
+TEST(OutQueueTest, WhatIsFirstTakesNoChunkForItself) {
+  ChunkPool pool;
+  const Slice piece = PieceOf(&pool, 'a');
+  OutQueue queue(&pool);
+  queue.Append(piece);
+  EXPECT_EQ(queue.slices()[0].data, piece.data);
+  EXPECT_EQ(pool.in_use(), 1u);
+}
+
 TEST(OutQueueTest, ForgetsWhatWasSent) {
   ChunkPool pool;
   OutQueue queue(&pool);
