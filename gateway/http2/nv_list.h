@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -18,6 +19,10 @@ namespace pointsman::gateway {
 
 class NvList {
  public:
+  // `stays`: the text lives until the frame is made of it. The library copies it otherwise.
+  explicit NvList(bool stays = false)
+      : flags_(stays ? NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE : 0) {}
+
   void Put(absl::string_view name, absl::string_view value) { Add(Lower(name), value, 0); }
   // Not to be remembered by the other side's table: differs each time, or is secret.
   void PutOnce(absl::string_view name, absl::string_view value) {
@@ -39,14 +44,21 @@ class NvList {
   size_t size() const { return list_.size(); }
 
  private:
-  static bool HasUpper(absl::string_view text) {
-    for (char c : text) {
-      if (c >= 'A' && c <= 'Z') return true;
+  // True as well for '^' and '_', which lowering leaves alone.
+  static bool MayHaveUpper(absl::string_view text) {
+    constexpr uint64_t kUpperBits = 0x4040404040404040;
+    const char* at = text.data();
+    size_t left = text.size();
+    for (; left >= 8; at += 8, left -= 8) {
+      uint64_t word;
+      std::memcpy(&word, at, sizeof(word));
+      // A capital has this bit, and not the one below.
+      if ((word & ~(word << 1) & kUpperBits) != 0) return true;
     }
-    return false;
+    return std::any_of(at, at + left, [](char c) { return (c & 0x60) == 0x40; });
   }
   absl::string_view Lower(absl::string_view name) {
-    if (!HasUpper(name)) return name;
+    if (!MayHaveUpper(name)) return name;
     char* place = Place(name.size());
     std::transform(name.begin(), name.end(), place,
                    [](char c) { return absl::ascii_tolower(static_cast<unsigned char>(c)); });
@@ -63,14 +75,15 @@ class NvList {
     return place;
   }
   void Add(absl::string_view name, absl::string_view value, uint8_t flags) {
-    // The library copies both and changes neither.
+    // The library changes neither.
     list_.push_back({reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
                      reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(),
-                     value.size(), flags});
+                     value.size(), static_cast<uint8_t>(flags | flags_)});
   }
 
   static constexpr size_t kRoomBytes = 512;
 
+  const uint8_t flags_;
   absl::InlinedVector<nghttp2_nv, 40> list_;
   char room_[kRoomBytes];
   size_t room_used_ = 0;

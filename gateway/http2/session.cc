@@ -361,13 +361,13 @@ bool Http2Session::Calm() {
 
 void Http2Session::MoveData(Http2Stream* stream, const uint8_t* frame_head, size_t length) {
   constexpr size_t kFrameHeadBytes = 9;
-  output_->Append(absl::string_view(reinterpret_cast<const char*>(frame_head), kFrameHeadBytes));
+  out_->Append(absl::string_view(reinterpret_cast<const char*>(frame_head), kFrameHeadBytes));
   payload_bytes_ += length;
   size_t left = length;
   for (const Slice& slice : stream->out_.slices()) {
     if (left == 0) break;
     const size_t part = std::min(left, slice.size);
-    output_->Append(slice.Prefix(part));
+    out_->Append(slice.Prefix(part));
     left -= part;
   }
   if (length > 0) stream->out_.Consume(length);
@@ -375,20 +375,32 @@ void Http2Session::MoveData(Http2Stream* stream, const uint8_t* frame_head, size
   if (length > 0 || stream->tunnel_) stream->OnFramed();
 }
 
-void Http2Session::Produce(OutQueue* out, size_t enough) {
-  output_ = out;
-  while (out->bytes() < enough) {
-    const uint8_t* data = nullptr;
-    const size_t before = out->bytes();
-    const ssize_t size = nghttp2_session_mem_send(session_, &data);
-    if (size < 0) broken_ = true;
-    if (size > 0) {
-      out->Append(
-          absl::string_view(reinterpret_cast<const char*>(data), static_cast<size_t>(size)));
-    }
-    if (size <= 0 && out->bytes() == before) break;
+bool Http2Session::MakeFrame() {
+  const uint8_t* data = nullptr;
+  const size_t before = out_->bytes();
+  const ssize_t size = nghttp2_session_mem_send(session_, &data);
+  if (size < 0) broken_ = true;
+  if (size > 0) {
+    out_->Append(absl::string_view(reinterpret_cast<const char*>(data), static_cast<size_t>(size)));
   }
-  output_ = nullptr;
+  // Frames of data have gone there already.
+  return size > 0 || out_->bytes() != before;
+}
+
+void Http2Session::Produce(size_t enough) {
+  while (out_->bytes() < enough && MakeFrame()) {
+  }
+}
+
+bool Http2Session::MayFrameAtOnce() const {
+  return out_ != nullptr && input_ == nullptr && out_->bytes() < kEnoughBytes;
+}
+
+bool Http2Session::FrameWaiting() {
+  while (nghttp2_session_get_outbound_queue_size(session_) > 0) {
+    if (!MakeFrame()) return false;
+  }
+  return true;
 }
 
 bool Http2Session::finished() const {
@@ -411,7 +423,8 @@ bool Http2Session::peer_takes_upgrades() const {
 bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
                                const ForwardedFacts& facts, bool end) {
   const HeaderBlock& block = head.block;
-  NvList list;
+  const bool at_once = MayFrameAtOnce();
+  NvList list(at_once);
   const bool upgrade = head.upgrade != Upgrade::kNone;
   list.Put(":method", upgrade ? "CONNECT" : block.At(head.method_text));
   if (upgrade) list.Put(":protocol", UpgradeName(head.upgrade));
@@ -434,12 +447,18 @@ bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
   stream->tunnel_ = upgrade;
   stream->id_ = id;
   ++open_streams_;
-  return true;
+  if (!at_once || FrameWaiting()) return true;
+  // The peer's limit of streams stands against it: it must not be made of text that is gone then.
+  Reset(stream, kCancel);
+  Forget(stream);
+  return false;
 }
 
 void Http2Session::SendHead(Http2Stream* stream, const ResponseHead& head, bool end) {
   if (stream->id_ < 0) return;
-  NvList list;
+  // A stream that ends with its head would be told so from within here.
+  const bool at_once = !end && MayFrameAtOnce();
+  NvList list(at_once);
   stream->tunnel_ = head.switched;
   list.PutNumber(":status", head.switched ? 200 : head.status);
   PutFields(
@@ -452,6 +471,7 @@ void Http2Session::SendHead(Http2Stream* stream, const ResponseHead& head, bool 
   const nghttp2_data_provider provider = Http2Callbacks::Provider(stream);
   nghttp2_submit_response(session_, stream->id_, list.data(), list.size(),
                           end ? nullptr : &provider);
+  if (at_once) FrameWaiting();
 }
 
 void Http2Session::SendInterim(Http2Stream* stream, const ResponseHead& head) {

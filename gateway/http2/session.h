@@ -32,6 +32,9 @@ class Http2Session {
   static constexpr uint32_t kRefusedStream = 7;
   static constexpr uint32_t kCancel = 8;
 
+  // Frames wait in the session while the output holds so much.
+  static constexpr size_t kEnoughBytes = 64 * 1024;
+
   // Told from within Receive(); may only record.
   class Owner {
    public:
@@ -51,8 +54,12 @@ class Http2Session {
   // glitches, or because everything has ended; what Produce() still gives is to be sent, then the
   // connection closed.
   bool Receive(const Slice& bytes, common::MonotonicTime now);
-  // Appends frames until `out` holds `enough` bytes or nothing is ready.
-  void Produce(OutQueue* out, size_t enough);
+  // From now on `out` takes frames: those of heads as soon as they are sent, which saves copies of
+  // their text, the others by Produce(). Must outlive the session's use.
+  void SetOutput(OutQueue* out) { out_ = out; }
+  // Appends frames until the output holds `enough` bytes or nothing is ready. REQUIRES:
+  // SetOutput().
+  void Produce(size_t enough = kEnoughBytes);
   // Nothing will come or go any more.
   bool finished() const;
   // A head has begun and not ended.
@@ -101,6 +108,11 @@ class Http2Session {
   bool Glitch(uint32_t weight);
   void RefillGlitches(common::MonotonicTime now);
   void MoveData(Http2Stream* stream, const uint8_t* frame_head, size_t length);
+  // The next frame goes to the output. False: there is none.
+  bool MakeFrame();
+  bool MayFrameAtOnce() const;
+  // Makes the frames of all heads, which go before data. False: one has to wait for the peer.
+  bool FrameWaiting();
   void Resume(Http2Stream* stream);
 
   const Role role_;
@@ -109,9 +121,9 @@ class Http2Session {
   nghttp2_session* session_ = nullptr;
   FieldCollector collector_;
   bool in_head_ = false;
-  // While receiving: the chunk that data points into; while producing: where frames go.
+  // While receiving: the chunk that data points into.
   const Slice* input_ = nullptr;
-  OutQueue* output_ = nullptr;
+  OutQueue* out_ = nullptr;
   size_t open_streams_ = 0;
   double glitch_tokens_;
   uint64_t payload_bytes_ = 0;

@@ -171,6 +171,7 @@ Http2Client::~Http2Client() = default;
 
 void Http2Client::Start(TcpConnection* socket, Slice received) {
   tcp_.TakeOver(socket);
+  session_.SetOutput(&tcp_.out());
   tcp_.SetCredit(context_->limits.stream_window_bytes);
   ArmTimer();
   if (context_->draining) Drain();
@@ -210,7 +211,7 @@ void Http2Client::Free(Request* request) {
 // ---- Sending.
 
 void Http2Client::OnBeforeFlush() {
-  session_.Produce(&tcp_.out(), kFlushBytes);
+  session_.Produce();
   if (tcp_.out().empty()) CloseIfFinished();
 }
 
@@ -218,7 +219,7 @@ void Http2Client::OnSent(size_t n) {
   context_->counters.sent_bytes.Add(n);
   progress_ = context_->loop.Now();
   if (!tcp_.out().empty()) return;
-  session_.Produce(&tcp_.out(), kFlushBytes);
+  session_.Produce();
   if (tcp_.out().empty()) CloseIfFinished();
 }
 

@@ -52,9 +52,6 @@ class Http2Client final : public ClientConnection,
  private:
   class Request;
 
-  // Bytes of frames collected before they are sent.
-  static constexpr size_t kFlushBytes = 64 * 1024;
-
   void Free(Request* request);
   void SendLater() { context_->FlushAtTurnEnd(&tcp_); }
   // The connection closes once everything was sent.

@@ -257,6 +257,7 @@ void Http2Upstream::Lose(Reason reason) {
 
 void Http2Upstream::OnConnected() {
   connected_ = true;
+  session_.SetOutput(&tcp_.out());
   tls_.OnConnected(tcp_);
   tcp_.SetCredit(context_->limits.stream_window_bytes);
   for (auto& one : tries_) one->TellConnected();
@@ -277,7 +278,7 @@ void Http2Upstream::TellSettled() {
 
 void Http2Upstream::OnBeforeFlush() {
   if (!connected_ || closed_) return;
-  session_.Produce(&tcp_.out(), kFlushBytes);
+  session_.Produce();
   // The endpoint broke the protocol, and was told so; or everything has ended.
   if (tcp_.out().empty() && session_.finished()) Lose(Reason::kUpstreamProtocol);
 }

@@ -70,8 +70,6 @@ class Http2Upstream final : public Mortal,
  private:
   class Try;
 
-  static constexpr size_t kFlushBytes = 64 * 1024;
-
   void Free(Try* one);
   void SendLater() { context_->FlushAtTurnEnd(&tcp_); }
   void Close();

@@ -85,6 +85,7 @@ std::string Run(Http2Session::Role role, const std::vector<absl::string_view>& p
   Owner owner(&chunks, role);
   OutQueue out(&chunks);
   Http2Session session(role, Http2Limits{}, HeadLimits{}, &owner);
+  session.SetOutput(&out);
   RequestHead asked;
   if (role == Http2Session::Role::kClient) {
     asked.method = Method::kGet;
@@ -94,7 +95,7 @@ std::string Run(Http2Session::Role role, const std::vector<absl::string_view>& p
     asked.authority = {4, 1};
     auto* stream = static_cast<Recorder*>(owner.OnStreamOpened());
     Require(session.SendRequest(stream, asked, ForwardedFacts{}, true));
-    session.Produce(&out, 1 << 20);
+    session.Produce(1 << 20);
   }
   bool open = true;
   for (absl::string_view piece : pieces) {
@@ -112,7 +113,7 @@ std::string Run(Http2Session::Role role, const std::vector<absl::string_view>& p
       session.SendOwn(stream.get(), OwnResponse{.status = 200, .body = "answer\n"});
     }
   }
-  session.Produce(&out, 1 << 20);
+  session.Produce(1 << 20);
   Require(out.bytes() < (2 << 20));
   out.Clear();
   for (auto& stream : owner.streams) session.Forget(stream.get());
