@@ -195,4 +195,19 @@ void RegisterMetrics(const Engine& engine, const ControlLoop& control, common::R
   RegisterServices(control, registry);
 }
 
+void RegisterMetrics(const AccessLog& log, common::Registry* registry) {
+  registry->AddCounterCallback(
+      {"pointsman_gateway_access_log_lines_total", "Lines written to the access log."},
+      [&log] { return static_cast<double>(log.Stats().lines); });
+  registry->AddCounterCollector(
+      {"pointsman_gateway_access_log_lost_total", "Lines of the access log lost, by reason."},
+      [&log] {
+        const AccessLogStats stats = log.Stats();
+        return std::vector<Registry::Sample>{
+            {{{"reason", "ring_full"}}, static_cast<double>(stats.lost_ring_full)},
+            {{{"reason", "failure_limit"}}, static_cast<double>(stats.lost_failure_limit)},
+            {{{"reason", "write"}}, static_cast<double>(stats.lost_write)}};
+      });
+}
+
 }  // namespace pointsman::gateway

@@ -49,6 +49,13 @@ void Describe(Flags* flags, CLI::App* app) {
       ->type_name("DIR");
   app->add_option("--static", server.static_file, "Run from this file, without a controller")
       ->type_name("FILE");
+  app->add_option("--access-log", server.access_log,
+                  "Finished requests as JSON lines; - is standard output; opened again at SIGHUP")
+      ->type_name("FILE");
+  app->add_option("--access-log-sample", server.access_log_sample,
+                  "Share of requests that went well to log; those that failed always are")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   app->add_option("--workers", server.workers, "Worker threads; 0: one for each CPU")
       ->capture_default_str();
   app->add_option("--drain-seconds", flags->drain_seconds,

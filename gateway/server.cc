@@ -84,6 +84,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   if (options.listen.empty() && options.listener_file.empty()) options.listen = {kDefaultListen};
   std::unique_ptr<Server> server(new Server(std::move(options)));
   PM_RETURN_IF_ERROR(server->Prepare());
+  PM_RETURN_IF_ERROR(server->StartAccessLog());
   PM_RETURN_IF_ERROR(server->StartControl());
   PM_RETURN_IF_ERROR(server->StartEngine());
   server->control_->Start();
@@ -157,6 +158,21 @@ absl::Status Server::PrepareListeners() {
   return absl::OkStatus();
 }
 
+absl::Status Server::StartAccessLog() {
+  if (options_.access_log.empty()) return absl::OkStatus();
+  AccessLogOptions log;
+  log.path = options_.access_log;
+  log.sample = options_.access_log_sample;
+  log.workers = cells_->workers();
+  log.clock = &common::SystemClock();
+  log.on_change = [](const absl::Status& status) {
+    if (status.ok()) return common::LogInfo("gateway.access_log_written");
+    common::LogError("gateway.access_log_failed", {{"error", status.ToString()}});
+  };
+  PM_ASSIGN_OR_RETURN(access_log_, AccessLog::Open(std::move(log)));
+  return absl::OkStatus();
+}
+
 absl::Status Server::StartControl() {
   ControlOptions control;
   control.gateway_id = options_.id;
@@ -189,6 +205,7 @@ absl::Status Server::StartEngine() {
   engine.limits = limits_;
   engine.cells = cells_.get();
   engine.clock = &common::SystemClock();
+  engine.observer = access_log_.get();
   PM_ASSIGN_OR_RETURN(engine_, Engine::Start(std::move(engine)));
   if (!options_.listener_file.empty()) {
     std::vector<NamedListener> of_file(
@@ -201,6 +218,7 @@ absl::Status Server::StartEngine() {
 
 absl::Status Server::StartAdmin() {
   RegisterMetrics(*engine_, *control_, &registry_);
+  if (access_log_ != nullptr) RegisterMetrics(*access_log_, &registry_);
   common::AdminServerOptions admin;
   admin.listen = options_.admin;
   admin.metrics = &registry_;
@@ -229,6 +247,7 @@ bool Server::Ready() const {
 }
 
 void Server::Reload() {
+  if (access_log_ != nullptr) access_log_->Reopen();
   if (certificates_ != nullptr) certificates_->ReadSoon();
   if (options_.static_file.empty()) return;
   auto config = ReadStatic(options_.static_file);

@@ -18,6 +18,7 @@
 #include "gateway/certificate_keeper.h"
 #include "gateway/control/control_loop.h"
 #include "gateway/core/cells.h"
+#include "gateway/proxy/access_log.h"
 #include "gateway/proxy/engine.h"
 
 namespace pointsman::gateway {
@@ -42,6 +43,9 @@ struct ServerOptions {
   std::string state_dir;
   // Configuration to run from without a controller; empty: none.
   std::string static_file;
+  // See AccessLogOptions. Empty: no access log.
+  std::string access_log;
+  double access_log_sample = 1;
   // 0: as many as CPUs this process may use.
   size_t workers = 0;
   absl::Duration drain_grace = absl::Seconds(30);
@@ -61,7 +65,8 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   // Until a signal tells to end: then drains, at most drain_grace. SIGHUP reads the static file
-  // again. Keeps systemd's watchdog content while the control thread is alive.
+  // and opens the access log again. Keeps systemd's watchdog content while the control thread is
+  // alive.
   void Run(common::Signals& signals);
 
   const std::vector<std::string>& listen_addresses() const { return engine_->listen_addresses(); }
@@ -72,6 +77,7 @@ class Server {
   absl::Status Prepare();
   absl::Status PrepareListeners();
   absl::Status PrepareLimits();
+  absl::Status StartAccessLog();
   absl::Status StartControl();
   absl::Status StartEngine();
   absl::Status StartAdmin();
@@ -82,6 +88,8 @@ class Server {
   ProxyLimits limits_;
   std::unique_ptr<EndpointCells> cells_;
   std::unique_ptr<ControlLoop> control_;
+  // Null: none. The workers use it.
+  std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<Engine> engine_;
   // The file's, then those of the flags.
   std::vector<NamedListener> listeners_;

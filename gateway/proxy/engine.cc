@@ -45,6 +45,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
     worker.clock = own.clock;
     worker.limits = own.limits;
     worker.connections_max = (own.limits.connections_max + count - 1) / count;
+    worker.index = i;
     worker.workers = count;
     worker.cells = &own.cells->worker(i);
     worker.observer = own.observer;

@@ -17,6 +17,8 @@
 
 namespace pointsman::gateway {
 
+class TlsFilter;
+
 // Names a stream for as long as it lives; a later stream in the same place has another generation.
 struct StreamHandle {
   uint32_t index = 0;
@@ -100,6 +102,8 @@ class ClientSide {
   virtual bool PeerTrusted() const = 0;
   virtual absl::string_view Proto() const = 0;
   virtual absl::string_view Via() const = 0;
+  // Null: the connection is plain.
+  virtual const TlsFilter* Tls() const = 0;
   // The connection was agreed on under another certificate than this host's (421).
   virtual bool Misdirected(absl::string_view authority) const = 0;
 };

@@ -64,6 +64,7 @@ class Http1Client final : public ClientConnection,
     return TlsOf(tcp_) != nullptr && TlsOf(tcp_)->Misdirects(authority);
   }
   absl::string_view Via() const override;
+  const TlsFilter* Tls() const override { return TlsOf(tcp_); }
 
   void OnTimer() override;
 

@@ -95,6 +95,7 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
     return tls != nullptr && tls->Misdirects(authority);
   }
   absl::string_view Via() const override { return "2 pointsman"; }
+  const TlsFilter* Tls() const override { return TlsOf(client_->tcp_); }
 
  protected:
   // Http2Stream

@@ -10,7 +10,9 @@
 #include <memory>
 
 #include "absl/time/time.h"
+#include "common/core/address.h"
 #include "common/core/cidr_set.h"
+#include "common/core/time.h"
 #include "gateway/http/message.h"
 #include "gateway/http2/limits.h"
 
@@ -157,16 +159,39 @@ struct EngineStats {
 
 // What an access log gets to know of a finished request. Views live for the call only.
 struct RequestRecord {
+  size_t worker = 0;
   // Its address: the connection's other end, or whom a trusted proxy names.
   absl::string_view client;
+  // The connection's other end.
+  absl::string_view peer;
+  absl::string_view protocol;  // "1.1" and the like.
   absl::string_view method;
   absl::string_view authority;
   absl::string_view target;
   absl::string_view service;
+  absl::string_view route;
+  // Of the last try; null: there was none.
+  const common::Address* endpoint = nullptr;
+  // As the endpoint is told.
+  absl::string_view request_id;
+  absl::string_view trace_id;
+  // "TLSv1.3" and the like, and the name asked for; empty: plain, none.
+  absl::string_view tls;
+  absl::string_view server_name;
   int status = 0;  // 0: no answer was begun.
   Reason reason = Reason::kNone;
+  // What the client is told by gRPC; negative: nothing.
+  int grpc_status = -1;
   int tries = 0;
+  // Of bodies, without framing.
+  uint64_t received_bytes = 0;
+  uint64_t sent_bytes = 0;
+  common::MonotonicTime ended;
   absl::Duration duration;
+  // From the request's head to the answer's; negative: none came.
+  absl::Duration first_byte = absl::Microseconds(-1);
+  // From the last try's begin until a connection stood; negative: none did.
+  absl::Duration connect = absl::Microseconds(-1);
 };
 
 // Told of finished requests on the worker's thread; must be quick and thread-safe.

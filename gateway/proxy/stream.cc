@@ -125,6 +125,7 @@ void Stream::OnRequestHead(bool end) {
   if (const Reason reason = PrepareGrpc(); reason != Reason::kNone) return Fail(reason);
   const RouteEntry* route = FindRoute();
   if (route == nullptr) return Fail(Reason::kNoRoute);
+  if (context_->observer != nullptr) route_name_ = route->name;
   if (const Reason reason = CheckPath(*route); reason != Reason::kNone) return Fail(reason);
   if (route->service == RouteEntry::kNoService) {
     OwnResponse response;
@@ -259,7 +260,8 @@ void Stream::StartTry(bool fresh) {
   in_try_ = true;
   outcome_counted_ = per_try_waived_ = false;
   phase_ = Phase::kConnecting;
-  phase_started_ = context_->loop.Now();
+  phase_started_ = try_begun_ = context_->loop.Now();
+  try_sent_ = common::MonotonicTime();
   upstream_ = context_->upstreams->Acquire(
       {this, attempt_, cell_, &address_, policy_.upstream_http2, policy_.upstream_tls, fresh});
   if (upstream_->connected()) {
@@ -352,8 +354,8 @@ void Stream::OnInterim(const ResponseHead& head) {
 void Stream::OnResponseHead(bool end) {
   progress_ = context_->loop.Now();
   const bool failed = response_.status >= 500 || GrpcUnavailable(end);
-  CountTry(failed ? TryOutcome::kServerError : TryOutcome::kResponse,
-           context_->loop.ReadClock() - try_sent_);
+  first_byte_ = context_->loop.ReadClock();
+  CountTry(failed ? TryOutcome::kServerError : TryOutcome::kResponse, first_byte_ - try_sent_);
   if (AnswerForHttp()) return;
   if (wants_upgrade() && OnUpgradeAnswer()) return;
   phase_ = Phase::kResponding;
@@ -366,6 +368,7 @@ void Stream::OnResponseHead(bool end) {
 
 void Stream::OnResponseData(Slice data, bool end) {
   if (grpc_) grpc_frames_.Feed(data.view());
+  answer_bytes_ += data.size;
   client_->SendData(std::move(data));
   if (end) {
     client_->SendEnd(response_);
@@ -439,18 +442,7 @@ void Stream::Fail(Reason reason) {
 
 void Stream::Record() {
   if (status_ > 0) context_->counters.responses[static_cast<size_t>(status_ / 100)].Add();
-  if (context_->observer == nullptr || !counted_) return;
-  RequestRecord record;
-  record.client = ClientHost();
-  record.method = request_.block.At(request_.method_text);
-  record.authority = request_.block.At(request_.authority);
-  record.target = request_.block.At(request_.target);
-  record.service = in_service_ ? absl::string_view(service_name_) : absl::string_view();
-  record.status = status_;
-  record.reason = reason_;
-  record.tries = attempt_;
-  record.duration = context_->loop.Now() - started_;
-  context_->observer->OnRequest(record);
+  if (context_->observer != nullptr && counted_) Tell();
 }
 
 void Stream::Finish() {
@@ -559,7 +551,9 @@ void Stream::Reset() {
   retries_ = 0;
   tried_.clear();
   replay_.Clear();
-  body_bytes_ = 0;
+  body_bytes_ = answer_bytes_ = 0;
+  try_sent_ = first_byte_ = common::MonotonicTime();
+  route_name_.clear();
 }
 
 Stream* StreamPool::New(ClientSide* client) {

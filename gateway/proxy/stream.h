@@ -117,6 +117,9 @@ class Stream final : public TimerEntry {
   void Fail(Reason reason);
   void Finish();
   void Record();
+  // stream_record.cc; only when somebody wants to know.
+  void Tell();
+  int ToldGrpcStatus() const;
 
   // When the current phase, the try or the request as a whole is over; and why.
   struct Deadline {
@@ -158,6 +161,7 @@ class Stream final : public TimerEntry {
   uint32_t retries_ = 0;
 
   std::string service_name_;
+  std::string route_name_;  // Only kept for an observer.
   uint32_t service_index_ = 0;
   CellRef service_cell_;
   ServicePolicy policy_;
@@ -170,11 +174,14 @@ class Stream final : public TimerEntry {
   // together: a sender of single bytes must not pin a chunk with each.
   OutQueue replay_{&context_->chunks};
   uint64_t body_bytes_ = 0;
+  uint64_t answer_bytes_ = 0;
 
   common::MonotonicTime started_;
   common::MonotonicTime phase_started_;
   common::MonotonicTime progress_;
-  common::MonotonicTime try_sent_;
+  common::MonotonicTime try_begun_;
+  common::MonotonicTime try_sent_;    // 0 until then.
+  common::MonotonicTime first_byte_;  // Of the answer; 0 until then.
   // What the client still waits for, and where in its messages the answer is.
   common::MonotonicTime grpc_deadline_ = common::MonotonicTime::Infinite();
   MessageFrames grpc_frames_;

@@ -26,6 +26,7 @@ Worker::Worker(WorkerOptions options)
   // A head, or the framing between two pieces of a body, must fit into the credit given for it.
   PM_CHECK(context_.limits.stream_window_bytes >= context_.limits.head.bytes_max + 8192);
   context_.connections_max = options.connections_max;
+  context_.index = options.index;
   context_.workers = options.workers;
   context_.observer = options.observer;
   context_.streams = &streams_;

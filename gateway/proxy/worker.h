@@ -36,6 +36,7 @@ struct WorkerOptions {
   const common::Clock* clock = nullptr;
   ProxyLimits limits;
   size_t connections_max = 0;  // Of this worker.
+  size_t index = 0;            // Among `workers`.
   size_t workers = 1;
   WorkerCells* cells = nullptr;
   RequestObserver* observer = nullptr;

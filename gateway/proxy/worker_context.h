@@ -39,6 +39,7 @@ struct WorkerContext {
   const ProxyLimits limits;
   // Of this worker; the rest of connections_max is the others'.
   size_t connections_max = 0;
+  size_t index = 0;  // Among `workers`.
   size_t workers = 1;
   // Declared before everything that holds sessions.
   TlsWorker tls;

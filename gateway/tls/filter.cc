@@ -207,6 +207,11 @@ void TlsFilter::SealEnd() {
   ERR_clear_error();
 }
 
+absl::string_view TlsFilter::server_name() const {
+  const char* name = SSL_get_servername(session_.get(), TLSEXT_NAMETYPE_host_name);
+  return name == nullptr ? absl::string_view() : absl::string_view(name);
+}
+
 bool TlsFilter::http2() const {
   const unsigned char* name = nullptr;
   unsigned size = 0;

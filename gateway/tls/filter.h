@@ -45,6 +45,10 @@ class TlsFilter final : public StreamFilter {
 
   // After the handshake.
   bool http2() const;
+  // "TLSv1.3" and the like. Static storage.
+  absl::string_view version() const { return SSL_get_version(session_.get()); }
+  // Server's side: the name that the client asked for; empty: none.
+  absl::string_view server_name() const;
   bool resumed() const { return SSL_session_reused(session_.get()) == 1; }
   // Server's side: requests for this host belong on a connection of their own (421).
   bool Misdirects(absl::string_view authority) const;

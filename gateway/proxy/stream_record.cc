@@ -1,0 +1,65 @@
+// What a stream tells an access log at its end. Only of this is asked when somebody wants to know.
+
+#include "absl/strings/numbers.h"
+#include "gateway/grpc/status.h"
+#include "gateway/proxy/stream.h"
+#include "gateway/tls/filter.h"
+
+namespace pointsman::gateway {
+
+// In the answer's trailers, or in its head when nothing else came.
+int Stream::ToldGrpcStatus() const {
+  if (!grpc_) return -1;
+  if (reason_ != Reason::kNone && phase_ != Phase::kResponding) {
+    return static_cast<int>(reason_ == Reason::kNotGrpc ? GrpcStatusOf(response_.status)
+                                                        : GrpcStatusOf(reason_));
+  }
+  const auto& fields = response_.block.fields();
+  for (size_t i = fields.size(); i > 0; --i) {
+    int status = 0;
+    if (response_.block.At(fields[i - 1].name) != "grpc-status") continue;
+    return absl::SimpleAtoi(response_.block.At(fields[i - 1].value), &status) && status >= 0
+               ? status
+               : -1;
+  }
+  return -1;
+}
+
+void Stream::Tell() {
+  const HeaderBlock& block = request_.block;
+  RequestRecord record;
+  record.worker = context_->index;
+  record.client = ClientHost();
+  record.peer = client_->PeerHost();
+  const absl::string_view via = client_->Via();
+  record.protocol = via.substr(0, via.find(' '));
+  record.method = block.At(request_.method_text);
+  record.authority = block.At(request_.authority);
+  record.target = block.At(request_.target);
+  record.route = route_name_;
+  if (in_service_) {
+    record.service = service_name_;
+    const Field* id = block.Find(FieldToken::kXRequestId);
+    record.request_id =
+        id != nullptr ? block.At(id->value) : absl::string_view(request_id_, sizeof(request_id_));
+  }
+  if (const TlsFilter* tls = client_->Tls(); tls != nullptr) {
+    record.tls = tls->version();
+    record.server_name = tls->server_name();
+  }
+  if (attempt_ > 0) record.endpoint = &address_;
+  record.status = status_;
+  record.reason = reason_;
+  record.grpc_status = ToldGrpcStatus();
+  record.tries = attempt_;
+  record.received_bytes = body_bytes_;
+  record.sent_bytes = answer_bytes_;
+  record.ended = context_->loop.Now();
+  record.duration = record.ended - started_;
+  const common::MonotonicTime never;
+  if (first_byte_ != never) record.first_byte = first_byte_ - started_;
+  if (try_sent_ != never) record.connect = try_sent_ - try_begun_;
+  context_->observer->OnRequest(record);
+}
+
+}  // namespace pointsman::gateway
