@@ -5,9 +5,14 @@
 // see different requests (docs/design/paths.md). Thread-safe; no state; allocates only when a head
 // outgrows its block.
 
+#include "absl/strings/string_view.h"
 #include "gateway/http/message.h"
 
 namespace pointsman::gateway {
+
+// What a refused method is told (RFC 9110 15.5.6). Which others a path takes its endpoints know.
+inline constexpr absl::string_view kForwardedMethods =
+    "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 // Makes the head ready to be matched and forwarded: kNone; kTraceRefused for TRACE and
 // TRACK in any case, kConnectRefused for CONNECT in any but its own (codecs refuse that one),

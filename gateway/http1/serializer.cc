@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "common/core/check.h"
+#include "gateway/http/request_rules.h"
 #include "gateway/http/upgrade.h"
 
 namespace pointsman::gateway {
@@ -142,6 +143,7 @@ void WriteOwnResponse(const OwnResponse& response, OutQueue* out) {
   }
   if (response.reason != Reason::kNone) {
     writer.PutField("x-pointsman-reason", ReasonName(response.reason));
+    if (status == 405) writer.PutField("allow", kForwardedMethods);
   }
   if (response.close) {
     writer.Put("connection: close\r\n");

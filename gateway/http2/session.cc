@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "common/core/check.h"
+#include "gateway/http/request_rules.h"
 #include "gateway/http/upgrade.h"
 #include "gateway/http2/nv_list.h"
 #include "gateway/http2/session_memory.h"
@@ -509,6 +510,7 @@ void Http2Session::SendOwn(Http2Stream* stream, const OwnResponse& response) {
   }
   if (response.reason != Reason::kNone) {
     list.Put("x-pointsman-reason", ReasonName(response.reason));
+    if (response.status == 405) list.Put("allow", kForwardedMethods);
   }
   const bool end = bodiless || !response.with_body || response.body.empty();
   if (!end) {

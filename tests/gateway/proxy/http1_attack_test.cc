@@ -170,6 +170,7 @@ TEST_F(Http1AttackTest, ConnectIs405) {
   const TestMessage answer = client.ReadMessage();
   EXPECT_EQ(answer.status(), 405);
   EXPECT_EQ(answer.Field("x-pointsman-reason"), "connect_refused");
+  EXPECT_EQ(answer.Field("allow"), "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
   EXPECT_TRUE(client.Closed());
   EXPECT_EQ(origin_connections(), 0);
 }

@@ -195,6 +195,7 @@ TEST_F(TunnelHttp2Test, OtherProtocolsAndPlainConnectAreRefused) {
   const int32_t plain = client().Open({{":method", "CONNECT"}, {":authority", "a:443"}});
   EXPECT_EQ(client().Await(plain).status(), 405);
   EXPECT_EQ(client().message(plain).Field("x-pointsman-reason"), "connect_refused");
+  EXPECT_EQ(client().message(plain).Field("allow"), "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
   const H2Message& ended = client().Await(client().Request(WsConnect()));
   EXPECT_EQ(ended.status(), 400);
   EXPECT_EQ(client().Await(client().Request(Http2Peer::Get())).status(), 200);
