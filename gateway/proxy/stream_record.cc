@@ -2,6 +2,7 @@
 
 #include "absl/strings/numbers.h"
 #include "gateway/grpc/status.h"
+#include "gateway/http/trace_context.h"
 #include "gateway/proxy/stream.h"
 #include "gateway/tls/filter.h"
 
@@ -43,6 +44,7 @@ void Stream::Tell() {
     record.request_id =
         id != nullptr ? block.At(id->value) : absl::string_view(request_id_, sizeof(request_id_));
   }
+  if (const auto trace = TraceParentOf(block)) record.trace_id = trace->trace_id;
   if (const TlsFilter* tls = client_->Tls(); tls != nullptr) {
     record.tls = tls->version();
     record.server_name = tls->server_name();

@@ -173,11 +173,18 @@ TEST_F(AccessLogTest, RefusesAFileThatCannotBeOpened) {
 
 TEST_F(AccessLogTest, SaysWhatBecameOfARequest) {
   observer = &Log();
-  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("hello"); }));
+  std::string traced;
+  ScriptedUpstream upstream(Answering([&traced](const TestMessage& request) {
+    traced = absl::StrCat(request.Field("traceparent"), " ", request.Field("tracestate"));
+    return Ok("hello");
+  }));
   Publish({upstream.port()});
   Peer client = Client();
-  client.Write("POST /a%20b?c=d HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\nabc");
+  const std::string trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  client.Write(absl::StrCat("POST /a%20b?c=d HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n",
+                            "traceparent: ", trace, "\r\ntracestate: a=b\r\n\r\nabc"));
   ASSERT_EQ(client.ReadMessage().status(), 200);
+  EXPECT_EQ(traced, absl::StrCat(trace, " a=b"));
   ASSERT_TRUE(WaitForLines(1));
   const std::vector<std::string> lines = Lines();
   ASSERT_EQ(lines.size(), 1u);
@@ -186,8 +193,10 @@ TEST_F(AccessLogTest, SaysWhatBecameOfARequest) {
         std::string("\"path\":\"/a%20b\",\"protocol\":\"1.1\",\"service\":\"web\""),
         absl::StrCat("\"route\":\"all\",\"endpoint\":\"127.0.0.1:", upstream.port(), "\""),
         std::string("\"status\":200,\"received_bytes\":3,\"sent_bytes\":5,\"duration_us\":"),
-        std::string("\"tries\":1}"), std::string("\"first_byte_us\":"),
-        std::string("\"connect_us\":"), std::string("\"request_id\":\"")}) {
+        std::string("\"tries\":1}"),
+        std::string("\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\""),
+        std::string("\"first_byte_us\":"), std::string("\"connect_us\":"),
+        std::string("\"request_id\":\"")}) {
     EXPECT_TRUE(absl::StrContains(lines[0], part)) << part << "\n" << lines[0];
   }
 }
