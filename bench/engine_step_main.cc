@@ -18,6 +18,7 @@
 #include "gateway/core/endpoint_editor.h"
 #include "gateway/core/router.h"
 #include "gateway/net/socket.h"
+#include "gateway/proxy/access_log.h"
 #include "gateway/proxy/worker.h"
 
 namespace pointsman::bench {
@@ -37,6 +38,7 @@ struct Options {
   size_t streams = 1;
   size_t fields = 0;
   size_t rounds = 100;
+  std::string access_log;  // Empty: none.
   StepFields messages;
 };
 
@@ -100,6 +102,8 @@ class Bench {
     worker.connections_max = 65'536;
     worker.cells = &cells_.worker(0);
     worker.tcp.resize(1);
+    if (!options.access_log.empty()) StartLog();
+    worker.observer = log_.get();
     worker_ = std::make_unique<gateway::Worker>(std::move(worker));
     auto listener =
         gateway::Listen(gateway::SocketAddress::From(*common::ParseAddress("127.0.0.1:0")), {});
@@ -141,6 +145,14 @@ class Bench {
   uint64_t turns() const { return worker_->counters().turns.value(); }
 
  private:
+  void StartLog() {
+    gateway::AccessLogOptions log;
+    log.path = options_.access_log;
+    log.clock = &log_clock_;
+    auto opened = gateway::AccessLog::Open(std::move(log));
+    PM_CHECK(opened.ok());
+    log_ = *std::move(opened);
+  }
   uint64_t ended() const {
     uint64_t sum = 0;
     for (const auto& client : clients_) sum += client->ended();
@@ -162,6 +174,9 @@ class Bench {
   gateway::EndpointCells cells_{1};
   std::vector<std::unique_ptr<StepOrigin>> origins_;
   std::unique_ptr<gateway::RoutingTable> table_;
+  // Never stepped: the writer's thread reads it.
+  const StepClock log_clock_;
+  std::unique_ptr<gateway::AccessLog> log_;
   std::unique_ptr<gateway::Worker> worker_;
   uint16_t port_ = 0;
   std::vector<std::unique_ptr<StepConnection>> clients_;
@@ -197,6 +212,7 @@ int main(int argc, char** argv) {
   app.add_option("--connections", options.connections)->check(CLI::Range(1, 1000));
   app.add_option("--streams", options.streams, "of HTTP/2; HTTP/1 asks one after another")
       ->check(CLI::Range(1, 100));
+  app.add_option("--access-log", options.access_log, "every request is logged to this file");
   app.add_option("--fields", options.fields, "more of them in each request")
       ->check(CLI::Range(0, 100));
   app.add_option("--rounds", options.rounds, "measured ones")->check(CLI::Range(1, 1000000));

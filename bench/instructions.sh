@@ -32,8 +32,9 @@ declare -A arguments=(
   [h2-16x16]="$h2 --streams 16 --request-bytes 32" [h2-16x1]="$h2 --request-bytes 32"
   [h2-100x1]="$h2 --connections 100 --request-bytes 32"
   [h2-20-fields]="$h2 --streams 16 --request-bytes 32 --fields 20"
+  [h1-access-log]="--access-log /dev/null"
   [h2-to-h1]="--client-h2 --streams 16" [h1-to-h2]="--upstream-h2")
-order=(h1 h1-20-fields h1-16k h2-16x16 h2-16x1 h2-100x1 h2-20-fields h2-to-h1 h1-to-h2)
+order=(h1 h1-20-fields h1-16k h2-16x16 h2-16x1 h2-100x1 h2-20-fields h2-to-h1 h1-to-h2 h1-access-log)
 [ ${#wanted[@]} -gt 0 ] || wanted=("${order[@]}")
 
 folder="$(mktemp -d "${TMPDIR:-/tmp}/pm-instructions-XXXXXX")"
