@@ -109,9 +109,9 @@ class Bench {
         gateway::Listen(gateway::SocketAddress::From(*common::ParseAddress("127.0.0.1:0")), {});
     PM_CHECK(listener.ok());
     port_ = gateway::SocketAddress::Local(listener->get())->port();
-    std::vector<gateway::Fd> listeners;
-    listeners.push_back(*std::move(listener));
-    PM_CHECK(worker_->Open(std::move(listeners)).ok());
+    std::vector<gateway::ListeningSocket> sockets;
+    sockets.push_back({0, *std::move(listener)});
+    PM_CHECK(worker_->Open(std::move(sockets), 1).ok());
     worker_->PostTable(table_.get(), 1);
     WarmingTurn(*worker_);
   }

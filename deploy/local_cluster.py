@@ -213,7 +213,9 @@ class Cluster:
         return self.start('gateway', [
             self.program('pointsman-gateway'), '--listen', ready['listen'][0],
             '--admin', ready['admin'], '--controller', self.controller_address(),
-            '--id', 'gw-1', '--state-dir', self.path('gateway'), *options])
+            '--id', 'gw-1', '--state-dir', self.path('gateway'),
+            # Clients that ask nothing are waited for during two thirds of it.
+            '--drain-seconds', '6', *options])
 
     def start_backend(self, name, options=()):
         """A test backend whose X-Backend is `name`."""

@@ -1,6 +1,7 @@
 #include "gateway/net/socket.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/un.h>
@@ -134,6 +135,12 @@ absl::StatusOr<Fd> Listen(const SocketAddress& address, const ListenOptions& opt
   if (listen(fd.get(), options.backlog) != 0)
     return SystemError("cannot listen on", address, errno);
   return fd;
+}
+
+absl::StatusOr<Fd> Duplicate(const Fd& fd) {
+  Fd copy(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (copy.valid()) return copy;
+  return absl::ResourceExhaustedError(absl::StrCat("no descriptor: ", std::strerror(errno)));
 }
 
 ConnectStart StartConnect(const SocketAddress& address) {

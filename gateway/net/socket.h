@@ -57,6 +57,9 @@ struct ListenOptions {
 // Unavailable (with the address and the kernel's reason) when binding fails.
 absl::StatusOr<Fd> Listen(const SocketAddress& address, const ListenOptions& options);
 
+// Another descriptor of the same socket. ResourceExhausted: there is none left.
+absl::StatusOr<Fd> Duplicate(const Fd& fd);
+
 struct ConnectStart {
   Fd fd;              // Invalid when the attempt failed at once.
   bool done = false;  // The connection stands already.

@@ -15,26 +15,65 @@ Engine::Engine(EngineOptions options) : options_(std::move(options)) {}
 
 Engine::~Engine() { Drain(absl::ZeroDuration()); }
 
-absl::Status Engine::Listen() {
-  listeners_.resize(options_.cells->workers());
-  for (const ListenerOptions& wanted : options_.listeners) {
-    SocketAddress address = SocketAddress::From(wanted.address);
-    for (std::vector<Fd>& of_worker : listeners_) {
-      // The first socket of port 0 decides the port for all.
-      PM_ASSIGN_OR_RETURN(Fd fd, ::pointsman::gateway::Listen(address, ListenOptions{}));
-      PM_ASSIGN_OR_RETURN(address, SocketAddress::Local(fd.get()));
-      of_worker.push_back(std::move(fd));
+namespace {
+
+// One for each worker: the kernel shares connections out among them.
+absl::StatusOr<Engine::Sockets> OpenSockets(const common::Address& wanted, size_t workers) {
+  Engine::Sockets sockets;
+  SocketAddress address = SocketAddress::From(wanted);
+  for (size_t i = 0; i < workers; ++i) {
+    // The first socket of port 0 decides the port for all.
+    PM_ASSIGN_OR_RETURN(Fd fd, Listen(address, ListenOptions{}));
+    PM_ASSIGN_OR_RETURN(address, SocketAddress::Local(fd.get()));
+    sockets.push_back(std::move(fd));
+  }
+  return sockets;
+}
+
+}  // namespace
+
+absl::Status Engine::Listen(std::vector<Sockets> inherited) {
+  const size_t workers = options_.cells->workers();
+  listeners_.resize(workers);
+  sockets_ = std::move(inherited);
+  sockets_.resize(options_.listeners.size());
+  for (size_t place = 0; place < sockets_.size(); ++place) {
+    Sockets& sockets = sockets_[place];
+    if (sockets.empty()) {
+      PM_ASSIGN_OR_RETURN(sockets, OpenSockets(options_.listeners[place].address, workers));
     }
+    PM_ASSIGN_OR_RETURN(const SocketAddress address, SocketAddress::Local(sockets[0].get()));
     listen_addresses_.push_back(address.ToString());
+    // Of another number of workers: each socket is served, and each worker serves one.
+    for (size_t i = 0; i < std::max(sockets.size(), workers); ++i) {
+      PM_ASSIGN_OR_RETURN(Fd fd, Duplicate(sockets[i % sockets.size()]));
+      listeners_[i % workers].push_back({place, std::move(fd)});
+    }
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
+void Engine::ReleaseListeners() {
+  for (auto& worker : workers_) worker->ReleaseListeners();
+}
+
+absl::StatusOr<std::vector<Engine::Sockets>> Engine::DuplicateSockets() const {
+  std::vector<Sockets> copies(sockets_.size());
+  for (size_t place = 0; place < sockets_.size(); ++place) {
+    for (const Fd& socket : sockets_[place]) {
+      PM_ASSIGN_OR_RETURN(Fd copy, Duplicate(socket));
+      copies[place].push_back(std::move(copy));
+    }
+  }
+  return copies;
+}
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options,
+                                                      std::vector<Sockets> inherited) {
   PM_CHECK(options.cells != nullptr && options.clock != nullptr);
   std::unique_ptr<Engine> engine(new Engine(std::move(options)));
   const EngineOptions& own = engine->options_;
-  PM_RETURN_IF_ERROR(engine->Listen());
+  PM_RETURN_IF_ERROR(engine->Listen(std::move(inherited)));
   const size_t count = own.cells->workers();
   {
     common::MutexLock lock(engine->mutex_);
@@ -47,12 +86,14 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
     worker.connections_max = (own.limits.connections_max + count - 1) / count;
     worker.index = i;
     worker.workers = count;
+    worker.hold_listeners = own.hold_listeners;
     worker.cells = &own.cells->worker(i);
     worker.observer = own.observer;
     for (const ListenerOptions& listener : own.listeners) worker.tcp.push_back(listener.tcp);
     worker.on_adopted = [raw = engine.get(), i](uint64_t sequence) { raw->OnAdopted(i, sequence); };
     engine->workers_.push_back(std::make_unique<Worker>(std::move(worker)));
-    PM_RETURN_IF_ERROR(engine->workers_.back()->Open(std::move(engine->listeners_[i])));
+    PM_RETURN_IF_ERROR(
+        engine->workers_.back()->Open(std::move(engine->listeners_[i]), own.listeners.size()));
   }
   engine->RotateTickets();
   for (size_t i = 0; i < own.listeners.size(); ++i) {
@@ -107,8 +148,11 @@ size_t Engine::FreeRetired() {
   return publications_.size();
 }
 
-void Engine::Drain(absl::Duration grace) {
-  for (auto& worker : workers_) worker->Drain(grace);
+void Engine::Drain(const DrainOptions& drain) {
+  // Before the workers close theirs: with one left open, who connects then would wait, not be
+  // refused.
+  sockets_.clear();
+  for (auto& worker : workers_) worker->Drain(drain);
   draining_.store(true, std::memory_order_release);
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();

@@ -40,6 +40,8 @@ struct ListenerOptions {
 struct EngineOptions {
   std::vector<ListenerOptions> listeners;
   ProxyLimits limits;
+  // Accepts nothing before ReleaseListeners().
+  bool hold_listeners = false;
   // Shared with the control side; has one WorkerCells for each worker, so it also says how many
   // workers run. Outlives the engine.
   EndpointCells* cells = nullptr;
@@ -56,11 +58,17 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  // Sockets of one listener.
+  using Sockets = std::vector<Fd>;
+
   // Listens and starts the workers. InvalidArgument: certificates that cannot be used. Connections
   // wait in the kernel until a first table is published, but no longer than
   // ProxyLimits::first_table_wait; from then on requests without one are answered 503 (no_table).
   // Unavailable: an address cannot be bound. ResourceExhausted: no descriptors.
-  static absl::StatusOr<std::unique_ptr<Engine>> Start(EngineOptions options);
+  // `inherited`: by listener, sockets that listen already, as many as there may be; none: they are
+  // opened here, one for each worker.
+  static absl::StatusOr<std::unique_ptr<Engine>> Start(EngineOptions options,
+                                                       std::vector<Sockets> inherited = {});
 
   // The addresses really listened on, as in EngineOptions::listen.
   const std::vector<std::string>& listen_addresses() const { return listen_addresses_; }
@@ -82,9 +90,17 @@ class Engine {
   // Thread-safe.
   int64_t certificates_end() const { return certificates_end_.load(std::memory_order_relaxed); }
 
+  // See EngineOptions::hold_listeners. Thread-safe.
+  void ReleaseListeners();
+
+  // By listener, its sockets once more, for another process. ResourceExhausted: no descriptors.
+  // REQUIRES: before Drain(), on the thread that calls it.
+  absl::StatusOr<std::vector<Sockets>> DuplicateSockets() const;
+
   // Stops accepting, ends connections after their current answer, and returns when all are closed,
   // at the latest about `grace` from now. Idempotent.
-  void Drain(absl::Duration grace);
+  void Drain(const DrainOptions& drain);
+  void Drain(absl::Duration grace) { Drain(DrainOptions{.grace = grace}); }
 
   // Counters of all workers, now.
   EngineStats Stats() const;
@@ -100,15 +116,17 @@ class Engine {
   };
 
   explicit Engine(EngineOptions options);
-  absl::Status Listen();
+  absl::Status Listen(std::vector<Sockets> inherited);
   void OnAdopted(size_t worker, uint64_t sequence);
   // Contexts for services whose TLS is new in `table`.
   void PrepareUpstreamTls(const RoutingTable& table);
 
   const EngineOptions options_;
   std::vector<std::string> listen_addresses_;
-  // listeners_[worker][address], until the workers take them.
-  std::vector<std::vector<Fd>> listeners_;
+  // By listener; each socket once. Connections would wait on them for ever after a drain.
+  std::vector<Sockets> sockets_;
+  // By worker, until it takes them.
+  std::vector<std::vector<ListeningSocket>> listeners_;
 
   common::Mutex mutex_;
   // Oldest first. All but the last may still be read by workers that did not adopt a later one.

@@ -47,19 +47,16 @@ void Http1Client::ArmAt(common::MonotonicTime deadline) {
 }
 
 void Http1Client::Drain() {
-  close_after_ = true;
-  if (state_ != State::kIdle || !pending_.empty()) return;
-  if (!tcp_.out().empty()) {
-    // The last answer is still on its way to a slow reader.
-    state_ = State::kFlushing;
-    return;
-  }
-  // A request that has reached this host is answered.
-  tcp_.ReceiveNow();
+  // The head of an answer that is still to come says "close"; see SendHead().
   if (state_ != State::kIdle) return;
-  if (!fresh_) return Close();
   // Whoever has just connected is about to send.
-  ArmAt(std::min(deadline_, context_->loop.Now() + context_->limits.drain_first_request_wait));
+  AwaitLastRequest(fresh_ ? context_->limits.drain_first_request_wait : absl::ZeroDuration());
+}
+
+void Http1Client::AwaitLastRequest(absl::Duration at_least) {
+  const common::MonotonicTime now = context_->loop.Now();
+  ArmAt(std::min(now + context_->limits.client_idle_timeout,
+                 std::max(context_->drain_idle_until, now + at_least)));
 }
 
 void Http1Client::Kill() {
@@ -382,7 +379,12 @@ void Http1Client::StreamDone() {
     return;
   }
   state_ = State::kIdle;
-  ArmAt(context_->loop.Now() + context_->limits.client_idle_timeout);
+  if (context_->draining) {
+    // The answer began before the drain, so its client does not know.
+    AwaitLastRequest(context_->limits.drain_first_request_wait);
+  } else {
+    ArmAt(context_->loop.Now() + context_->limits.client_idle_timeout);
+  }
   tcp_.SetCredit(context_->limits.stream_window_bytes);
   if (!pending_.empty()) ParseInput();
 }
@@ -405,6 +407,11 @@ void Http1Client::OnTimer() {
   if (state_ == State::kHead && !parser_.untouched()) {
     RefuseInput(Reason::kHeadTimeout);
     return;
+  }
+  // A request that has reached this host is answered.
+  if (state_ == State::kIdle && context_->draining) {
+    tcp_.ReceiveNow();
+    if (state_ != State::kIdle) return;
   }
   ClientGone();
 }

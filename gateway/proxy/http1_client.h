@@ -34,7 +34,8 @@ class Http1Client final : public ClientConnection,
   bool Start(Fd fd);
   // Takes the socket over from another connection, with its TLS session.
   void Start(TcpConnection* socket);
-  // Closes now when idle; otherwise after the current answer.
+  // The next answer says that it is the last. Without a request that may say so, closes when the
+  // drain's wait for idle connections is over.
   void Drain() override;
   void Kill() override;
 
@@ -99,6 +100,8 @@ class Http1Client final : public ClientConnection,
   // Ends at once; the stream is told why.
   void Leave(Reason reason);
   void FinishFlushing();
+  // Idle while draining: when to close. `at_least`: to give the client from now on.
+  void AwaitLastRequest(absl::Duration at_least);
   void Close();
   void ArmAt(common::MonotonicTime deadline);
 

@@ -23,13 +23,23 @@ void Listener::Start() {
 }
 
 void Listener::Resume() {
-  if (!context_->loop.RegisterListener(fd_.get(), this)) Pause();
+  registered_ = context_->loop.RegisterListener(fd_.get(), this);
+  if (!registered_) Pause();
+}
+
+void Listener::Unregister() {
+  if (std::exchange(registered_, false)) context_->loop.Unregister(fd_.get());
 }
 
 void Listener::Close() {
   for (int i = 0; i < kAcceptsAtCloseMax && fd_.valid(); ++i) {
     if (!AcceptNext()) break;
   }
+  Abandon();
+}
+
+void Listener::Abandon() {
+  Unregister();
   fd_.Reset();
   Cancel();
 }
@@ -81,7 +91,7 @@ void Listener::ShedOne() {
 void Listener::Pause() {
   if (paused_ || !fd_.valid()) return;
   paused_ = true;
-  context_->loop.Unregister(fd_.get());
+  Unregister();
   context_->loop.timers().Arm(*this, context_->loop.Now() + kPause);
 }
 

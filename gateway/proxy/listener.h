@@ -28,6 +28,8 @@ class Listener final : public IoHandler, public TimerEntry {
   void Start();
   // Accepts what waits already (at most kAcceptsAtCloseMax), then stops listening.
   void Close();
+  // Stops listening; what waits is for another process that has the same socket.
+  void Abandon();
 
   void OnIo(uint32_t events) override;
   void OnTimer() override;
@@ -36,6 +38,8 @@ class Listener final : public IoHandler, public TimerEntry {
   // Returns false when nothing (more) can be accepted.
   bool AcceptNext();
   void ShedOne();
+  // Epoll would hold on to a socket that has other descriptors, here or in another process.
+  void Unregister();
   void Pause();
   void Resume();
 
@@ -44,6 +48,7 @@ class Listener final : public IoHandler, public TimerEntry {
   Fd reserve_;
   OnAccepted on_accepted_;
   bool started_ = false;
+  bool registered_ = false;
   bool paused_ = false;
 };
 

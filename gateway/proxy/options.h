@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "absl/time/time.h"
 #include "common/core/address.h"
@@ -43,8 +44,12 @@ struct ProxyLimits {
   // From a head's first byte to its last.
   absl::Duration client_head_timeout = absl::Seconds(10);
   // For the first request of a connection that stands when a drain begins: its client could not
-  // know.
+  // know. Also for a further one after an answer that began before the drain.
   absl::Duration drain_first_request_wait = absl::Seconds(1);
+  // From the beginning of a drain until HTTP/1 connections on which nothing is asked are closed: a
+  // client that asks before is told by its answer, and loses nothing. Absent: two thirds of the
+  // drain's grace.
+  std::optional<absl::Duration> drain_idle_wait = std::nullopt;
   // From "begin no more streams" to "none are taken": what was sent meanwhile is still served.
   absl::Duration http2_goaway_wait = absl::Seconds(1);
   // From accepting to the end of a TLS handshake.

@@ -22,7 +22,8 @@ Worker::Worker(WorkerOptions options)
       listener_tcp_(std::move(options.tcp)),
       sweep_timer_([this] { Sweep(); }),
       first_table_timer_([this] { StartListeners(); }),
-      on_adopted_(std::move(options.on_adopted)) {
+      on_adopted_(std::move(options.on_adopted)),
+      hold_listeners_(options.hold_listeners) {
   // A head, or the framing between two pieces of a body, must fit into the credit given for it.
   PM_CHECK(context_.limits.stream_window_bytes >= context_.limits.head.bytes_max + 8192);
   context_.connections_max = options.connections_max;
@@ -36,15 +37,17 @@ Worker::Worker(WorkerOptions options)
 
 Worker::~Worker() { CloseEverything(); }
 
-absl::Status Worker::Open(std::vector<Fd> listeners) {
+absl::Status Worker::Open(std::vector<ListeningSocket> sockets, size_t places) {
   if (absl::Status status = context_.loop.Open(); !status.ok()) return status;
-  listener_tls_.resize(listeners.size());
-  listener_tcp_.resize(listeners.size());
-  for (size_t i = 0; i < listeners.size(); ++i) {
-    listeners_.push_back(std::make_unique<Listener>(
-        &context_, std::move(listeners[i]), [this, i](Fd accepted, const SocketAddress& peer) {
-          OnAccepted(i, std::move(accepted), peer);
-        }));
+  listener_tls_.resize(places);
+  listener_tcp_.resize(places);
+  for (ListeningSocket& socket : sockets) {
+    const size_t place = socket.place;
+    auto on_accepted = [this, place](Fd accepted, const SocketAddress& peer) {
+      OnAccepted(place, std::move(accepted), peer);
+    };
+    listeners_.push_back({place, std::make_unique<Listener>(&context_, std::move(socket.fd),
+                                                            std::move(on_accepted))});
   }
   context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + kSweepInterval);
   context_.loop.timers().Arm(first_table_timer_,
@@ -66,7 +69,9 @@ void Worker::RunTurn() {
 
 void Worker::StartListeners() {
   first_table_timer_.Cancel();
-  for (auto& listener : listeners_) listener->Start();
+  listeners_due_ = true;
+  if (hold_listeners_) return;
+  for (PlacedListener& placed : listeners_) placed.listener->Start();
 }
 
 void Worker::PostTable(const RoutingTable* table, uint64_t sequence) {
@@ -75,6 +80,32 @@ void Worker::PostTable(const RoutingTable* table, uint64_t sequence) {
   posted_table_.store(table, std::memory_order_release);
   posted_sequence_.store(sequence, std::memory_order_release);
   context_.loop.Wake();
+}
+
+void Worker::Post(absl::AnyInvocable<void()> task) {
+  {
+    common::MutexLock lock(tasks_mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  tasks_posted_.store(true, std::memory_order_release);
+  context_.loop.Wake();
+}
+
+void Worker::RunTasks() {
+  if (!tasks_posted_.exchange(false, std::memory_order_acq_rel)) return;
+  std::vector<absl::AnyInvocable<void()>> tasks;
+  {
+    common::MutexLock lock(tasks_mutex_);
+    tasks = std::exchange(tasks_, {});
+  }
+  for (auto& task : tasks) task();
+}
+
+void Worker::ReleaseListeners() {
+  Post([this] {
+    hold_listeners_ = false;
+    if (listeners_due_ && !context_.draining) StartListeners();
+  });
 }
 
 OSSL_LIB_CTX* Worker::TlsLibrary() {
@@ -105,8 +136,10 @@ void Worker::AdoptTls() {
   if (update.clients != nullptr) context_.tls_clients = std::move(update.clients);
 }
 
-void Worker::Drain(absl::Duration grace) {
-  drain_grace_micros_.store(absl::ToInt64Microseconds(grace), std::memory_order_release);
+void Worker::Drain(const DrainOptions& drain) {
+  if (drain_grace_micros_.load(std::memory_order_relaxed) >= 0) return;
+  handed_over_ = drain.handed_over;
+  drain_grace_micros_.store(absl::ToInt64Microseconds(drain.grace), std::memory_order_release);
   context_.loop.Wake();
 }
 
@@ -125,6 +158,7 @@ void Worker::OnTurnStart() {
   // First: a table may need what was posted with it.
   if (tls_posted_.load(std::memory_order_relaxed)) AdoptTls();
   AdoptTable();
+  if (tasks_posted_.load(std::memory_order_relaxed)) RunTasks();
   if (!context_.draining && drain_grace_micros_.load(std::memory_order_acquire) >= 0) BeginDrain();
   if (context_.loop.Now() >= drain_deadline_) {
     while (!clients_.empty()) {
@@ -137,8 +171,14 @@ void Worker::OnTurnStart() {
 void Worker::BeginDrain() {
   context_.draining = true;
   first_table_timer_.Cancel();
-  for (auto& listener : listeners_) listener->Close();
-  drain_deadline_ = context_.loop.Now() + absl::Microseconds(drain_grace_micros_.load());
+  const absl::Duration grace = absl::Microseconds(drain_grace_micros_.load());
+  drain_deadline_ = context_.loop.Now() + grace;
+  context_.drain_idle_until =
+      context_.loop.Now() + context_.limits.drain_idle_wait.value_or(grace * 2 / 3);
+  for (PlacedListener& placed : listeners_) {
+    const bool handed_over = placed.place < handed_over_.size() && handed_over_[placed.place];
+    handed_over ? placed.listener->Abandon() : placed.listener->Close();
+  }
   for (size_t i = clients_.size(); i > 0; --i) clients_[i - 1]->Drain();
   // The deadline ends a wait.
   sweep_timer_.Cancel();
@@ -283,7 +323,7 @@ void Worker::OnClientClosed(ClientConnection* connection) {
 }
 
 void Worker::CloseEverything() {
-  for (auto& listener : listeners_) listener->Close();
+  for (PlacedListener& placed : listeners_) placed.listener->Close();
   while (!clients_.empty()) {
     clients_.back()->Kill();
     Settle();

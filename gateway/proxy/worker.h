@@ -38,6 +38,8 @@ struct WorkerOptions {
   size_t connections_max = 0;  // Of this worker.
   size_t index = 0;            // Among `workers`.
   size_t workers = 1;
+  // Accepts nothing before ReleaseListeners().
+  bool hold_listeners = false;
   WorkerCells* cells = nullptr;
   RequestObserver* observer = nullptr;
   // By listener; null (or fewer): HTTP.
@@ -45,6 +47,20 @@ struct WorkerOptions {
   // Called at the start of a turn on the worker's thread, after it took the table that was posted
   // with this sequence (and so let go of all before).
   absl::AnyInvocable<void(uint64_t sequence)> on_adopted;
+};
+
+// A socket that listens, and its listener's place.
+struct ListeningSocket {
+  size_t place = 0;
+  Fd fd;
+};
+
+struct DrainOptions {
+  // What is left then is closed.
+  absl::Duration grace;
+  // By place of the listener: true: another process accepts what waits on its sockets. Fewer are
+  // false.
+  std::vector<bool> handed_over = {};
 };
 
 // What a worker is to use from its next turn on; null (or not named) stays as it is.
@@ -60,8 +76,9 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   explicit Worker(WorkerOptions options);
   ~Worker() override;
 
-  // ResourceExhausted when the kernel gives no descriptors. Before Run(), on any thread.
-  absl::Status Open(std::vector<Fd> listeners);
+  // ResourceExhausted when the kernel gives no descriptors. Before Run(), on any thread. `places`:
+  // how many listeners there are; each may have any number of sockets.
+  absl::Status Open(std::vector<ListeningSocket> sockets, size_t places);
   // Serves until drained or stopped.
   void Run();
   // One turn of Run(), for a bench that is the worker's thread, its clients and its endpoints.
@@ -73,11 +90,17 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   void PostTable(const RoutingTable* table, uint64_t sequence);
   // Thread-safe. Of contexts built with TlsLibrary().
   void PostTls(TlsUpdate update);
+  // Thread-safe. `task` is run on the worker's thread at the start of a turn, soon; never when the
+  // worker has ended by then.
+  void Post(absl::AnyInvocable<void()> task);
+  // Thread-safe. See WorkerOptions::hold_listeners.
+  void ReleaseListeners();
   // Made at the first call; by one thread at a time, never the worker's. Null: OpenSSL fails.
   OSSL_LIB_CTX* TlsLibrary();
-  // Thread-safe. Stops accepting, ends each connection after its current answer; what is left
-  // `grace` after the worker took notice is closed. Run() returns when no connection is left.
-  void Drain(absl::Duration grace);
+  // Stops accepting, ends each connection after its current answer; what is left `grace` after the
+  // worker took notice is closed. Run() returns when no connection is left. On any thread; only the
+  // first call counts.
+  void Drain(const DrainOptions& drain);
 
   // Readable by any thread.
   const WorkerCounters& counters() const { return context_.counters; }
@@ -104,10 +127,12 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   void StartTls(size_t listener, Fd fd, const SocketAddress& peer);
   void StartTcp(size_t listener, Fd fd, TcpConnection* socket);
   void AdoptTls();
+  void RunTasks();
   void AdoptTable();
   void BeginDrain();
   void CloseEverything();
   void Sweep();
+  // Once both a table (or the time for it) and the release have come.
   void StartListeners();
 
   class CallTimer final : public TimerEntry {
@@ -123,7 +148,11 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   StreamPool streams_;
   UpstreamPools upstreams_;
   RetryBudgets budgets_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  struct PlacedListener {
+    size_t place;
+    std::unique_ptr<Listener> listener;
+  };
+  std::vector<PlacedListener> listeners_;
   std::vector<std::shared_ptr<const TcpForwarding>> listener_tcp_;
   // By listener; null: plain.
   std::vector<std::shared_ptr<const TlsServerContext>> listener_tls_;
@@ -138,10 +167,17 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   // Mailbox: written by others, taken at the start of a turn. The sequence is written last.
   std::atomic<const RoutingTable*> posted_table_{nullptr};
   std::atomic<uint64_t> posted_sequence_{0};
+  // Written before the grace, which tells of both.
+  std::vector<bool> handed_over_;
   std::atomic<int64_t> drain_grace_micros_{-1};
   std::atomic<bool> tls_posted_{false};
   common::Mutex tls_mutex_;
   TlsUpdate posted_tls_ ABSL_GUARDED_BY(tls_mutex_);
+  std::atomic<bool> tasks_posted_{false};
+  common::Mutex tasks_mutex_;
+  std::vector<absl::AnyInvocable<void()>> tasks_ ABSL_GUARDED_BY(tasks_mutex_);
+  bool hold_listeners_;
+  bool listeners_due_ = false;
   uint64_t adopted_sequence_ = 0;
   bool pools_stale_ = false;
   common::MonotonicTime drain_deadline_ = common::MonotonicTime::Infinite();

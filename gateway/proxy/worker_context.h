@@ -63,6 +63,8 @@ struct WorkerContext {
   RetryBudgets* budgets = nullptr;
   RequestObserver* observer = nullptr;
   bool draining = false;
+  // While draining: when idle HTTP/1 connections close.
+  common::MonotonicTime drain_idle_until;
 
   bool Trusts(const SocketAddress& peer) const { return IsIn(limits.trusted_proxies.get(), peer); }
   static bool IsIn(const common::CidrSet* networks, const SocketAddress& peer) {

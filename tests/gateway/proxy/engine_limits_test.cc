@@ -303,107 +303,6 @@ TEST_F(EngineLimitsTest, ShedsRequestsBeyondTheServicesLimit) {
   EXPECT_EQ(first.ReadMessage().status(), 200);
 }
 
-TEST_F(EngineLimitsTest, DrainEndsAfterTheCurrentAnswers) {
-  std::promise<void> go;
-  auto ready = go.get_future().share();
-  ScriptedUpstream upstream([ready](Peer& peer, int) {
-    while (true) {
-      const TestMessage request = peer.ReadMessage();
-      if (!request.complete) return;
-      if (request.first_line == "GET /busy HTTP/1.1") ready.wait();
-      peer.Write(Ok("x"));
-    }
-  });
-  Publish({upstream.port()});
-  Peer idle = Client();
-  idle.Write(kGet);
-  ASSERT_EQ(idle.ReadMessage().status(), 200);
-  Peer busy = Client();
-  busy.Write("GET /busy HTTP/1.1\r\nHost: a\r\n\r\n");
-  ASSERT_TRUE(WaitFor([&] { return engine().Stats().requests_active == 1; }));
-  std::thread drain([&] { engine().Drain(absl::Seconds(10)); });
-  EXPECT_TRUE(idle.Closed());
-  go.set_value();
-  const TestMessage answer = busy.ReadMessage();
-  EXPECT_EQ(answer.status(), 200);
-  EXPECT_EQ(answer.Field("connection"), "close");
-  busy.Close();
-  drain.join();
-  EXPECT_EQ(engine().Stats().connections, 0u);
-}
-
-// Holds the worker after the first finished request until it is let go.
-class HoldingObserver final : public RequestObserver {
- public:
-  void OnRequest(const RequestRecord& /*record*/) override {
-    if (held_.exchange(true)) return;
-    holding_.set_value();
-    go_.get_future().wait();
-  }
-  void WaitUntilHolding() { holding_.get_future().wait(); }
-  void Go() { go_.set_value(); }
-
- private:
-  std::atomic<bool> held_{false};
-  std::promise<void> holding_;
-  std::promise<void> go_;
-};
-
-TEST_F(EngineLimitsTest, DrainAnswersWhatHasReachedTheHost) {
-  HoldingObserver holder;
-  observer = &holder;
-  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
-  Publish({upstream.port()});
-  Peer idle = Client();
-  ASSERT_TRUE(WaitFor([&] { return engine().Stats().connections == 1; }));
-  Peer first = Client();
-  first.Write(kGet);
-  holder.WaitUntilHolding();
-  // The worker stands still: one request waits in a socket, one connection to be accepted.
-  idle.Write(kGet);
-  Peer waiting = Client();
-  waiting.Write(kGet);
-  std::thread drain([&] { engine().Drain(absl::Seconds(10)); });
-  ASSERT_TRUE(WaitFor([&] { return engine().draining(); }));
-  holder.Go();
-  for (Peer* client : {&idle, &waiting}) {
-    const TestMessage answer = client->ReadMessage();
-    EXPECT_EQ(answer.status(), 200);
-    EXPECT_EQ(answer.Field("connection"), "close");
-    client->Close();
-  }
-  first.Close();
-  drain.join();
-}
-
-TEST_F(EngineLimitsTest, DrainWaitsForFirstRequests) {
-  limits.drain_first_request_wait = absl::Hours(1);
-  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
-  Publish({upstream.port()});
-  Peer used = Client();
-  used.Write(kGet);
-  ASSERT_EQ(used.ReadMessage().status(), 200);
-  Peer fresh = Client();
-  ASSERT_TRUE(WaitFor([&] { return engine().Stats().connections == 2; }));
-  std::thread drain([&] { engine().Drain(absl::Seconds(10)); });
-  EXPECT_TRUE(used.Closed());  // The drain has begun.
-  fresh.Write(kGet);
-  const TestMessage answer = fresh.ReadMessage();
-  EXPECT_EQ(answer.status(), 200);
-  EXPECT_EQ(answer.Field("connection"), "close");
-  fresh.Close();
-  drain.join();
-}
-
-TEST_F(EngineLimitsTest, DrainDoesNotWaitLongForFirstRequests) {
-  limits.drain_first_request_wait = absl::Milliseconds(20);
-  Publish({});
-  Peer mute = Client();
-  ASSERT_TRUE(WaitFor([&] { return engine().Stats().connections == 1; }));
-  engine().Drain(absl::Hours(1));
-  EXPECT_TRUE(mute.Closed());
-}
-
 TEST_F(EngineLimitsTest, ConnectionsWaitForTheFirstTable) {
   limits.first_table_wait = absl::Hours(1);
   ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
@@ -420,16 +319,6 @@ TEST_F(EngineLimitsTest, WithoutATableTheAnswerSaysSo) {
   const TestMessage answer = early.ReadMessage();
   EXPECT_EQ(answer.status(), 503);
   EXPECT_EQ(answer.Field("x-pointsman-reason"), "no_table");
-}
-
-TEST_F(EngineLimitsTest, DrainHasADeadline) {
-  ScriptedUpstream upstream(Silent());
-  Publish({upstream.port()});
-  Peer busy = Client();
-  busy.Write(kGet);
-  ASSERT_TRUE(WaitFor([&] { return engine().Stats().requests_active == 1; }));
-  engine().Drain(absl::Milliseconds(20));
-  EXPECT_TRUE(busy.Closed());
 }
 
 TEST_F(EngineLimitsTest, ChangesTablesUnderLoadWithoutALoss) {
