@@ -1,6 +1,7 @@
 #include "common/admin_http.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <atomic>
 
@@ -78,6 +79,71 @@ TEST(AdminHttpTest, SaysWhyItDoesNotStart) {
   ASSERT_TRUE(first.ok());
   const auto second = AdminServer::Start({.listen = (*first)->address()});
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+}
+
+AdminPage Page(const std::string& path, bool changes, std::atomic<int>* asked) {
+  return {path,
+          [asked](const AdminRequest&) {
+            ++*asked;
+            return AdminResponse{.body = "x"};
+          },
+          changes};
+}
+
+TEST(AdminHttpTest, PagesAreAskedForByAddressOrAsLocalhost) {
+  std::atomic<int> asked = 0;
+  auto server = AdminServer::Start({.listen = "127.0.0.1:0",
+                                    .pages = {Page("/a", false, &asked), Page("/b", false, &asked)},
+                                    .any_host_paths = {"/b"}});
+  ASSERT_TRUE(server.ok());
+  auto client = ClientOf(**server);
+  const auto status = [&](const std::string& path, const std::string& host) {
+    return client.Get(path, httplib::Headers{{"Host", host}})->status;
+  };
+  for (const char* host : {"10.0.0.1", "10.0.0.1:80", "[::1]:80", "localhost", "LocalHost:7421"}) {
+    EXPECT_EQ(status("/a", host), 200) << host;
+  }
+  for (const char* host : {"evil.test", "evil.test:80", "127.0.0.1.evil.test", "[evil]", "", "["}) {
+    EXPECT_EQ(status("/a", host), 421) << host;
+    EXPECT_EQ(status("/b", host), 200) << host;
+    EXPECT_EQ(status("/healthz", host), 200) << host;
+  }
+}
+
+TEST(AdminHttpTest, ChangesAreAskedByPostAndByNoPageOfAnotherSite) {
+  std::atomic<int> asked = 0;
+  auto server = AdminServer::Start({.listen = "127.0.0.1:0", .pages = {Page("/c", true, &asked)}});
+  ASSERT_TRUE(server.ok());
+  auto client = ClientOf(**server);
+  EXPECT_EQ(client.Get("/c")->status, 404);
+  EXPECT_EQ(client.Post("/c", {{"Origin", "http://evil.test"}}, "", "text/plain")->status, 403);
+  EXPECT_EQ(client.Post("/c", {{"Host", "evil.test"}}, "", "text/plain")->status, 421);
+  EXPECT_EQ(asked, 0);
+  EXPECT_EQ(client.Post("/c?level=x")->status, 200);
+  EXPECT_EQ(asked, 1);
+}
+
+TEST(AdminHttpTest, AnotherServerGoesOnWithTheSocket) {
+  auto first = AdminServer::Start({.listen = "127.0.0.1:0"});
+  ASSERT_TRUE(first.ok());
+  std::atomic<int> asked = 0;
+  auto second = AdminServer::Start(
+      {.inherited_fd = (*first)->DuplicateListener(), .pages = {Page("/second", false, &asked)}});
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ((*second)->address(), (*first)->address());
+  auto client = ClientOf(**first);
+  (*first)->StopListening();
+  (*first)->StopListening();
+  EXPECT_EQ(client.Get("/second")->status, 200);
+  first->reset();
+  EXPECT_EQ(client.Get("/second")->status, 200);
+}
+
+TEST(AdminHttpTest, RefusesToInheritWhatDoesNotListen) {
+  const int mute = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_GE(mute, 0);
+  EXPECT_EQ(AdminServer::Start({.inherited_fd = mute}).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(AdminHttpTest, StartsAndStopsAgainAndAgain) {
