@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
 #include "cli/config_commands.h"
+#include "cli/gateway_commands.h"
 #include "cli/next_step.h"
 #include "cli/operator_commands.h"
 #include "cli/state_commands.h"
@@ -44,6 +45,7 @@ struct Invocation {
   std::string name;
   std::string comment;
   std::string topic;
+  std::string gateway = "127.0.0.1:7421";
   bool lift = false;
   int limit = 20;
 
@@ -219,6 +221,21 @@ void AddOperatorCommands(CLI::App& app, Invocation& in) {
   });
 }
 
+void AddGatewayCommands(CLI::App& app, Invocation& in) {
+  CLI::App* gateway = app.add_subcommand("gateway", "acts on one gateway process of this host");
+  gateway->require_subcommand(1);
+  CLI::App* upgrade =
+      gateway->add_subcommand("upgrade", "start its program anew and hand its listeners over");
+  upgrade->add_option("--admin", in.gateway, "the gateway's admin address, HOST:PORT")
+      ->capture_default_str();
+  upgrade->callback([&in] {
+    in.offline = true;
+    in.command = [&in](const CommandContext& context) {
+      return UpgradeGateway(in.gateway, context);
+    };
+  });
+}
+
 CommandResult ShowHelp(CLI::App& app, const std::string& topic, std::ostream& out) {
   if (topic == "exit-codes") {
     out << ExitCodeTable();
@@ -331,6 +348,7 @@ ExitCode RunCli(const std::vector<std::string>& arguments, const CliEnvironment&
   AddGetCommands(app, in);
   AddWatchCommands(app, in);
   AddOperatorCommands(app, in);
+  AddGatewayCommands(app, in);
   AddHelpCommand(app, in);
   app.footer("Exit codes: see \"pointsman help exit-codes\".");
   try {

@@ -161,11 +161,22 @@ absl::Status ParseLogFormat(absl::string_view text, LogFormat* format) {
   return absl::OkStatus();
 }
 
+absl::string_view LogLevelName(LogLevel level) {
+  constexpr absl::string_view kNames[] = {"debug", "info", "warning", "error", "off"};
+  return kNames[static_cast<int>(level)];
+}
+
 Logger::Logger(const LogOptions& options, const Clock& clock, Sink sink)
     : clock_(clock),
       sink_(std::move(sink)),
       level_(static_cast<int>(options.level)),
       options_(options) {}
+
+void Logger::SetLevel(LogLevel level) {
+  MutexLock lock(mutex_);
+  options_.level = level;
+  level_.store(static_cast<int>(level), std::memory_order_relaxed);
+}
 
 void Logger::Configure(const LogOptions& options) {
   MutexLock lock(mutex_);

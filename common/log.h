@@ -30,6 +30,8 @@ enum class LogFormat { kText, kJson };
 
 // "debug", "info", "warning" ("warn"), "error", "off". InvalidArgument names the accepted words.
 absl::Status ParseLogLevel(absl::string_view text, LogLevel* level);
+// "debug", as ParseLogLevel() reads it.
+absl::string_view LogLevelName(LogLevel level);
 // "text", "json".
 absl::Status ParseLogFormat(absl::string_view text, LogFormat* format);
 
@@ -97,8 +99,10 @@ class Logger {
   // `event` is stable and lower case with dots ("gateway.nack"). Text in `fields` may be anything;
   // it is quoted and escaped as needed. Costs microseconds and a write when the level is enabled.
   void Log(LogLevel level, absl::string_view event, LogFields fields);
-  // Takes effect at once for every thread.
+  // Take effect at once for every thread.
   void Configure(const LogOptions& options);
+  void SetLevel(LogLevel level);
+  LogLevel level() const { return static_cast<LogLevel>(level_.load(std::memory_order_relaxed)); }
 
  private:
   struct Rate {

@@ -19,6 +19,8 @@ void Notify(const std::string& text) {
 
 void NotifyReady() { Notify("READY=1"); }
 
+void NotifyMainPid(int pid) { Notify(absl::StrCat("MAINPID=", pid)); }
+
 void NotifyStopping() { Notify("STOPPING=1"); }
 
 void NotifyStatus(absl::string_view status) {

@@ -12,6 +12,9 @@ namespace pointsman::common {
 
 // The program serves.
 void NotifyReady();
+// Another process is the service's from now on: systemd watches it instead of this one, which must
+// tell nothing any more.
+void NotifyMainPid(int pid);
 // The program drains and will end.
 void NotifyStopping();
 // One line for `systemctl status`.

@@ -15,19 +15,20 @@
 namespace pointsman::common {
 namespace {
 
-sigset_t WatchedSignals() {
+sigset_t WatchedSignals(bool upgrades) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGHUP);
+  if (upgrades) sigaddset(&set, SIGUSR2);
   return set;
 }
 
 }  // namespace
 
-Signals::Signals() {
-  const sigset_t set = WatchedSignals();
+Signals::Signals(bool upgrades) {
+  const sigset_t set = WatchedSignals(upgrades);
   PM_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
   signal(SIGPIPE, SIG_IGN);
   fd_ = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -39,7 +40,8 @@ Signals::~Signals() { close(fd_); }
 std::optional<Signal> Signals::Poll() {
   signalfd_siginfo info;
   if (read(fd_, &info, sizeof(info)) != sizeof(info)) return std::nullopt;
-  return info.ssi_signo == SIGHUP ? Signal::kReload : Signal::kTerminate;
+  if (info.ssi_signo == SIGHUP) return Signal::kReload;
+  return info.ssi_signo == SIGUSR2 ? Signal::kUpgrade : Signal::kTerminate;
 }
 
 Signal Signals::Wait() {
@@ -61,10 +63,15 @@ std::optional<Signal> Signals::WaitFor(absl::Duration timeout) {
   }
 }
 
-void Signals::RequestTermination() { PM_CHECK(kill(getpid(), SIGTERM) == 0); }
+void Signals::Request(Signal signal) {
+  const int number = signal == Signal::kReload    ? SIGHUP
+                     : signal == Signal::kUpgrade ? SIGUSR2
+                                                  : SIGTERM;
+  PM_CHECK(kill(getpid(), number) == 0);
+}
 
 void UnblockSignalsForChild() {
-  const sigset_t set = WatchedSignals();
+  const sigset_t set = WatchedSignals(/*upgrades=*/true);
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_DFL);
 }

@@ -1,8 +1,9 @@
 #pragma once
 
-// SIGTERM, SIGINT and SIGHUP as events on a descriptor instead of handlers. Made first thing in
-// main, before any thread: the signals are blocked in the calling thread and so in all threads
-// started later. SIGPIPE is ignored from then on (writes report EPIPE). Thread-safe.
+// SIGTERM, SIGINT, SIGHUP and, where asked for, SIGUSR2 as events on a descriptor instead of
+// handlers. Made first thing in main, before any thread: the signals are blocked in the calling
+// thread and so in all threads started later. SIGPIPE is ignored from then on (writes report
+// EPIPE). Thread-safe.
 
 #include <optional>
 
@@ -15,11 +16,14 @@ enum class Signal {
   kTerminate,
   // SIGHUP: read the configuration again.
   kReload,
+  // SIGUSR2: let a new process take over.
+  kUpgrade,
 };
 
 class Signals {
  public:
-  Signals();
+  // `upgrades`: whether SIGUSR2 is watched; if not, it ends the process as it does by default.
+  explicit Signals(bool upgrades = false);
   ~Signals();
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
@@ -32,8 +36,10 @@ class Signals {
   Signal Wait();
   // Blocks until a signal comes or `timeout` has passed.
   std::optional<Signal> WaitFor(absl::Duration timeout);
-  // Makes another thread's (or the next) Wait() return kTerminate: how a program ends by itself.
-  void RequestTermination();
+  // Makes another thread's (or the next) Wait() return `signal`: how a program tells itself. Only
+  // with what is watched.
+  static void Request(Signal signal);
+  void RequestTermination() { Request(Signal::kTerminate); }
 
  private:
   int fd_;

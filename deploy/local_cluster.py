@@ -188,7 +188,13 @@ class Cluster:
             file.write(text)
 
     def program(self, name):
-        return os.path.join(self.bin_folder, name)
+        own = self.path('bin', name)
+        return own if os.path.exists(own) else os.path.join(self.bin_folder, name)
+
+    def replaceable(self, name):
+        """Path of a copy of the program, which is started from there from now on."""
+        os.makedirs(self.path('bin'), exist_ok=True)
+        return shutil.copy(self.program(name), self.path('bin', name))
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)

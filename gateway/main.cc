@@ -5,16 +5,23 @@
 #include <cstdio>
 #include <string>
 
+#include "common/core/status_macros.h"
 #include "common/log.h"
 #include "common/rpc/lock_checks.h"
 #include "common/signals.h"
 #include "common/version.h"
+#include "gateway/handover.h"
+#include "gateway/replacement.h"
 #include "gateway/server.h"
 
 namespace {
 
 using pointsman::common::LogOptions;
+using pointsman::gateway::Server;
 using pointsman::gateway::ServerOptions;
+
+// It was sent before this process was started.
+constexpr absl::Duration kHandoverWait = absl::Seconds(5);
 
 struct Flags {
   ServerOptions server;
@@ -83,6 +90,17 @@ absl::Status SetUpLog(const Flags& flags) {
   return status;
 }
 
+// In the place of another process, when that started this one.
+absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options) {
+  PM_ASSIGN_OR_RETURN(pointsman::gateway::Fd socket, pointsman::gateway::HandoverFromEnvironment());
+  if (!socket.valid()) return Server::Start(options);
+  pointsman::gateway::Predecessor predecessor;
+  PM_ASSIGN_OR_RETURN(predecessor.handover,
+                      pointsman::gateway::ReceiveHandover(socket.get(), kHandoverWait));
+  predecessor.socket = std::move(socket);
+  return Server::Start(options, std::move(predecessor));
+}
+
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "pointsman-gateway: %s\n", std::string(status.message()).c_str());
   return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
@@ -93,7 +111,7 @@ int Fail(const absl::Status& status) {
 int main(int argc, char** argv) {
   pointsman::common::TurnOffLockOrderChecks();
   // Before any thread.
-  pointsman::common::Signals signals;
+  pointsman::common::Signals signals(/*upgrades=*/true);
   Flags flags;
   CLI::App app("Forwards HTTP traffic to the endpoints of services.", "pointsman-gateway");
   Describe(&flags, &app);
@@ -105,7 +123,8 @@ int main(int argc, char** argv) {
   }
   if (absl::Status status = SetUpLog(flags); !status.ok()) return Fail(status);
   flags.server.drain_grace = absl::Seconds(flags.drain_seconds);
-  auto server = pointsman::gateway::Server::Start(flags.server);
+  flags.server.program = pointsman::gateway::ProgramStartOf(argc, argv);
+  auto server = Start(flags.server);
   if (!server.ok()) return Fail(server.status());
   (*server)->Run(signals);
   return 0;

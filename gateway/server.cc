@@ -68,7 +68,8 @@ absl::StatusOr<std::shared_ptr<const common::CidrSet>> NetworksOf(absl::string_v
 
 }  // namespace
 
-Server::Server(ServerOptions options) : options_(std::move(options)) {}
+Server::Server(ServerOptions options, std::optional<Predecessor> predecessor)
+    : options_(std::move(options)), predecessor_(std::move(predecessor)) {}
 
 Server::~Server() {
   // The admin pages and the control thread use the engine, whose workers call the control side.
@@ -79,28 +80,49 @@ Server::~Server() {
   control_.reset();
 }
 
-absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
+                                                      std::optional<Predecessor> predecessor) {
   if (options.id.empty()) options.id = HostName();
   if (options.listen.empty() && options.listener_file.empty()) options.listen = {kDefaultListen};
-  std::unique_ptr<Server> server(new Server(std::move(options)));
-  PM_RETURN_IF_ERROR(server->Prepare());
-  PM_RETURN_IF_ERROR(server->StartAccessLog());
-  PM_RETURN_IF_ERROR(server->StartControl());
-  PM_RETURN_IF_ERROR(server->StartEngine());
-  server->control_->Start();
-  PM_RETURN_IF_ERROR(server->StartAdmin());
+  std::unique_ptr<Server> server(new Server(std::move(options), std::move(predecessor)));
+  absl::Status status = server->StartAll();
+  if (status.ok()) return server;
+  if (server->predecessor_.has_value()) {
+    // Nothing is lost: that process goes on, and shows why.
+    static_cast<void>(SendFailed(server->predecessor_->socket.get(), status.message()));
+  }
+  return status;
+}
+
+absl::Status Server::StartAll() {
+  PM_RETURN_IF_ERROR(Prepare());
+  PM_RETURN_IF_ERROR(StartAccessLog());
+  PM_RETURN_IF_ERROR(StartControl());
+  PM_RETURN_IF_ERROR(StartEngine());
+  control_->Start();
+  if (predecessor_.has_value()) PM_RETURN_IF_ERROR(TakeOver());
+  PM_RETURN_IF_ERROR(StartAdmin());
+  return Announce();
+}
+
+absl::Status Server::Announce() {
   common::ReadyFile ready;
-  ready.admin = server->admin_address();
-  ready.listeners = server->listen_addresses();
-  PM_RETURN_IF_ERROR(common::WriteReadyFile(server->options_.ready_file, ready));
+  ready.admin = admin_address();
+  ready.listeners = listen_addresses();
+  absl::Status written = common::WriteReadyFile(options_.ready_file, ready);
+  if (!written.ok()) {
+    // Nobody else serves any more after a hand-over.
+    if (taken_.empty()) return written;
+    common::LogError("gateway.ready_file_failed", {{"error", written.ToString()}});
+  }
   common::NotifyReady();
-  common::LogInfo("gateway.started", {{"id", server->options_.id},
-                                      {"listen", absl::StrJoin(server->listen_addresses(), ",")},
-                                      {"admin", server->admin_address()},
-                                      {"controller", server->options_.controller},
-                                      {"workers", server->engine_->workers()},
+  common::LogInfo("gateway.started", {{"id", options_.id},
+                                      {"listen", absl::StrJoin(listen_addresses(), ",")},
+                                      {"admin", admin_address()},
+                                      {"controller", options_.controller},
+                                      {"workers", engine_->workers()},
                                       {"version", common::Version()}});
-  return server;
+  return absl::OkStatus();
 }
 
 absl::Status Server::Prepare() {
@@ -183,6 +205,10 @@ absl::Status Server::StartControl() {
     PM_ASSIGN_OR_RETURN(control.static_config, ReadStatic(options_.static_file));
     control.state_dir.clear();
   }
+  if (predecessor_.has_value()) {
+    control.handed_table = std::move(predecessor_->handover.table);
+    control.active = false;
+  }
   if (!options_.controller.empty()) {
     common::ChannelOptions channel;
     channel.targets = absl::StrSplit(options_.controller, ',');
@@ -206,7 +232,8 @@ absl::Status Server::StartEngine() {
   engine.cells = cells_.get();
   engine.clock = &common::SystemClock();
   engine.observer = access_log_.get();
-  PM_ASSIGN_OR_RETURN(engine_, Engine::Start(std::move(engine)));
+  engine.hold_listeners = predecessor_.has_value();
+  PM_ASSIGN_OR_RETURN(engine_, Engine::Start(std::move(engine), InheritSockets()));
   if (!options_.listener_file.empty()) {
     std::vector<NamedListener> of_file(
         listeners_.begin(), listeners_.end() - static_cast<ptrdiff_t>(options_.listen.size()));
@@ -222,6 +249,14 @@ absl::Status Server::StartAdmin() {
   common::AdminServerOptions admin;
   admin.listen = options_.admin;
   admin.metrics = &registry_;
+  if (predecessor_.has_value() && !predecessor_->handover.admin.sockets.empty() &&
+      predecessor_->handover.admin.wanted == options_.admin) {
+    admin.inherited_fd = predecessor_->handover.admin.sockets[0].Release();
+  }
+  predecessor_.reset();
+  // One for a page that waits.
+  admin.threads = 2;
+  admin.any_host_paths = {"/ready"};
   admin.ready = [this] { return Ready(); };
   admin.pages.push_back({"/ready", [this](const common::AdminRequest&) {
                            const bool ready = Ready();
@@ -238,6 +273,7 @@ absl::Status Server::StartAdmin() {
                            });
                            return response;
                          }});
+  AddOperatorPages(&admin.pages);
   PM_ASSIGN_OR_RETURN(admin_, common::AdminServer::Start(std::move(admin)));
   return absl::OkStatus();
 }
@@ -263,16 +299,25 @@ void Server::Run(common::Signals& signals) {
   const auto watchdog = common::WatchdogInterval();
   const absl::Duration wait = watchdog.has_value() ? *watchdog / 2 : absl::Hours(1);
   while (true) {
-    const std::optional<common::Signal> signal = signals.WaitFor(wait);
+    const std::optional<common::Signal> signal = AwaitSignal(signals, wait);
     const bool alive = common::SystemClock().Now() - control_->last_turn() < kControlStuckAfter;
     if (watchdog.has_value() && alive) common::NotifyWatchdog();
     if (signal == common::Signal::kReload) Reload();
     if (signal == common::Signal::kTerminate) break;
+    if (signal == common::Signal::kUpgrade) {
+      if (absl::Status status = BeginUpgrade(); !status.ok()) EndUpgrade(status);
+    }
+    if (replacement_ != nullptr && PollUpgrade()) return Drain();
   }
-  draining_.store(true, std::memory_order_relaxed);
+  if (replacement_ != nullptr) EndUpgrade(absl::AbortedError("this process was told to end"));
   common::NotifyStopping();
+  Drain();
+}
+
+void Server::Drain() {
+  draining_.store(true, std::memory_order_relaxed);
   common::LogInfo("gateway.draining", {{"grace", options_.drain_grace}});
-  engine_->Drain(options_.drain_grace);
+  engine_->Drain({.grace = options_.drain_grace, .handed_over = handed_over_});
   common::LogInfo("gateway.stopped");
 }
 

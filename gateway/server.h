@@ -4,7 +4,9 @@
 // to end. Thread-compatible; owns all its threads.
 
 #include <atomic>
+#include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,13 +15,16 @@
 #include "absl/time/time.h"
 #include "common/admin_http.h"
 #include "common/metrics.h"
+#include "common/mutex.h"
 #include "common/rpc/tls.h"
 #include "common/signals.h"
 #include "gateway/certificate_keeper.h"
 #include "gateway/control/control_loop.h"
 #include "gateway/core/cells.h"
+#include "gateway/handover.h"
 #include "gateway/proxy/access_log.h"
 #include "gateway/proxy/engine.h"
+#include "gateway/replacement.h"
 
 namespace pointsman::gateway {
 
@@ -50,30 +55,36 @@ struct ServerOptions {
   size_t workers = 0;
   absl::Duration drain_grace = absl::Seconds(30);
   std::string ready_file;
+  // Started anew by an upgrade; without a file there is none.
+  ProgramStart program;
   common::TlsFiles tls;
   bool insecure = false;
 };
 
 class Server {
  public:
-  // Serves when it returns. InvalidArgument: an option or the static file; FailedPrecondition: an
-  // address is not loopback and neither certificates nor `insecure` are given; Unavailable: an
-  // address cannot be bound.
-  static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options);
+  // Serves when it returns. `predecessor`: whose place it takes; it is told, then this waits for
+  // its word, and until then accepts nothing. InvalidArgument: an option or the static file;
+  // FailedPrecondition: an address is not loopback and neither certificates nor `insecure` are
+  // given; Unavailable: an address cannot be bound.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(
+      ServerOptions options, std::optional<Predecessor> predecessor = std::nullopt);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Until a signal tells to end: then drains, at most drain_grace. SIGHUP reads the static file
-  // and opens the access log again. Keeps systemd's watchdog content while the control thread is
-  // alive.
+  // Until a signal tells to end, or another process has taken over: then drains, at most
+  // drain_grace. SIGUSR2, where `signals` watches it, starts that other process. SIGHUP reads the
+  // static file and opens the access log again. Keeps systemd's watchdog content while the control
+  // thread is alive.
   void Run(common::Signals& signals);
 
   const std::vector<std::string>& listen_addresses() const { return engine_->listen_addresses(); }
   const std::string& admin_address() const { return admin_->address(); }
 
  private:
-  explicit Server(ServerOptions options);
+  Server(ServerOptions options, std::optional<Predecessor> predecessor);
+  absl::Status StartAll();
   absl::Status Prepare();
   absl::Status PrepareListeners();
   absl::Status PrepareLimits();
@@ -81,10 +92,26 @@ class Server {
   absl::Status StartControl();
   absl::Status StartEngine();
   absl::Status StartAdmin();
+  // Of the predecessor, those that are listened on here too.
+  std::vector<Engine::Sockets> InheritSockets();
+  absl::Status TakeOver();
+  absl::Status Announce();
+  void AddOperatorPages(std::vector<common::AdminPage>* pages);
+  // Waits until the upgrade has ended, well or not.
+  common::AdminResponse AnswerUpgrade();
+  absl::Status BeginUpgrade();
+  // Whether another process has taken over.
+  bool PollUpgrade();
+  void EndUpgrade(const absl::Status& result);
+  std::optional<common::Signal> AwaitSignal(common::Signals& signals, absl::Duration at_most) const;
+  void Drain();
   void Reload();
   bool Ready() const;
 
   const ServerOptions options_;
+  std::optional<Predecessor> predecessor_;
+  // By place in the predecessor's hand-over.
+  std::vector<bool> taken_;
   ProxyLimits limits_;
   std::unique_ptr<EndpointCells> cells_;
   std::unique_ptr<ControlLoop> control_;
@@ -97,6 +124,13 @@ class Server {
   common::Registry registry_;
   std::unique_ptr<common::AdminServer> admin_;
   std::atomic<bool> draining_{false};
+  // The rest only while one is under way; of the thread in Run().
+  std::unique_ptr<Replacement> replacement_;
+  // By listener: whether a process that has taken over serves its sockets.
+  std::vector<bool> handed_over_;
+  common::Mutex upgrade_mutex_;
+  // Of the page that waits for the upgrade's end.
+  std::optional<std::promise<absl::Status>> upgrade_asked_ ABSL_GUARDED_BY(upgrade_mutex_);
 };
 
 }  // namespace pointsman::gateway

@@ -37,7 +37,8 @@ ControlLoop::ControlLoop(const common::Clock& clock, EndpointCells& cells, Contr
       options_(std::move(options)),
       observer_(cells),
       backoff_(options_.backoff),
-      random_(options_.boot_id) {
+      random_(options_.boot_id),
+      active_(options_.active) {
   const TableStateOptions state_options{options_.place, options_.stage_wait};
   state_ = std::make_unique<TableState>(cells_, state_options);
 }
@@ -85,15 +86,25 @@ void ControlLoop::RestoreSnapshot(common::MonotonicTime now) {
       std::make_unique<TableState>(cells_, TableStateOptions{options_.place, options_.stage_wait});
 }
 
+absl::Status ControlLoop::RestoreHanded(common::MonotonicTime now) {
+  PM_ASSIGN_OR_RETURN(const v1::Bundle bundle, DecodeSnapshot(options_.handed_table));
+  return state_->Restore(bundle, now);
+}
+
 absl::Status ControlLoop::Load() {
   const common::MonotonicTime now = clock_.Now();
   if (options_.static_config.has_value()) {
     return state_->ApplyStatic(*options_.static_config, ++static_revision_, now);
   }
+  if (!options_.handed_table.empty()) PM_RETURN_IF_ERROR(RestoreHanded(now));
   if (options_.state_dir.empty()) return absl::OkStatus();
   PM_RETURN_IF_ERROR(common::MakeFolders(options_.state_dir));
   snapshot_ = std::make_unique<SnapshotFile>(options_.state_dir);
-  RestoreSnapshot(now);
+  if (options_.handed_table.empty()) {
+    RestoreSnapshot(now);
+  } else {
+    proven_at_ = now + options_.proven_after;
+  }
   snapshot_writer_ =
       std::make_unique<SnapshotWriter>(*snapshot_, clock_, options_.snapshot_interval);
   return absl::OkStatus();
@@ -170,14 +181,14 @@ void ControlLoop::Run() {
 absl::Duration ControlLoop::NextWait(common::MonotonicTime now) const {
   common::MonotonicTime next = now + kLongestWait;
   next = std::min({next, sum_at_, observe_at_, state_->wake_at(), proven_at_});
-  if (subscription_ != nullptr && stream_ == 0) next = std::min(next, connect_at_);
+  if (subscription_ != nullptr && stream_ == 0 && active_) next = std::min(next, connect_at_);
   if (snapshot_dirty_ && snapshot_writer_ != nullptr) next = std::min(next, snapshot_at_);
   return std::max(next - now, absl::ZeroDuration());
 }
 
 void ControlLoop::Tick(common::MonotonicTime now) {
   if (state_->Advance(now)) PublishBuilt();
-  if (subscription_ != nullptr && stream_ == 0 && now >= connect_at_) OpenStream(now);
+  if (subscription_ != nullptr && stream_ == 0 && now >= connect_at_ && active_) OpenStream(now);
   if (now >= sum_at_) {
     common::MutexLock lock(cells_mutex_);
     cells_.PublishSums(now - summed_at_);
@@ -352,6 +363,38 @@ void ControlLoop::Handle(StaticReplaced event) {
   PublishBuilt();
 }
 
+std::string ControlLoop::TableForSuccessor() {
+  TableWanted wanted;
+  std::future<std::string> answer = wanted.answer.get_future();
+  Post(std::move(wanted));
+  return answer.get();
+}
+
+void ControlLoop::Handle(TableWanted event) {
+  const bool has_table = !options_.static_config.has_value() && state_->has_config();
+  event.answer.set_value(has_table ? EncodeSnapshot(state_->Snapshot()) : "");
+}
+
+void ControlLoop::AwaitNames(absl::Duration at_most) {
+  resolver_->AwaitRound(at_most);
+  // What it found was posted before: it is in the published table once the thread answers.
+  static_cast<void>(TableForSuccessor());
+}
+
+void ControlLoop::SetActive(bool active) { Post(Activity{active}); }
+
+void ControlLoop::Handle(Activity event) {
+  active_ = event.active;
+  if (active_) {
+    snapshot_dirty_ = state_->has_config();
+    return;
+  }
+  snapshot_dirty_ = false;
+  // What waits to be written is older than what the other process writes.
+  if (snapshot_writer_ != nullptr) snapshot_writer_->Drop();
+  if (subscription_ != nullptr) subscription_->Cancel();
+}
+
 uint64_t ControlLoop::PublishBuilt() {
   BuiltTable built;
   {
@@ -362,7 +405,7 @@ uint64_t ControlLoop::PublishBuilt() {
   // Even without cells to retire: an adopted serial frees every earlier one.
   if (!built.retired.empty()) pending_retirements_.push_back({serial, std::move(built.retired)});
   // Never an empty one over what a person may still need.
-  snapshot_dirty_ = state_->has_config();
+  snapshot_dirty_ = state_->has_config() && active_;
   resolver_->SetNames(state_->Names());
   {
     common::MutexLock lock(mutex_);

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <random>
@@ -46,6 +47,11 @@ struct ControlOptions {
   std::shared_ptr<grpc::Channel> channel;
   // Present: runs from this; then `channel` is null.
   std::optional<v1::Config> static_config;
+  // The running table of the process whose place this one takes, as EncodeSnapshot() writes it;
+  // used instead of what is on disk. Empty: none.
+  std::string handed_table;
+  // See SetActive().
+  bool active = true;
   // Folder for the snapshot; empty: none is kept.
   std::string state_dir;
   PublishTable publish;
@@ -95,7 +101,8 @@ class ControlLoop {
 
   // Loads what is on disk, or the static configuration, so that Start() has a table to publish at
   // once. Before Start. InvalidArgument: the static configuration is refused. A missing or broken
-  // snapshot is logged and not an error; NotFound, PermissionDenied: the state folder.
+  // snapshot is logged and not an error, a refused handed_table is one; NotFound, PermissionDenied:
+  // the state folder.
   absl::Status Load();
   // Publishes the first table before it returns, then starts the thread.
   void Start();
@@ -104,6 +111,16 @@ class ControlLoop {
 
   // Another static configuration, in its place. InvalidArgument: refused; nothing changed.
   absl::Status ReplaceStatic(const v1::Config& config);
+
+  // What the running table was made of, for ControlOptions::handed_table of another process; empty:
+  // there is none, or it is static. Waits for the thread. REQUIRES: between Start() and Stop().
+  std::string TableForSuccessor();
+  // Waits until each name in the table was looked up, well or not, and the published table has what
+  // was found; at most about `at_most`. REQUIRES: as above.
+  void AwaitNames(absl::Duration at_most);
+  // False: another process is this gateway: there is no stream to the controller, the snapshot is
+  // left alone, the table stays in force.
+  void SetActive(bool active);
 
   // The newest published table.
   std::shared_ptr<const RoutingTable> CurrentTable() const;
@@ -135,7 +152,14 @@ class ControlLoop {
   struct StaticReplaced {
     v1::Config config;
   };
-  using Event = std::variant<BundleArrived, StreamClosed, Adopted, Resolved, StaticReplaced>;
+  struct TableWanted {
+    std::promise<std::string> answer;
+  };
+  struct Activity {
+    bool active;
+  };
+  using Event = std::variant<BundleArrived, StreamClosed, Adopted, Resolved, StaticReplaced,
+                             TableWanted, Activity>;
 
   // A bundle whose Ack waits for the workers.
   struct PendingAck {
@@ -157,6 +181,9 @@ class ControlLoop {
   void Handle(Adopted event);
   void Handle(Resolved event);
   void Handle(StaticReplaced event);
+  void Handle(TableWanted event);
+  void Handle(Activity event);
+  absl::Status RestoreHanded(common::MonotonicTime now);
   void Tick(common::MonotonicTime now);
   void OpenStream(common::MonotonicTime now);
   v1::GatewayMessage Hello() const;
@@ -186,6 +213,7 @@ class ControlLoop {
   uint64_t hard_failures_seen_ = 0;
   bool bundle_seen_ = false;  // On this stream.
   bool snapshot_dirty_ = false;
+  bool active_;
   common::MonotonicTime connect_at_;
   common::MonotonicTime observe_at_;
   common::MonotonicTime observed_at_;

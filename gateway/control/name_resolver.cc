@@ -74,8 +74,17 @@ void NameResolver::SetNames(std::vector<std::string> names) {
     if (names == names_) return;
     names_ = std::move(names);
     fresh_ = true;
+    settled_ = names_.empty();
   }
   changed_.NotifyAll();
+}
+
+void NameResolver::AwaitRound(absl::Duration at_most) {
+  const common::MonotonicTime until = clock_.Now() + at_most;
+  common::MutexLock lock(mutex_);
+  while (!settled_ && !stopping_ && clock_.Now() < until) {
+    changed_.WaitFor(mutex_, until - clock_.Now());
+  }
 }
 
 void NameResolver::Run() {
@@ -102,6 +111,10 @@ void NameResolver::Run() {
       common::MutexLock lock(mutex_);
       if (stopping_) return;
     }
+    common::MutexLock lock(mutex_);
+    if (fresh_) continue;
+    settled_ = true;
+    changed_.NotifyAll();
   }
 }
 

@@ -40,6 +40,8 @@ class NameResolver {
 
   // Resolves these from now on; new ones at once.
   void SetNames(std::vector<std::string> names);
+  // Until each of these was looked up, well or not, or `at_most` has passed.
+  void AwaitRound(absl::Duration at_most);
 
  private:
   void Run();
@@ -49,6 +51,7 @@ class NameResolver {
   common::Mutex mutex_;
   common::CondVar changed_;
   std::vector<std::string> names_ ABSL_GUARDED_BY(mutex_);
+  bool settled_ ABSL_GUARDED_BY(mutex_) = true;
   bool fresh_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;

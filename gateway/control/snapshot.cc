@@ -105,6 +105,11 @@ void SnapshotWriter::Put(v1::Bundle bundle, uint64_t serial) {
   changed_.NotifyAll();
 }
 
+void SnapshotWriter::Drop() {
+  common::MutexLock lock(mutex_);
+  waiting_.reset();
+}
+
 SnapshotWriter::Counts SnapshotWriter::counts() const {
   common::MutexLock lock(mutex_);
   return counts_;

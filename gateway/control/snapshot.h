@@ -72,6 +72,9 @@ class SnapshotWriter {
   // Takes the place of what waits. `serial`: of the table it belongs to.
   void Put(v1::Bundle bundle, uint64_t serial);
 
+  // What waits is not written.
+  void Drop();
+
   struct Counts {
     uint64_t written = 0;
     uint64_t failed = 0;

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import time
 
-from world import BACKENDS, CONFIG, REQUESTS, TableWatch, check, wait_until
+from h2_load import H2Load
+from world import BACKENDS, CONFIG, REQUESTS, ClusterError, TableWatch, check, wait_until
 
 VICTIM = BACKENDS[0]
 OTHERS = BACKENDS[1:]
@@ -277,6 +278,66 @@ def scale_in_without_drain(world):
     return 'left all counts after its deregistration time'
 
 
+def _upgraded(world, how):
+    """Replaces the gateway's process, and waits until the old one has ended by itself."""
+    gateway = world.processes['gateway']
+    with open(gateway.ready_path, encoding='utf-8') as file:
+        old = json.load(file)['pid']
+    how(old)
+
+    def new_pid():
+        with open(gateway.ready_path, encoding='utf-8') as file:
+            pid = json.load(file)['pid']
+        return pid if pid != old else None
+    pid = wait_until(new_pid, 30, 'a new gateway process to serve')
+
+    def gone():
+        try:
+            return os.waitpid(old, os.WNOHANG)[0] == old
+        except ChildProcessError:
+            return True
+    wait_until(gone, 30, f'gateway process {old} to drain and end')
+    return pid
+
+
+def gateway_upgrade(world):
+    """New gateway processes take over under HTTP/1 and HTTP/2 load; one that cannot changes nothing."""
+    program = world.replaceable('pointsman-gateway')
+    good = program + '.good'
+    shutil.copy(program, good)
+    world.begin()
+    load = world.load()
+    h2 = H2Load(world.gateway_address())
+    admin = world.processes['gateway'].ready['admin']
+
+    with open(program + '.bad', 'w', encoding='utf-8') as file:
+        file.write('#!/bin/sh\nexit 7\n')
+    os.chmod(program + '.bad', 0o755)
+    os.replace(program + '.bad', program)
+    try:
+        world.cli('gateway', 'upgrade', '--admin', admin)
+        check(False, 'an upgrade to a program that ends at once was said to have gone well')
+    except ClusterError as error:
+        check('goes on' in str(error), f'the failed upgrade says: {error}')
+    load.wait_for_requests(REQUESTS)
+    check(h2.told == 0, 'a failed upgrade sent clients away')
+
+    pids = []
+    for how in (lambda _: world.cli('gateway', 'upgrade', '--admin', admin),
+                lambda pid: os.kill(pid, signal.SIGUSR2)):
+        shutil.copy(good, program + '.new')
+        os.replace(program + '.new', program)
+        told = h2.told
+        pids.append(_upgraded(world, how))
+        load.wait_for_requests(REQUESTS)
+        check(h2.told > told, 'no HTTP/2 client was told to go')
+    world.wait_routable()
+    world.finish(load)
+    failures = h2.finish()
+    check(not failures and h2.ok > REQUESTS, f'HTTP/2: {h2.ok} went well, not so: {failures[:5]}')
+    return f'processes {pids} took over one after the other; {h2.ok} requests over HTTP/2 beside'
+
+
 ALL = [backend_sigkill, backend_sigstop, agent_sigkill, agent_sighup, controller_sigkill,
        controller_database_deleted, gateway_restart_without_controller, store_failing,
-       table_update_every_10_ms, scale_in_without_drain]
+       table_update_every_10_ms, scale_in_without_drain, gateway_upgrade]

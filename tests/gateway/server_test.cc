@@ -3,14 +3,18 @@
 #include "gateway/server.h"
 
 #include <httplib.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <string>
 #include <thread>
 
 #include "absl/time/clock.h"
+#include "common/core/address.h"
 #include "common/files.h"
+#include "gateway/net/socket.h"
 #include "gtest/gtest.h"
 #include "tests/gateway/control/temp_dir.h"
 
@@ -26,6 +30,12 @@ routes:
   - {name: hello, hosts: [hello.test], direct_response: {status: 200, body: hello}}
   - {name: web, hosts: [web.test], service: web}
 )";
+
+// Before any test leaves a thread behind that would take a signal to this process: gRPC does.
+[[maybe_unused]] const bool kSignalsBlocked = [] {
+  const common::Signals signals(/*upgrades=*/true);
+  return true;
+}();
 
 class ServerTest : public ::testing::Test {
  protected:
@@ -128,6 +138,95 @@ TEST_F(ServerTest, StartsWithoutAControllerAndIsNotReady) {
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_EQ(Get((*server)->admin_address(), "/readyz", "x").substr(0, 3), "503");
   EXPECT_EQ(Get((*server)->listen_addresses().at(0), "/", "hello.test").substr(0, 3), "503");
+}
+
+std::string Post(const std::string& address, const std::string& target) {
+  httplib::Client client("http://" + address);
+  const auto result = client.Post(target);
+  if (!result) return "failed";
+  return std::to_string(result->status) + " " + result->body;
+}
+
+TEST_F(ServerTest, TheLogsLevelCanBeChanged) {
+  auto server = Server::Start(Options());
+  ASSERT_TRUE(server.ok()) << server.status();
+  const std::string admin = (*server)->admin_address();
+  const std::string before = Get(admin, "/log", "localhost");
+  EXPECT_EQ(Post(admin, "/log?level=error"), "200 error\n");
+  EXPECT_EQ(Get(admin, "/log", "localhost"), "200 error\n");
+  EXPECT_EQ(Post(admin, "/log?level=loud").substr(0, 3), "400");
+  EXPECT_EQ(Post(admin, "/log").substr(0, 3), "400");
+  EXPECT_EQ(Post(admin, "/log?level=" + before.substr(4, before.size() - 5)), before);
+  EXPECT_EQ(Post(admin, "/upgrade").substr(0, 3), "404") << "its program is not known";
+}
+
+TEST_F(ServerTest, DrainCanBeAskedFor) {
+  common::Signals signals;
+  auto server = Server::Start(Options());
+  ASSERT_TRUE(server.ok()) << server.status();
+  std::thread runner([&] { (*server)->Run(signals); });
+  EXPECT_EQ(Get((*server)->admin_address(), "/drain", "localhost").substr(0, 3), "404");
+  EXPECT_EQ(Post((*server)->admin_address(), "/drain").substr(0, 3), "200");
+  runner.join();
+  EXPECT_EQ(Get((*server)->listen_addresses().at(0), "/", "hello.test"), "failed");
+}
+
+TEST_F(ServerTest, AFailingReplacementChangesNothing) {
+  common::Signals signals(/*upgrades=*/true);
+  ServerOptions options = Options();
+  options.program = {"/bin/sh", {"sh", "-c", "exit 1"}};
+  auto server = Server::Start(options);
+  ASSERT_TRUE(server.ok()) << server.status();
+  std::thread runner([&] { (*server)->Run(signals); });
+  const std::string admin = (*server)->admin_address();
+  EXPECT_EQ(Post(admin, "/upgrade").substr(0, 26), "500 this process goes on: ");
+  EXPECT_EQ(Post(admin, "/upgrade").substr(0, 3), "500") << "it may be asked again";
+  EXPECT_EQ(Get((*server)->listen_addresses().at(0), "/", "hello.test"), "200 hello");
+  signals.RequestTermination();
+  runner.join();
+}
+
+// The old process is this test.
+TEST_F(ServerTest, TakesOverSocketsThenWaitsForTheWord) {
+  Handover handover;
+  handover.listeners.push_back({"127.0.0.1:0", {}});
+  handover.listeners[0].sockets.push_back(
+      *Listen(SocketAddress::From(*common::ParseAddress("127.0.0.1:0")), {}));
+  const std::string address =
+      SocketAddress::Local(handover.listeners[0].sockets[0].get())->ToString();
+  handover.listeners.push_back({"127.0.0.1:1", {}});
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  const Fd old_end(ends[0]);
+  Predecessor predecessor{Fd(ends[1]), std::move(handover)};
+  absl::StatusOr<std::unique_ptr<Server>> server;
+  std::thread starting([&] { server = Server::Start(Options(), std::move(predecessor)); });
+  pollfd waiting{old_end.get(), POLLIN, 0};
+  ASSERT_EQ(poll(&waiting, 1, 20'000), 1);
+  const auto taken = ReceiveAnswer(old_end.get(), 2);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(*taken, (std::vector<bool>{true, false}));
+  // Nobody accepts yet, but the kernel takes the connection.
+  std::string answer;
+  std::thread client([&] { answer = Get(address, "/", "hello.test"); });
+  ASSERT_TRUE(SendGo(old_end.get()).ok());
+  starting.join();
+  client.join();
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_EQ((*server)->listen_addresses().at(0), address);
+  EXPECT_EQ(answer, "200 hello");
+}
+
+TEST_F(ServerTest, TellsThePredecessorWhyItCannotTakeOver) {
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  const Fd old_end(ends[0]);
+  ServerOptions options = Options();
+  EXPECT_TRUE(common::WriteFileAtomically(options.static_file, "servces: []").ok());
+  EXPECT_FALSE(Server::Start(options, Predecessor{Fd(ends[1]), {}}).ok());
+  const absl::Status why = ReceiveAnswer(old_end.get(), 0).status();
+  EXPECT_EQ(why.code(), absl::StatusCode::kAborted);
+  EXPECT_NE(why.message().find("services"), absl::string_view::npos) << why;
 }
 
 }  // namespace
