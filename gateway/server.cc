@@ -30,6 +30,8 @@ constexpr size_t kWorkersMax = 256;
 constexpr char kDefaultListen[] = "127.0.0.1:8080";
 // The control thread comes round every second; this late it is taken for dead.
 constexpr absl::Duration kControlStuckAfter = absl::Seconds(15);
+// From one look at the static file to the next; a change counts when it has lasted for one.
+constexpr absl::Duration kStaticLookInterval = absl::Seconds(1);
 
 size_t UsableCpus() {
   cpu_set_t set;
@@ -202,6 +204,7 @@ absl::Status Server::StartControl() {
   control.boot_id = RandomBootId();
   control.state_dir = options_.state_dir;
   if (!options_.static_file.empty()) {
+    static_watch_.emplace(options_.static_file);
     PM_ASSIGN_OR_RETURN(control.static_config, ReadStatic(options_.static_file));
     control.state_dir.clear();
   }
@@ -246,6 +249,12 @@ absl::Status Server::StartEngine() {
 absl::Status Server::StartAdmin() {
   RegisterMetrics(*engine_, *control_, &registry_);
   if (access_log_ != nullptr) RegisterMetrics(*access_log_, &registry_);
+  if (static_watch_.has_value()) {
+    static_applied_ = &registry_.AddCounter(
+        {"pointsman_gateway_static_applied_total", "Times the changed static file was applied."});
+    static_refused_ = &registry_.AddCounter(
+        {"pointsman_gateway_static_refused_total", "Times the changed static file was refused."});
+  }
   common::AdminServerOptions admin;
   admin.listen = options_.admin;
   admin.metrics = &registry_;
@@ -285,9 +294,14 @@ bool Server::Ready() const {
 void Server::Reload() {
   if (access_log_ != nullptr) access_log_->Reopen();
   if (certificates_ != nullptr) certificates_->ReadSoon();
-  if (options_.static_file.empty()) return;
+  if (static_watch_.has_value()) ReloadStatic();
+}
+
+void Server::ReloadStatic() {
+  static_watch_->Know();
   auto config = ReadStatic(options_.static_file);
   const absl::Status status = config.ok() ? control_->ReplaceStatic(*config) : config.status();
+  (status.ok() ? static_applied_ : static_refused_)->Add();
   if (status.ok()) {
     common::LogInfo("gateway.reloaded", {{"file", options_.static_file}});
   } else {
@@ -297,12 +311,17 @@ void Server::Reload() {
 
 void Server::Run(common::Signals& signals) {
   const auto watchdog = common::WatchdogInterval();
-  const absl::Duration wait = watchdog.has_value() ? *watchdog / 2 : absl::Hours(1);
+  absl::Duration wait = watchdog.has_value() ? *watchdog / 2 : absl::Hours(1);
+  if (static_watch_.has_value()) wait = std::min(wait, kStaticLookInterval);
   while (true) {
     const std::optional<common::Signal> signal = AwaitSignal(signals, wait);
     const bool alive = common::SystemClock().Now() - control_->last_turn() < kControlStuckAfter;
     if (watchdog.has_value() && alive) common::NotifyWatchdog();
     if (signal == common::Signal::kReload) Reload();
+    // Not at a signal: two looks right after each other would see half a file twice.
+    if (!signal.has_value() && static_watch_.has_value() && static_watch_->Changed()) {
+      ReloadStatic();
+    }
     if (signal == common::Signal::kTerminate) break;
     if (signal == common::Signal::kUpgrade) {
       if (absl::Status status = BeginUpgrade(); !status.ok()) EndUpgrade(status);

@@ -21,6 +21,7 @@
 #include "gateway/certificate_keeper.h"
 #include "gateway/control/control_loop.h"
 #include "gateway/core/cells.h"
+#include "gateway/file_watch.h"
 #include "gateway/handover.h"
 #include "gateway/proxy/access_log.h"
 #include "gateway/proxy/engine.h"
@@ -106,6 +107,7 @@ class Server {
   std::optional<common::Signal> AwaitSignal(common::Signals& signals, absl::Duration at_most) const;
   void Drain();
   void Reload();
+  void ReloadStatic();
   bool Ready() const;
 
   const ServerOptions options_;
@@ -124,6 +126,10 @@ class Server {
   common::Registry registry_;
   std::unique_ptr<common::AdminServer> admin_;
   std::atomic<bool> draining_{false};
+  // Of the thread in Run(), with a static file alone.
+  std::optional<FileWatch> static_watch_;
+  common::Counter* static_applied_ = nullptr;
+  common::Counter* static_refused_ = nullptr;
   // The rest only while one is under way; of the thread in Run().
   std::unique_ptr<Replacement> replacement_;
   // By listener: whether a process that has taken over serves its sockets.

@@ -128,7 +128,7 @@ void ControlLoop::Start() {
                                    },
                                .on_closed =
                                    [this](uint64_t stream, absl::Status status) {
-                                     Post(StreamClosed{stream, status});
+                                     Post(StreamClosed{stream, std::move(status)});
                                    }});
   }
   observer_.Start(now);
@@ -236,7 +236,7 @@ void ControlLoop::OpenStream(common::MonotonicTime now) {
   ++status_.connects;
 }
 
-void ControlLoop::Handle(StreamClosed event) {
+void ControlLoop::Handle(const StreamClosed& event) {
   const common::MonotonicTime now = clock_.Now();
   if (bundle_seen_) backoff_.Reset();
   const absl::Duration wait = backoff_.Next(random_);
@@ -354,7 +354,7 @@ void ControlLoop::Handle(Resolved event) {
   if (state_->SetResolved(event.name, std::move(event.addresses))) PublishBuilt();
 }
 
-void ControlLoop::Handle(StaticReplaced event) {
+void ControlLoop::Handle(const StaticReplaced& event) {
   const absl::Status status = state_->ApplyStatic(event.config, ++static_revision_, clock_.Now());
   if (!status.ok()) {
     common::LogError("gateway.static_refused", {{"error", status.ToString()}});

@@ -177,10 +177,10 @@ class ControlLoop {
   void Run();
   std::deque<Event> WaitForEvents(absl::Duration at_most);
   void Handle(BundleArrived event);
-  void Handle(StreamClosed event);
+  void Handle(const StreamClosed& event);
   void Handle(Adopted event);
   void Handle(Resolved event);
-  void Handle(StaticReplaced event);
+  void Handle(const StaticReplaced& event);
   void Handle(TableWanted event);
   void Handle(Activity event);
   absl::Status RestoreHanded(common::MonotonicTime now);

@@ -160,6 +160,39 @@ TEST_F(ServerTest, TheLogsLevelCanBeChanged) {
   EXPECT_EQ(Post(admin, "/upgrade").substr(0, 3), "404") << "its program is not known";
 }
 
+TEST_F(ServerTest, AChangedFileIsReadAndABadOneChangesNothing) {
+  common::Signals signals;
+  ServerOptions options = Options();
+  auto server = Server::Start(options);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const std::string admin = (*server)->admin_address();
+  const std::string traffic = (*server)->listen_addresses().at(0);
+  std::thread runner([&] { (*server)->Run(signals); });
+  const auto await_count = [&](const std::string& series) {
+    const absl::Time deadline = absl::Now() + absl::Seconds(20);
+    bool found = false;
+    while (!found && absl::Now() < deadline) {
+      found = Get(admin, "/metrics", "x").find(series) != std::string::npos;
+    }
+    return found;
+  };
+  EXPECT_TRUE(common::WriteFileAtomically(options.static_file, "servces: []").ok());
+  EXPECT_TRUE(await_count("pointsman_gateway_static_refused_total 1\n"));
+  EXPECT_EQ(Get(traffic, "/", "hello.test"), "200 hello");
+  std::string changed = kStatic;
+  changed.replace(changed.find("body: hello"), 11, "body: again");
+  EXPECT_TRUE(common::WriteFileAtomically(options.static_file, changed).ok());
+  EXPECT_TRUE(await_count("pointsman_gateway_static_applied_total 1\n"));
+  std::string answer;
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  do {
+    answer = Get(traffic, "/", "hello.test");
+  } while (answer != "200 again" && absl::Now() < deadline);
+  EXPECT_EQ(answer, "200 again");
+  signals.RequestTermination();
+  runner.join();
+}
+
 TEST_F(ServerTest, DrainCanBeAskedFor) {
   common::Signals signals;
   auto server = Server::Start(Options());
