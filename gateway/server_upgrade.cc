@@ -15,6 +15,7 @@
 #include "common/core/status_macros.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "gateway/connections_page.h"
 #include "gateway/server.h"
 
 namespace pointsman::gateway {
@@ -22,6 +23,8 @@ namespace {
 
 // For a new process to load, to listen and to resolve names.
 constexpr absl::Duration kUpgradeWait = absl::Seconds(30);
+// For workers to say what connections they have.
+constexpr absl::Duration kConnectionsWait = absl::Seconds(1);
 constexpr absl::Duration kNamesWait = absl::Seconds(5);
 // A page that waits has its answer by then, whatever happens.
 constexpr auto kUpgradePageWait = std::chrono::seconds(40);
@@ -152,6 +155,11 @@ common::AdminResponse Server::AnswerUpgrade() {
 
 void Server::AddOperatorPages(std::vector<common::AdminPage>* pages) {
   using common::AdminRequest;
+  pages->push_back({"/connections", [this](const AdminRequest&) {
+                      return common::AdminResponse{.content_type = "application/json",
+                                                   .body = DumpConnections(engine_->ListConnections(
+                                                       kConnectionsShownMax, kConnectionsWait))};
+                    }});
   pages->push_back({"/log", [](const AdminRequest&) {
                       return Text(200, common::LogLevelName(common::ProcessLogger().level()));
                     }});

@@ -66,6 +66,15 @@ absl::StatusOr<SocketAddress> SocketAddress::Local(int fd) {
   return result;
 }
 
+absl::StatusOr<SocketAddress> SocketAddress::Peer(int fd) {
+  SocketAddress result;
+  result.length_ = sizeof(result.storage_);
+  if (getpeername(fd, result.mutable_get(), &result.length_) != 0) {
+    return absl::UnavailableError(absl::StrCat("getpeername: ", std::strerror(errno)));
+  }
+  return result;
+}
+
 uint16_t SocketAddress::port() const {
   if (family() == AF_INET) {
     return ntohs(reinterpret_cast<const sockaddr_in*>(&storage_)->sin_port);

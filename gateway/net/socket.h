@@ -24,8 +24,10 @@ class SocketAddress {
   SocketAddress() = default;
   // REQUIRES: not kName (names are resolved elsewhere).
   static SocketAddress From(const common::Address& address);
-  // The local (or peer) address of a socket; Internal when the kernel refuses.
+  // The local address of a socket; Internal when the kernel refuses.
   static absl::StatusOr<SocketAddress> Local(int fd);
+  // The other end's; Unavailable: there is none.
+  static absl::StatusOr<SocketAddress> Peer(int fd);
 
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage_); }
   sockaddr* mutable_get() { return reinterpret_cast<sockaddr*>(&storage_); }

@@ -69,6 +69,7 @@ class TcpConnection : public IoHandler {
   void ShutdownWrite();
 
   bool open() const { return fd_.valid(); }
+  int fd() const { return fd_.get(); }
   // Also while TLS is agreed on.
   bool connecting() const { return connecting_ || (filter_ != nullptr && filter_->handshaking()); }
   bool input_ended() const { return input_ended_; }

@@ -9,6 +9,7 @@
 #include "gateway/net/event_loop.h"
 #include "gateway/net/socket.h"
 #include "gateway/net/tcp_connection.h"
+#include "gateway/proxy/connection_facts.h"
 
 namespace pointsman::gateway {
 
@@ -18,6 +19,7 @@ class ClientConnection : public Mortal {
   virtual void Drain() = 0;
   // Closes now, whatever is under way.
   virtual void Kill() = 0;
+  virtual ConnectionFacts Describe() const = 0;
 
   // Place in the worker's list.
   size_t registry_index = 0;

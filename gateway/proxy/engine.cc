@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -55,6 +56,33 @@ absl::Status Engine::Listen(std::vector<Sockets> inherited) {
 
 void Engine::ReleaseListeners() {
   for (auto& worker : workers_) worker->ReleaseListeners();
+}
+
+Engine::Connections Engine::ListConnections(size_t max, absl::Duration wait) {
+  const common::MonotonicTime until = options_.clock->Now() + wait;
+  const size_t share = (max + workers_.size() - 1) / workers_.size();
+  std::vector<std::future<Worker::Connections>> answers;
+  for (auto& worker : workers_) {
+    std::promise<Worker::Connections> answer;
+    answers.push_back(answer.get_future());
+    // One that has ended never runs it; the promise is broken with the worker.
+    worker->Post([raw = worker.get(), share, answer = std::move(answer)]() mutable {
+      answer.set_value(raw->Describe(share));
+    });
+  }
+  Connections all;
+  for (auto& answer : answers) {
+    const absl::Duration left = std::max(until - options_.clock->Now(), absl::ZeroDuration());
+    if (answer.wait_for(absl::ToChronoMilliseconds(left)) != std::future_status::ready) {
+      ++all.mute;
+      continue;
+    }
+    Worker::Connections part = answer.get();
+    all.clients += part.clients;
+    all.upstreams += part.upstreams;
+    for (ConnectionFacts& one : part.shown) all.shown.push_back(std::move(one));
+  }
+  return all;
 }
 
 absl::StatusOr<std::vector<Engine::Sockets>> Engine::DuplicateSockets() const {

@@ -102,6 +102,17 @@ class Engine {
   void Drain(const DrainOptions& drain);
   void Drain(absl::Duration grace) { Drain(DrainOptions{.grace = grace}); }
 
+  struct Connections {
+    size_t clients = 0;
+    size_t upstreams = 0;
+    // Workers that did not answer in time: theirs are missing.
+    size_t mute = 0;
+    std::vector<ConnectionFacts> shown;
+  };
+  // Asks every worker, and waits at most `wait`; of each kind at most `max` are shown, the workers'
+  // shares being equal. Thread-safe. REQUIRES: not during the destructor.
+  Connections ListConnections(size_t max, absl::Duration wait);
+
   // Counters of all workers, now.
   EngineStats Stats() const;
   // Drain() was called and every worker was told. Thread-safe.

@@ -38,6 +38,14 @@ class Http1Client final : public ClientConnection,
   // drain's wait for idle connections is over.
   void Drain() override;
   void Kill() override;
+  ConnectionFacts Describe() const override {
+    return {.upstream = false,
+            .protocol = "http1",
+            .tls = tcp_.filter() != nullptr,
+            .requests = stream_ != nullptr ? size_t{1} : 0,
+            .unsent_bytes = tcp_.out().bytes(),
+            .fd = tcp_.fd()};
+  }
 
   // ConnectionOwner
   void OnConnected() override {}

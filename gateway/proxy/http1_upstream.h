@@ -12,6 +12,7 @@
 #include "gateway/net/socket.h"
 #include "gateway/net/tcp_connection.h"
 #include "gateway/net/timer_wheel.h"
+#include "gateway/proxy/connection_facts.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/upstream_tls_binding.h"
 #include "gateway/proxy/worker_context.h"
@@ -37,6 +38,14 @@ class Http1Upstream final : public Mortal,
   // From now on idle until `deadline`.
   void BecomeIdle(common::MonotonicTime deadline);
   CellRef cell() const { return cell_; }
+  ConnectionFacts Describe() const {
+    return {.upstream = true,
+            .protocol = "http1",
+            .tls = tls_.policy() != 0,
+            .requests = stream_ != nullptr ? size_t{1} : 0,
+            .unsent_bytes = tcp_.out().bytes(),
+            .fd = tcp_.fd()};
+  }
   uint64_t tls_policy() const { return tls_.policy(); }
 
   // ConnectionOwner

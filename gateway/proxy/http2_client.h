@@ -33,6 +33,14 @@ class Http2Client final : public ClientConnection,
   // ClientConnection
   void Drain() override;
   void Kill() override;
+  ConnectionFacts Describe() const override {
+    return {.upstream = false,
+            .protocol = "http2",
+            .tls = tcp_.filter() != nullptr,
+            .requests = requests_.size() - free_.size(),
+            .unsent_bytes = tcp_.out().bytes(),
+            .fd = tcp_.fd()};
+  }
 
   // ConnectionOwner
   void OnConnected() override {}

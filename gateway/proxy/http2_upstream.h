@@ -13,6 +13,7 @@
 #include "gateway/net/socket.h"
 #include "gateway/net/tcp_connection.h"
 #include "gateway/net/timer_wheel.h"
+#include "gateway/proxy/connection_facts.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/upstream_tls_binding.h"
 #include "gateway/proxy/worker_context.h"
@@ -48,6 +49,14 @@ class Http2Upstream final : public Mortal,
   size_t tries() const { return tries_.size() - free_.size(); }
   size_t tries_max() const;
   bool connected() const { return connected_; }
+  ConnectionFacts Describe() const {
+    return {.upstream = true,
+            .protocol = "http2",
+            .tls = tls_policy() != 0,
+            .requests = tries(),
+            .unsent_bytes = tcp_.out().bytes(),
+            .fd = tcp_.fd()};
+  }
 
   // ConnectionOwner
   void OnConnected() override;

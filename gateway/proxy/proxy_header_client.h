@@ -27,6 +27,14 @@ class ProxyHeaderClient final : public ClientConnection, public IoHandler, publi
   // ClientConnection: a client that is about to speak is heard, but not for long.
   void Drain() override;
   void Kill() override { Close(); }
+  ConnectionFacts Describe() const override {
+    return {.upstream = false,
+            .protocol = "proxy_header",
+            .tls = false,
+            .requests = 0,
+            .unsent_bytes = 0,
+            .fd = fd_.get()};
+  }
 
   void OnIo(uint32_t events) override;
   void OnTimer() override;

@@ -36,6 +36,14 @@ class TcpClient final : public ClientConnection, public ConnectionOwner, public 
   // ClientConnection. A drain lets it go on until the deadline: its bytes have no place to stop.
   void Drain() override {}
   void Kill() override;
+  ConnectionFacts Describe() const override {
+    return {.upstream = false,
+            .protocol = "tcp",
+            .tls = tcp_.filter() != nullptr,
+            .requests = upstream_ != nullptr ? size_t{1} : 0,
+            .unsent_bytes = tcp_.out().bytes(),
+            .fd = tcp_.fd()};
+  }
 
   // ConnectionOwner: the client's side.
   void OnConnected() override {}

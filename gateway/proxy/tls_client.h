@@ -26,6 +26,14 @@ class TlsClient final : public ClientConnection, public ConnectionOwner, public 
   // ClientConnection: a client that is about to speak is heard, but not for long.
   void Drain() override;
   void Kill() override { Close(); }
+  ConnectionFacts Describe() const override {
+    return {.upstream = false,
+            .protocol = "tls_handshake",
+            .tls = true,
+            .requests = 0,
+            .unsent_bytes = tcp_.out().bytes(),
+            .fd = tcp_.fd()};
+  }
 
   // ConnectionOwner
   void OnConnected() override;

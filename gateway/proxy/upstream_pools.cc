@@ -187,4 +187,14 @@ void UpstreamPools::CloseAll() {
   while (!all_.empty()) all_.back()->Close();
 }
 
+void UpstreamPools::Describe(size_t max, std::vector<ConnectionFacts>* out) const {
+  const size_t end = out->size() + max;
+  for (size_t i = 0; i < all_.size() && out->size() < end; ++i) {
+    out->push_back(all_[i]->Describe());
+  }
+  for (size_t i = 0; i < all_http2_.size() && out->size() < end; ++i) {
+    out->push_back(all_http2_[i]->Describe());
+  }
+}
+
 }  // namespace pointsman::gateway

@@ -47,6 +47,8 @@ class UpstreamPools {
   // Closes idle connections of endpoints that `table` no longer has. O(pools + endpoints).
   void KeepOnly(const RoutingTable& table);
   void CloseAll();
+  // Adds at most `max`.
+  void Describe(size_t max, std::vector<ConnectionFacts>* out) const;
   size_t connections() const { return all_.size() + all_http2_.size(); }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/string_view.h"
@@ -99,6 +100,22 @@ void Worker::RunTasks() {
     tasks = std::exchange(tasks_, {});
   }
   for (auto& task : tasks) task();
+}
+
+Worker::Connections Worker::Describe(size_t max) const {
+  Connections all;
+  all.clients = clients_.size();
+  all.upstreams = upstreams_.connections();
+  for (size_t i = 0; i < std::min(max, clients_.size()); ++i) {
+    all.shown.push_back(clients_[i]->Describe());
+  }
+  upstreams_.Describe(max, &all.shown);
+  for (ConnectionFacts& one : all.shown) {
+    one.worker = context_.index;
+    const auto peer = SocketAddress::Peer(one.fd);
+    if (peer.ok()) one.remote = peer->ToString();
+  }
+  return all;
 }
 
 void Worker::ReleaseListeners() {

@@ -93,6 +93,13 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   // Thread-safe. `task` is run on the worker's thread at the start of a turn, soon; never when the
   // worker has ended by then.
   void Post(absl::AnyInvocable<void()> task);
+  struct Connections {
+    size_t clients = 0;
+    size_t upstreams = 0;
+    std::vector<ConnectionFacts> shown;
+  };
+  // On the worker's thread: at most `max` of each kind are shown.
+  Connections Describe(size_t max) const;
   // Thread-safe. See WorkerOptions::hold_listeners.
   void ReleaseListeners();
   // Made at the first call; by one thread at a time, never the worker's. Null: OpenSSL fails.

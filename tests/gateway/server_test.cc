@@ -158,6 +158,7 @@ TEST_F(ServerTest, TheLogsLevelCanBeChanged) {
   EXPECT_EQ(Post(admin, "/log").substr(0, 3), "400");
   EXPECT_EQ(Post(admin, "/log?level=" + before.substr(4, before.size() - 5)), before);
   EXPECT_EQ(Post(admin, "/upgrade").substr(0, 3), "404") << "its program is not known";
+  EXPECT_NE(Get(admin, "/connections", "localhost").find("\"clients\": 0"), std::string::npos);
 }
 
 TEST_F(ServerTest, AChangedFileIsReadAndABadOneChangesNothing) {
