@@ -1,4 +1,5 @@
-"""Every stable code, event and metric of the code is in its document."""
+"""Every stable code, event and metric of the code is in its document, and the tests that documents
+name exist."""
 
 import pathlib
 import re
@@ -46,8 +47,22 @@ def missing(task, root=ROOT):
     return sorted(found - named), len(found)
 
 
+def unknown_tests(root=ROOT):
+    """Tests, as `SuiteTest.Name`, that documents name and no source has."""
+    known = set()
+    for path in root.glob("tests/**/*_test.cc"):
+        source = path.read_text(encoding="utf-8")
+        known |= {".".join(two) for two in re.findall(r"TEST(?:_[FP])?\((\w+),\s*(\w+)\)", source)}
+    unknown = []
+    for path in sorted(root.glob("docs/**/*.md")):
+        for span in re.findall(r"`([^`]+)`", path.read_text(encoding="utf-8")):
+            if re.fullmatch(r"[A-Z]\w+Test\.\w+", span) and span not in known:
+                unknown.append(f"{path.relative_to(root)}: there is no test {span}")
+    return unknown
+
+
 def main():
-    failures = []
+    failures = unknown_tests()
     for task in TASKS:
         kind, patterns, _, document = task
         names, found = missing(task)
