@@ -49,10 +49,16 @@ struct Http2Callbacks {
     return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session, id));
   }
 
-  // Priorities are ignored by the library without a word.
-  static int OnBeginFrame(nghttp2_session* /*session*/, const nghttp2_frame_hd* head, void* user) {
+  // Priorities are ignored by the library without a word, and it reads on behind the end when more
+  // came with it.
+  static int OnBeginFrame(nghttp2_session* session, const nghttp2_frame_hd* head, void* user) {
+    Http2Session* self = Self(user);
+    if (self->goaway_received_ && nghttp2_session_want_read(session) == 0) {
+      self->ended_ = true;
+      return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     if (head->type != NGHTTP2_PRIORITY) return 0;
-    return Self(user)->Glitch(1) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    return self->Glitch(1) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
   }
 
   static int OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
@@ -350,7 +356,7 @@ bool Http2Session::Receive(const Slice& bytes, common::MonotonicTime now) {
     return true;
   }
   broken_ = true;
-  if (taken == NGHTTP2_ERR_CALLBACK_FAILURE) return Calm();
+  if (taken == NGHTTP2_ERR_CALLBACK_FAILURE && !ended_) return Calm();
   return false;
 }
 

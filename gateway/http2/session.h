@@ -41,7 +41,7 @@ class Http2Session {
     virtual ~Owner() = default;
     // Server: a client begins a stream. Null: it is refused.
     virtual Http2Stream* OnStreamOpened() = 0;
-    // The peer takes no further stream.
+    // The peer takes no further stream; may be told again.
     virtual void OnGoaway() = 0;
   };
 
@@ -130,6 +130,8 @@ class Http2Session {
   common::MonotonicTime refilled_;
   bool goaway_received_ = false;
   bool peer_settled_ = false;
+  // Nothing is left to happen, and the peer said that it begins nothing.
+  bool ended_ = false;
   bool broken_ = false;
 };
 

@@ -24,7 +24,7 @@ struct ConnectionFacts {
   int fd = -1;
 
   // Filled in by the worker. Empty: the socket is not connected.
-  std::string remote;
+  std::string remote = {};
   size_t worker = 0;
 };
 
