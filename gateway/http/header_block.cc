@@ -155,6 +155,14 @@ void HeaderBlock::Clear() {
   trailers_begin_ = SIZE_MAX;
 }
 
+void HeaderBlock::ReleaseMemory() {
+  if (heap_ != nullptr) Clear();
+  if (fields_.capacity() > kInlineFields) {
+    fields_.clear();
+    fields_.shrink_to_fit();
+  }
+}
+
 void HeaderBlock::Grow(size_t wanted) {
   const size_t capacity = std::max(wanted, capacity_ * 2);
   std::unique_ptr<char[]> grown(new char[capacity]);

@@ -82,6 +82,8 @@ class HeaderBlock {
   void CopyFrom(const HeaderBlock& other);
   // Empties; keeps the memory unless it grew beyond the inline part.
   void Clear();
+  // Gives back the memory that it grew by; what it held is gone then. O(1) when it did not grow.
+  void ReleaseMemory();
   // Appends to the text. The caller bounds the sum.
   void AppendText(absl::string_view bytes);
   size_t text_size() const { return size_; }

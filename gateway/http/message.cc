@@ -45,6 +45,7 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"no_endpoint", 503},
     {"too_many_connections", 503},
     {"too_many_requests", 503},
+    {"heads_held", 0},
     {"retry_budget", 503},
     {"draining", 503},
     {"bad_proxy_header", 0},

@@ -125,6 +125,7 @@ enum class Reason : uint8_t {
   // Limits and life cycle of the gateway.
   kTooManyConnections,
   kTooManyRequests,
+  kHeadsHeld,
   kRetryBudget,
   kDraining,
   kBadProxyHeader,

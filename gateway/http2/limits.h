@@ -20,6 +20,11 @@ struct Http2Limits {
   // many at once, and so many a second for ever; each KiB of a body forgives one.
   uint32_t glitches_burst = 2'000;
   uint32_t glitches_per_second = 100;
+  // Memory that the decoded heads of a client's running requests may take: so much on every
+  // connection, and for each byte ever received on it. A table entry that a byte names a hundred
+  // times over is then no way to make a few bytes into megabytes.
+  uint32_t head_bytes_free = 128 * 1024;
+  uint32_t head_bytes_per_received = 24;
 };
 
 }  // namespace pointsman::gateway

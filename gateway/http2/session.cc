@@ -313,6 +313,8 @@ Http2Session::Http2Session(Role role, const Http2Limits& limits, const HeadLimit
 
 Http2Session::~Http2Session() { nghttp2_session_del(session_); }
 
+void Http2Session::TrimMemory() { TrimSessionMemory(); }
+
 void Http2Session::SendSettings(const HeadLimits& head) {
   absl::InlinedVector<nghttp2_settings_entry, 6> entries = {
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits_.stream_window_bytes},

@@ -50,6 +50,9 @@ class Http2Session {
   Http2Session(const Http2Session&) = delete;
   Http2Session& operator=(const Http2Session&) = delete;
 
+  // Gives back memory that this thread kept for sessions and did not need since the last call.
+  static void TrimMemory();
+
   // False: nothing more is wanted of the peer, because it broke the protocol or its budget of
   // glitches, or because everything has ended; what Produce() still gives is to be sent, then the
   // connection closed.

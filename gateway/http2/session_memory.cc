@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -46,15 +47,15 @@ class KeptBlocks {
     const size_t list = ListFor(size);
     if (list >= kLists || lists_[list] == nullptr) return std::malloc(size);
     Block* block = lists_[list];
-    lists_[list] = block->next;
-    bytes_ -= list * kStepBytes + kFirstBytes;
+    Drop(list);
+    bytes_least_ = std::min(bytes_least_, bytes_);
     return block;
   }
 
   void Return(void* pointer) {
     if (pointer == nullptr) return;
     const size_t list = ListOf(malloc_usable_size(pointer));
-    const size_t bytes = list * kStepBytes + kFirstBytes;
+    const size_t bytes = BytesOf(list);
     if (list >= kLists || bytes_ + bytes > kKeptBytesMax) {
       std::free(pointer);
       return;
@@ -63,14 +64,34 @@ class KeptBlocks {
     bytes_ += bytes;
   }
 
+  void Trim() {
+    for (size_t list = kLists; list-- > 0;) {
+      while (lists_[list] != nullptr && bytes_least_ >= BytesOf(list)) {
+        Block* block = lists_[list];
+        Drop(list);
+        bytes_least_ -= BytesOf(list);
+        std::free(block);
+      }
+    }
+    bytes_least_ = bytes_;
+  }
+
   size_t bytes() const { return bytes_; }
 
  private:
   struct Block {
     Block* next;
   };
+  static constexpr size_t BytesOf(size_t list) { return list * kStepBytes + kFirstBytes; }
+  void Drop(size_t list) {
+    lists_[list] = lists_[list]->next;
+    bytes_ -= BytesOf(list);
+  }
+
   std::array<Block*, kLists> lists_ = {};
   size_t bytes_ = 0;
+  // The fewest since the last Trim().
+  size_t bytes_least_ = 0;
 };
 
 KeptBlocks& Kept() {
@@ -102,5 +123,7 @@ nghttp2_mem* SessionMemory() {
 }
 
 size_t SessionMemoryKept() { return Kept().bytes(); }
+
+void TrimSessionMemory() { Kept().Trim(); }
 
 }  // namespace pointsman::gateway

@@ -22,4 +22,7 @@ nghttp2_mem* SessionMemory();
 // What this thread keeps, in bytes.
 size_t SessionMemoryKept();
 
+// Frees as many bytes of it as were not needed since the last call, large blocks first.
+void TrimSessionMemory();
+
 }  // namespace pointsman::gateway

@@ -16,7 +16,7 @@ Chunk* ChunkPool::Take() {
   Chunk* chunk = free_;
   if (chunk != nullptr) {
     free_ = chunk->next_free;
-    --kept_;
+    if (--kept_ < kept_least_) kept_least_ = kept_;
   } else {
     void* block = std::aligned_alloc(64, kChunkBytes);
     PM_CHECK(block != nullptr);
@@ -39,6 +39,12 @@ void ChunkPool::Return(Chunk* chunk) {
   chunk->next_free = free_;
   free_ = chunk;
   ++kept_;
+}
+
+void ChunkPool::Trim() {
+  for (size_t i = 0; i < kept_least_; ++i) std::free(std::exchange(free_, free_->next_free));
+  kept_ -= kept_least_;
+  kept_least_ = kept_;
 }
 
 }  // namespace pointsman::gateway

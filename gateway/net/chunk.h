@@ -3,7 +3,8 @@
 // Memory that bytes on their way through a worker live in. A Chunk is a fixed block with a count of
 // references that is not atomic: chunks, references and slices stay on the thread of their pool.
 // A Slice is a part of a chunk and keeps it alive until its bytes were sent. The pool keeps freed
-// chunks, newest first (hot in the cache), up to a bound. Thread-compatible, one pool per worker;
+// chunks, newest first (hot in the cache), up to a bound, and gives back those that a while did not
+// need. Thread-compatible, one pool per worker;
 // the pool outlives every reference.
 
 #include <cstddef>
@@ -43,6 +44,8 @@ class ChunkPool {
   Chunk* Take();
   // Called by ChunkRef for the last reference.
   void Return(Chunk* chunk);
+  // Gives the free chunks that were not needed since the last call back to the allocator.
+  void Trim();
 
   // Chunks referenced now, and the most there ever were.
   size_t in_use() const { return in_use_; }
@@ -52,6 +55,8 @@ class ChunkPool {
   const size_t kept_max_;
   Chunk* free_ = nullptr;
   size_t kept_ = 0;
+  // The fewest that were free since the last Trim().
+  size_t kept_least_ = 0;
   size_t in_use_ = 0;
   size_t in_use_peak_ = 0;
 };

@@ -21,6 +21,9 @@ class OutQueue {
   // Slices up to this size are copied when the tail has room, or to begin one behind others.
   static constexpr size_t kCopyBelowBytes = 4096;
 
+  // More waiting at once need memory beside the queue.
+  static constexpr size_t kInlineSlices = 2;
+
   explicit OutQueue(ChunkPool* pool) : pool_(pool) {}
 
   // `n` contiguous writable bytes at the end; Commit() makes the first of them part of the queue.
@@ -45,6 +48,10 @@ class OutQueue {
   // The first `n` bytes were sent. REQUIRES: n <= bytes().
   void Consume(size_t n);
   void Clear();
+  // Gives back the memory that many slices needed. O(1) when there were few. REQUIRES: empty().
+  void ReleaseMemory() {
+    if (slices_.capacity() > kInlineSlices) slices_.shrink_to_fit();
+  }
   // What waits, in order; valid until the queue is changed. Sending it elsewhere adds references.
   std::span<const Slice> slices() const {
     return std::span<const Slice>(slices_.data(), slices_.size()).subspan(first_);
@@ -52,7 +59,7 @@ class OutQueue {
 
  private:
   ChunkPool* pool_;
-  absl::InlinedVector<Slice, 2> slices_;
+  absl::InlinedVector<Slice, kInlineSlices> slices_;
   size_t first_ = 0;
   size_t bytes_ = 0;
   // The chunk that pieces are copied into.

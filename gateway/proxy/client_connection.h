@@ -9,6 +9,7 @@
 #include "gateway/net/event_loop.h"
 #include "gateway/net/socket.h"
 #include "gateway/net/tcp_connection.h"
+#include "gateway/proxy/client_peer.h"
 #include "gateway/proxy/connection_facts.h"
 
 namespace pointsman::gateway {
@@ -36,7 +37,7 @@ class ClientRegistry {
   virtual void OnProxyHeader(size_t listener, Fd socket, const SocketAddress& peer) = 0;
   // The client turned out to speak HTTP/2: its socket, and what came on it, go to a connection of
   // that kind; `from` is closed then.
-  virtual void OnHttp2(ClientConnection* from, TcpConnection* socket, const SocketAddress& peer,
+  virtual void OnHttp2(ClientConnection* from, TcpConnection* socket, const ClientPeer& peer,
                        Slice received) = 0;
   // TLS was agreed on: the socket goes to a connection of what was chosen, or what the listener
   // (its place) is for.

@@ -68,8 +68,14 @@ class ReadyList {
     }
     return event;
   }
+  // Gives the memory of a turn with very many events back. REQUIRES: empty().
+  void Trim() {
+    if (events_.capacity() > kKeptMax) events_.shrink_to_fit();
+  }
 
  private:
+  static constexpr size_t kKeptMax = 1024;
+
   std::vector<StreamEvent> events_;
   size_t next_ = 0;
 };

@@ -9,17 +9,11 @@
 
 namespace pointsman::gateway {
 
-Http1Client::Http1Client(WorkerContext* context, ClientRegistry* registry,
-                         const SocketAddress& peer)
+Http1Client::Http1Client(WorkerContext* context, ClientRegistry* registry, const ClientPeer& peer)
     : context_(context),
       registry_(registry),
       tcp_(&context->loop, &context->chunks, this),
-      parser_(context->limits.head),
-      body_(context->limits.head),
-      peer_(peer),
-      peer_trusted_(context->Trusts(peer)) {
-  peer_host_size_ = static_cast<uint8_t>(peer.WriteHost(peer_host_));
-}
+      peer_(peer) {}
 
 Http1Client::~Http1Client() = default;
 
@@ -70,6 +64,7 @@ void Http1Client::Close() {
   tcp_.Close();
   Cancel();
   pending_ = Slice{};
+  ReturnParsers();
   registry_->OnClientClosed(this);
 }
 
@@ -168,11 +163,12 @@ void Http1Client::ParseInput() {
 bool Http1Client::ParseHead() {
   if (state_ == State::kIdle) {
     stream_ = context_->streams->New(this);
-    parser_.Start(&stream_->request());
+    parsers_ = context_->request_parsers.Take();
+    parsers_->head.Start(&stream_->request());
     state_ = State::kHead;
     deadline_ = context_->loop.Now() + context_->limits.client_head_timeout;
   }
-  const HeadProgress progress = parser_.Feed(pending_.view());
+  const HeadProgress progress = parsers_->head.Feed(pending_.view());
   pending_.Advance(progress.consumed);
   if (progress.state == ParseState::kMore) {
     context_->loop.timers().Arm(*this, deadline_);
@@ -183,14 +179,15 @@ bool Http1Client::ParseHead() {
     return false;
   }
   RequestHead& head = stream_->request();
-  body_.Start(head.body, head.content_length, &head.block);
-  state_ = body_.done() ? State::kAnswer : State::kBody;
-  Push(StreamEvent::Kind::kRequestHead, body_.done());
+  BodyParser& body = parsers_->body;
+  body.Start(head.body, head.content_length, &head.block);
+  state_ = body.done() ? State::kAnswer : State::kBody;
+  Push(StreamEvent::Kind::kRequestHead, body.done());
   return true;
 }
 
 bool Http1Client::ParseBody() {
-  const BodyProgress progress = body_.Next(pending_.view());
+  const BodyProgress progress = parsers_->body.Next(pending_.view());
   if (progress.state == ParseState::kError) {
     RefuseInput(progress.reason);
     return false;
@@ -263,6 +260,8 @@ void Http1Client::OnSent(size_t n) {
   } else if (state_ == State::kIdle && !pending_.empty()) {
     tcp_.SetCredit(context_->limits.stream_window_bytes);
     ParseInput();
+  } else if (state_ == State::kIdle && tcp_.out().empty()) {
+    tcp_.out().ReleaseMemory();
   }
 }
 
@@ -369,6 +368,7 @@ void Http1Client::Abort() {
 
 void Http1Client::StreamDone() {
   stream_ = nullptr;
+  ReturnParsers();
   if (state_ == State::kClosed) return;
   if (!tcp_.open()) return Close();
   if (close_after_) {
@@ -404,7 +404,7 @@ void Http1Client::OnTimer() {
     context_->loop.timers().Arm(*this, deadline_);
     return;
   }
-  if (state_ == State::kHead && !parser_.untouched()) {
+  if (state_ == State::kHead && !parsers_->head.untouched()) {
     RefuseInput(Reason::kHeadTimeout);
     return;
   }

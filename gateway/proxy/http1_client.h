@@ -7,10 +7,10 @@
 // end of the turn in which it closed.
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 
-#include "gateway/http1/body_parser.h"
-#include "gateway/http1/head_parser.h"
-#include "gateway/net/socket.h"
+#include "gateway/http1/message_parsers.h"
 #include "gateway/net/tcp_connection.h"
 #include "gateway/net/timer_wheel.h"
 #include "gateway/proxy/client_connection.h"
@@ -27,7 +27,7 @@ class Http1Client final : public ClientConnection,
                           public ClientSide,
                           public TimerEntry {
  public:
-  Http1Client(WorkerContext* context, ClientRegistry* registry, const SocketAddress& peer);
+  Http1Client(WorkerContext* context, ClientRegistry* registry, const ClientPeer& peer);
   ~Http1Client() override;
 
   // Takes over an accepted socket; false when it cannot be registered.
@@ -66,8 +66,8 @@ class Http1Client final : public ClientConnection,
   void StreamDone() override;
   void SetRequestCredit(int64_t bytes) override;
   size_t UnsentBytes() const override { return tcp_.out().bytes(); }
-  absl::string_view PeerHost() const override { return {peer_host_, peer_host_size_}; }
-  bool PeerTrusted() const override { return peer_trusted_; }
+  absl::string_view PeerHost() const override { return peer_.host(); }
+  bool PeerTrusted() const override { return peer_.trusted(); }
   absl::string_view Proto() const override { return TlsOf(tcp_) != nullptr ? "https" : "http"; }
   bool Misdirected(absl::string_view authority) const override {
     return TlsOf(tcp_) != nullptr && TlsOf(tcp_)->Misdirects(authority);
@@ -110,14 +110,15 @@ class Http1Client final : public ClientConnection,
   void FinishFlushing();
   // Idle while draining: when to close. `at_least`: to give the client from now on.
   void AwaitLastRequest(absl::Duration at_least);
+  void ReturnParsers() { context_->request_parsers.Return(std::move(parsers_)); }
   void Close();
   void ArmAt(common::MonotonicTime deadline);
 
   WorkerContext* const context_;
   ClientRegistry* const registry_;
   TcpConnection tcp_;
-  RequestParser parser_;
-  BodyParser body_;
+  // From a head's first byte to the end of its answer.
+  std::unique_ptr<RequestParsers> parsers_;
   // Received, not parsed yet.
   Slice pending_;
   Stream* stream_ = nullptr;
@@ -133,10 +134,7 @@ class Http1Client final : public ClientConnection,
   bool input_ended_ = false;
   // No byte of a request was parsed yet: it may still turn out to be HTTP/2.
   bool fresh_ = true;
-  SocketAddress peer_;
-  const bool peer_trusted_;
-  uint8_t peer_host_size_ = 0;
-  char peer_host_[46];
+  const ClientPeer peer_;
 };
 
 }  // namespace pointsman::gateway

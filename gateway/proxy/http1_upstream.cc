@@ -15,9 +15,7 @@ Http1Upstream::Http1Upstream(WorkerContext* context, UpstreamPools* pools, CellR
       pools_(pools),
       cell_(cell),
       tls_(context, cell, tls),
-      tcp_(&context->loop, &context->chunks, this),
-      parser_(context->limits.head),
-      body_(context->limits.head) {}
+      tcp_(&context->loop, &context->chunks, this) {}
 
 void Http1Upstream::StartTry(Stream* stream, uint8_t attempt) {
   stream_ = stream;
@@ -52,7 +50,8 @@ void Http1Upstream::Bind(Stream* stream, uint8_t attempt) {
 void Http1Upstream::StartHead() {
   state_ = State::kHead;
   const RequestHead& request = stream_->request();
-  parser_.Start(&stream_->response(), request.method, request.upgrade);
+  if (parsers_ == nullptr) parsers_ = context_->response_parsers.Take();
+  parsers_->head.Start(&stream_->response(), request.method, request.upgrade);
   tcp_.SetCredit(context_->limits.stream_window_bytes);
 }
 
@@ -63,12 +62,15 @@ void Http1Upstream::Close() {
   tcp_.Close();
   Cancel();
   pending_ = Slice{};
+  ReturnParsers();
   pools_->OnClosed(this, idle);
 }
 
 void Http1Upstream::BecomeIdle(common::MonotonicTime deadline) {
   state_ = State::kIdle;
   stream_ = nullptr;
+  ReturnParsers();
+  tcp_.out().ReleaseMemory();
   idle_deadline_ = deadline;
   context_->loop.timers().Arm(*this, deadline);
   // Whatever comes now ends the connection.
@@ -139,7 +141,7 @@ void Http1Upstream::ParseInput() {
 }
 
 bool Http1Upstream::ParseHead() {
-  const HeadProgress progress = parser_.Feed(pending_.view());
+  const HeadProgress progress = parsers_->head.Feed(pending_.view());
   pending_.Advance(progress.consumed);
   if (progress.state == ParseState::kMore) return false;
   if (progress.state == ParseState::kError) {
@@ -179,18 +181,19 @@ void Http1Upstream::EndTunnelOutput() {
 void Http1Upstream::FinishHead() {
   ResponseHead& head = stream_->response();
   if (!head.keep_alive) polluted_ = true;  // The endpoint closes it.
-  body_.Start(head.body, head.content_length, &head.block);
+  BodyParser& body = parsers_->body;
+  body.Start(head.body, head.content_length, &head.block);
   if (head.body == BodyKind::kNone && !pending_.empty()) {
     // A body where none may be: the next response could begin anywhere.
     Lose(Reason::kUpstreamProtocol);
     return;
   }
-  state_ = body_.done() ? State::kDone : State::kBody;
-  Push(StreamEvent::Kind::kResponseHead, body_.done());
+  state_ = body.done() ? State::kDone : State::kBody;
+  Push(StreamEvent::Kind::kResponseHead, body.done());
 }
 
 bool Http1Upstream::ParseBody() {
-  const BodyProgress progress = body_.Next(pending_.view());
+  const BodyProgress progress = parsers_->body.Next(pending_.view());
   if (progress.state == ParseState::kError) {
     Lose(Reason::kUpstreamProtocol);
     return false;

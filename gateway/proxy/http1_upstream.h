@@ -5,10 +5,11 @@
 // Thread-compatible; owned by its worker's UpstreamPools.
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "gateway/core/cells.h"
-#include "gateway/http1/body_parser.h"
-#include "gateway/http1/head_parser.h"
+#include "gateway/http1/message_parsers.h"
 #include "gateway/net/socket.h"
 #include "gateway/net/tcp_connection.h"
 #include "gateway/net/timer_wheel.h"
@@ -91,6 +92,7 @@ class Http1Upstream final : public Mortal,
 
   void StartTry(Stream* stream, uint8_t attempt);
   void StartHead();
+  void ReturnParsers() { context_->response_parsers.Return(std::move(parsers_)); }
   void ParseInput();
   bool ParseHead();
   bool ParseBody();
@@ -108,8 +110,8 @@ class Http1Upstream final : public Mortal,
   const CellRef cell_;
   UpstreamTlsBinding tls_;
   TcpConnection tcp_;
-  ResponseParser parser_;
-  BodyParser body_;
+  // While there is a try.
+  std::unique_ptr<ResponseParsers> parsers_;
   Slice pending_;
   Stream* stream_ = nullptr;
   common::MonotonicTime idle_deadline_;

@@ -70,6 +70,7 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
   }
   void StreamDone() override {
     stream_ = nullptr;
+    client_->head_bytes_ -= std::exchange(head_bytes_, 0);
     done_at_ = client_->context_->loop.Now();
     lingered_bytes_ = 0;
     session().Consume(this);
@@ -83,10 +84,8 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
     client_->SendLater();
   }
   size_t UnsentBytes() const override { return waiting_bytes() + (end_waits() ? 1 : 0); }
-  absl::string_view PeerHost() const override {
-    return {client_->peer_host_, client_->peer_host_size_};
-  }
-  bool PeerTrusted() const override { return client_->peer_trusted_; }
+  absl::string_view PeerHost() const override { return client_->peer_.host(); }
+  bool PeerTrusted() const override { return client_->peer_.trusted(); }
   absl::string_view Proto() const override {
     return TlsOf(client_->tcp_) != nullptr ? "https" : "http";
   }
@@ -104,6 +103,10 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
   }
   void OnHead(bool end, Reason refused) override {
     if (refused != Reason::kNone) return Refuse(refused);
+    const HeaderBlock& block = stream_->request().block;
+    head_bytes_ = block.text_size() + block.fields().size() * sizeof(Field);
+    client_->head_bytes_ += head_bytes_;
+    if (client_->HoldsTooMuch()) return RefuseHead();
     // What follows the head of an upgrade is none of the request.
     Push(StreamEvent::Kind::kRequestHead, end || stream_->request().upgrade != Upgrade::kNone);
   }
@@ -137,6 +140,15 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
       session().Reset(this, Http2Session::kNoError);
     }
   }
+  // Its memory goes at once, not at the end of the turn: many may come in one. Clients send it
+  // again by themselves (RFC 9113 8.7).
+  void RefuseHead() {
+    client_->head_bytes_ -= std::exchange(head_bytes_, 0);
+    stream_->request().Clear();
+    stream_->request().block.ReleaseMemory();
+    session().Reset(this, Http2Session::kRefusedStream);
+    Refuse(Reason::kHeadsHeld);
+  }
   void Refuse(Reason reason) { Push(StreamEvent::Kind::kRequestReset, true, {}, reason); }
   void Push(StreamEvent::Kind kind, bool end = false, Slice data = {},
             Reason reason = Reason::kNone) {
@@ -153,36 +165,47 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
   Stream* stream_ = nullptr;
   common::MonotonicTime done_at_;
   size_t lingered_bytes_ = 0;
+  size_t head_bytes_ = 0;
   bool codec_done_ = true;
 };
 
-Http2Client::Http2Client(WorkerContext* context, ClientRegistry* registry,
-                         const SocketAddress& peer)
+Http2Client::Http2Client(WorkerContext* context, ClientRegistry* registry, const ClientPeer& peer)
     : context_(context),
       registry_(registry),
       tcp_(&context->loop, &context->chunks, this),
       session_(Http2Session::Role::kServer, context->limits.http2, context->limits.head, this),
       idle_since_(context->loop.Now()),
       progress_(context->loop.Now()),
-      peer_trusted_(context->Trusts(peer)) {
-  peer_host_size_ = static_cast<uint8_t>(peer.WriteHost(peer_host_));
-}
+      peer_(peer) {}
 
 Http2Client::~Http2Client() = default;
 
-void Http2Client::Start(TcpConnection* socket, Slice received) {
+void Http2Client::Start(TcpConnection* socket, const Slice& received) {
   tcp_.TakeOver(socket);
   session_.SetOutput(&tcp_.out());
   tcp_.SetCredit(context_->limits.stream_window_bytes);
   ArmTimer();
   if (context_->draining) Drain();
-  if (!received.empty()) OnReceived(std::move(received));
+  // Counted by whoever received it.
+  if (!received.empty()) TakeFrames(received);
   SendLater();
 }
 
 // ---- Receiving.
 
 void Http2Client::OnReceived(Slice bytes) {
+  context_->counters.received_bytes.Add(bytes.size);
+  TakeFrames(bytes);
+}
+
+bool Http2Client::HoldsTooMuch() const {
+  const Http2Limits& limits = context_->limits.http2;
+  return head_bytes_ >
+         limits.head_bytes_free + received_bytes_ * uint64_t{limits.head_bytes_per_received};
+}
+
+void Http2Client::TakeFrames(const Slice& bytes) {
+  received_bytes_ += bytes.size;
   // Windows bound what the peer may send; the socket itself is always read.
   tcp_.SetCredit(context_->limits.stream_window_bytes);
   if (closed_ || broken_) return;

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "gateway/http2/session.h"
-#include "gateway/net/socket.h"
 #include "gateway/net/tcp_connection.h"
 #include "gateway/net/timer_wheel.h"
 #include "gateway/proxy/client_connection.h"
@@ -25,11 +24,11 @@ class Http2Client final : public ClientConnection,
                           public Http2Session::Owner,
                           public TimerEntry {
  public:
-  Http2Client(WorkerContext* context, ClientRegistry* registry, const SocketAddress& peer);
+  Http2Client(WorkerContext* context, ClientRegistry* registry, const ClientPeer& peer);
   ~Http2Client() override;
 
   // Takes the socket over from another connection, with what was received on it.
-  void Start(TcpConnection* socket, Slice received);
+  void Start(TcpConnection* socket, const Slice& received);
   // ClientConnection
   void Drain() override;
   void Kill() override;
@@ -61,6 +60,9 @@ class Http2Client final : public ClientConnection,
   class Request;
 
   void Free(Request* request);
+  void TakeFrames(const Slice& bytes);
+  // Memory of the heads of running requests.
+  bool HoldsTooMuch() const;
   void SendLater() { context_->FlushAtTurnEnd(&tcp_); }
   // The connection closes once everything was sent.
   void CloseIfFinished();
@@ -80,6 +82,8 @@ class Http2Client final : public ClientConnection,
   // All places; those in free_ are not in use.
   std::vector<std::unique_ptr<Request>> requests_;
   std::vector<Request*> free_;
+  uint64_t received_bytes_ = 0;
+  size_t head_bytes_ = 0;
   // Since when nothing was under way; since when the peer took nothing although bytes wait.
   common::MonotonicTime idle_since_;
   common::MonotonicTime progress_;
@@ -88,9 +92,7 @@ class Http2Client final : public ClientConnection,
   bool goaway_sent_ = false;
   bool broken_ = false;  // Only what is queued is still sent.
   bool closed_ = false;
-  const bool peer_trusted_;
-  uint8_t peer_host_size_ = 0;
-  char peer_host_[46];
+  const ClientPeer peer_;
 };
 
 }  // namespace pointsman::gateway

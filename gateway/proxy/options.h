@@ -65,6 +65,9 @@ struct ProxyLimits {
   size_t http2_per_endpoint_max = 8;
   absl::Duration linger_timeout = absl::Seconds(2);
   absl::Duration upstream_idle_timeout = absl::Seconds(60);
+  // How often a worker looks for what it can let go of: memory that a peak needed, pools of
+  // endpoints that left.
+  absl::Duration sweep_interval = absl::Seconds(5);
 
   // Peers that are believed in what they say of the client (forwarded.h). Null: nobody.
   std::shared_ptr<const common::CidrSet> trusted_proxies;

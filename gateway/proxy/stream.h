@@ -188,7 +188,8 @@ class Stream final : public TimerEntry {
   char request_id_[16];
 };
 
-// The worker's streams. Thread-compatible; owns them.
+// The worker's streams. Those that are over are used again, and freed when a while did not need
+// them. Thread-compatible; owns them.
 class StreamPool {
  public:
   explicit StreamPool(WorkerContext* context) : context_(context) {}
@@ -197,18 +198,32 @@ class StreamPool {
   Stream* New(ClientSide* client);
   // The stream, or null when it is over.
   Stream* Find(StreamHandle handle) const {
-    Stream* stream = streams_[handle.index].get();
-    return stream->handle_.generation == handle.generation ? stream : nullptr;
+    if (handle.index >= places_.size()) return nullptr;
+    Stream* stream = places_[handle.index].get();
+    const bool same = stream != nullptr && stream->handle_.generation == handle.generation;
+    return same ? stream : nullptr;
   }
-  size_t live() const { return streams_.size() - free_.size(); }
+  // Frees the streams that were not needed since the last call. REQUIRES: not from a stream.
+  void Trim();
 
  private:
   friend class Stream;
   void Free(Stream* stream);
+  void AddPlace();
+  // The places at the end that hold no stream.
+  void ForgetPlaces();
 
   WorkerContext* const context_;
-  std::vector<std::unique_ptr<Stream>> streams_;
+  // Null: there is no stream.
+  std::vector<std::unique_ptr<Stream>> places_;
+  // Places whose stream is over, the one that was used last behind the others.
   std::vector<uint32_t> free_;
+  // Places without a stream.
+  std::vector<uint32_t> empty_;
+  // Of streams that are made from now on.
+  uint32_t first_generation_ = 1;
+  // The fewest in free_ since the last Trim().
+  size_t free_least_ = 0;
 };
 
 }  // namespace pointsman::gateway

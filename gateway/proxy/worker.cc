@@ -50,7 +50,7 @@ absl::Status Worker::Open(std::vector<ListeningSocket> sockets, size_t places) {
     listeners_.push_back({place, std::make_unique<Listener>(&context_, std::move(socket.fd),
                                                             std::move(on_accepted))});
   }
-  context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + kSweepInterval);
+  context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + context_.limits.sweep_interval);
   context_.loop.timers().Arm(first_table_timer_,
                              context_.loop.Now() + context_.limits.first_table_wait);
   return absl::OkStatus();
@@ -208,11 +208,19 @@ void Worker::Sweep() {
     return;
   }
   context_.avoidance.Sweep(context_.loop.Now());
+  TrimMemory();
   if (std::exchange(pools_stale_, false) && context_.table != nullptr) {
     upstreams_.KeepOnly(*context_.table);
     budgets_.KeepOnly(*context_.table);
   }
-  context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + kSweepInterval);
+  context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + context_.limits.sweep_interval);
+}
+
+void Worker::TrimMemory() {
+  streams_.Trim();
+  context_.chunks.Trim();
+  context_.ready.Trim();
+  Http2Session::TrimMemory();
 }
 
 void Worker::Settle() {
@@ -275,7 +283,7 @@ void Worker::OnProxyHeader(size_t listener, Fd socket, const SocketAddress& peer
 void Worker::Serve(size_t listener, Fd fd, const SocketAddress& peer) {
   if (listener_tls_[listener] != nullptr) return StartTls(listener, std::move(fd), peer);
   if (listener_tcp_[listener] != nullptr) return StartTcp(listener, std::move(fd), nullptr);
-  auto client = std::make_unique<Http1Client>(&context_, this, peer);
+  auto client = std::make_unique<Http1Client>(&context_, this, context_.PeerOf(peer));
   if (!client->Start(std::move(fd))) {
     context_.counters.accept_failures.Add();
     return;
@@ -289,12 +297,12 @@ void Worker::AddClient(std::unique_ptr<ClientConnection> client) {
   context_.counters.connections.Add();
 }
 
-void Worker::OnHttp2(ClientConnection* /*from*/, TcpConnection* socket, const SocketAddress& peer,
+void Worker::OnHttp2(ClientConnection* /*from*/, TcpConnection* socket, const ClientPeer& peer,
                      Slice received) {
   auto client = std::make_unique<Http2Client>(&context_, this, peer);
   Http2Client* started = client.get();
   AddClient(std::move(client));
-  started->Start(socket, std::move(received));
+  started->Start(socket, received);
 }
 
 void Worker::StartTls(size_t listener, Fd fd, const SocketAddress& peer) {
@@ -321,8 +329,9 @@ void Worker::StartTcp(size_t listener, Fd fd, TcpConnection* socket) {
 
 void Worker::OnTlsReady(size_t listener, TcpConnection* socket, const SocketAddress& peer) {
   if (listener_tcp_[listener] != nullptr) return StartTcp(listener, Fd(), socket);
-  if (TlsOf(*socket)->http2()) return OnHttp2(nullptr, socket, peer, Slice{});
-  auto client = std::make_unique<Http1Client>(&context_, this, peer);
+  const ClientPeer known = context_.PeerOf(peer);
+  if (TlsOf(*socket)->http2()) return OnHttp2(nullptr, socket, known, Slice{});
+  auto client = std::make_unique<Http1Client>(&context_, this, known);
   Http1Client* started = client.get();
   AddClient(std::move(client));
   started->Start(socket);

@@ -121,13 +121,11 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   // ClientRegistry
   void OnClientClosed(ClientConnection* connection) override;
   void OnProxyHeader(size_t listener, Fd socket, const SocketAddress& peer) override;
-  void OnHttp2(ClientConnection* from, TcpConnection* socket, const SocketAddress& peer,
+  void OnHttp2(ClientConnection* from, TcpConnection* socket, const ClientPeer& peer,
                Slice received) override;
   void OnTlsReady(size_t listener, TcpConnection* socket, const SocketAddress& peer) override;
 
  private:
-  static constexpr absl::Duration kSweepInterval = absl::Seconds(5);
-
   void AddClient(std::unique_ptr<ClientConnection> client);
   void OnAccepted(size_t listener, Fd fd, const SocketAddress& peer);
   void Serve(size_t listener, Fd fd, const SocketAddress& peer);
@@ -139,6 +137,8 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   void BeginDrain();
   void CloseEverything();
   void Sweep();
+  // Gives back the memory that a peak needed and the time since the last call did not.
+  void TrimMemory();
   // Once both a table (or the time for it) and the release have come.
   void StartListeners();
 

@@ -11,10 +11,12 @@
 #include "gateway/core/cells.h"
 #include "gateway/core/local_avoidance.h"
 #include "gateway/core/routing_table.h"
+#include "gateway/http1/message_parsers.h"
 #include "gateway/net/chunk.h"
 #include "gateway/net/event_loop.h"
 #include "gateway/net/socket.h"
 #include "gateway/net/tcp_connection.h"
+#include "gateway/proxy/client_peer.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/options.h"
 #include "gateway/proxy/upstream_sessions.h"
@@ -34,6 +36,8 @@ struct WorkerContext {
         loop(clock),
         cells(worker_cells),
         avoidance(worker_cells),
+        request_parsers(proxy_limits.head),
+        response_parsers(proxy_limits.head),
         upstream_sessions(proxy_limits.tls_upstream_sessions_max) {}
 
   const ProxyLimits limits;
@@ -51,6 +55,8 @@ struct WorkerContext {
   std::vector<TcpConnection*> to_flush_at_end;
   WorkerCells& cells;
   LocalAvoidance avoidance;
+  ParserLender<RequestParsers> request_parsers;
+  ParserLender<ResponseParsers> response_parsers;
   WorkerCounters counters;
   absl::InsecureBitGen random;
   // Of services with TLS; null: there is none.
@@ -72,6 +78,7 @@ struct WorkerContext {
     const std::optional<common::IpAddress> ip = peer.Ip();
     return ip.has_value() && networks->Contains(*ip);
   }
+  ClientPeer PeerOf(const SocketAddress& peer) const { return ClientPeer(peer, Trusts(peer)); }
 
   // `connection` is flushed once the ready list is empty.
   void FlushLater(TcpConnection* connection) {

@@ -49,6 +49,25 @@ TEST(SessionMemoryTest, KeepsWhatABlockHeldWhenItGrows) {
   memory->free(block, memory->mem_user_data);
 }
 
+TEST(SessionMemoryTest, GivesBackWhatAWhileDidNotNeed) {
+  std::thread([] {
+    nghttp2_mem* memory = SessionMemory();
+    std::vector<void*> blocks;
+    for (size_t i = 0; i < 100; ++i) blocks.push_back(memory->malloc(500, memory->mem_user_data));
+    for (void* block : blocks) memory->free(block, memory->mem_user_data);
+    const size_t all = SessionMemoryKept();
+    // They were in use since the last call.
+    TrimSessionMemory();
+    EXPECT_EQ(SessionMemoryKept(), all);
+    for (size_t i = 0; i < 40; ++i) blocks[i] = memory->malloc(500, memory->mem_user_data);
+    for (size_t i = 0; i < 40; ++i) memory->free(blocks[i], memory->mem_user_data);
+    TrimSessionMemory();
+    EXPECT_EQ(SessionMemoryKept(), all / 100 * 40);
+    TrimSessionMemory();
+    EXPECT_EQ(SessionMemoryKept(), 0u);
+  }).join();
+}
+
 TEST(SessionMemoryTest, KeepsNoMoreThanItsBound) {
   std::thread([] {
     nghttp2_mem* memory = SessionMemory();
