@@ -46,6 +46,9 @@ void Describe(Flags* flags, CLI::App* app) {
   app->add_option("--trusted-proxies", server.trusted_proxies,
                   "Networks of proxies that are believed in X-Forwarded-* and Forwarded")
       ->type_name("CIDR,...");
+  app->add_option("--connections-per-source", server.connections_per_source,
+                  "Connections of one client address (IPv6: /64), trusted proxies excepted; 0: any")
+      ->capture_default_str();
   app->add_option("--proxy-protocol-from", server.proxy_protocol_from,
                   "Networks whose connections begin with a PROXY header, version 1 or 2")
       ->type_name("CIDR,...");

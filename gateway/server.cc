@@ -155,6 +155,7 @@ absl::Status Server::PrepareLimits() {
                       NetworksOf("--trusted-proxies", options_.trusted_proxies));
   PM_ASSIGN_OR_RETURN(limits_.proxy_header_from,
                       NetworksOf("--proxy-protocol-from", options_.proxy_protocol_from));
+  limits_.connections_per_source_max = options_.connections_per_source;
   return absl::OkStatus();
 }
 

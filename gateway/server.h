@@ -39,6 +39,8 @@ struct ServerOptions {
   std::string controller;
   // Networks separated by commas; see ProxyLimits::trusted_proxies. Empty: nobody.
   std::string trusted_proxies;
+  // See ProxyLimits::connections_per_source_max.
+  size_t connections_per_source = ProxyLimits().connections_per_source_max;
   // See ProxyLimits::proxy_header_from.
   std::string proxy_protocol_from;
   // Empty: the host's name.

@@ -44,6 +44,7 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"no_service", 503},
     {"no_endpoint", 503},
     {"too_many_connections", 503},
+    {"too_many_from_source", 429},
     {"too_many_requests", 503},
     {"heads_held", 0},
     {"retry_budget", 503},

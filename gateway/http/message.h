@@ -124,6 +124,7 @@ enum class Reason : uint8_t {
   kNoEndpoint,
   // Limits and life cycle of the gateway.
   kTooManyConnections,
+  kTooManyFromSource,
   kTooManyRequests,
   kHeadsHeld,
   kRetryBudget,

@@ -44,7 +44,7 @@ class SourceTable {
     Source* source_ = nullptr;
   };
 
-  // `per_source_max`: connections of one source at a time.
+  // `per_source_max`: connections of one source at a time. REQUIRES: above 0.
   explicit SourceTable(size_t per_source_max) : per_source_max_(per_source_max) {}
   SourceTable(const SourceTable&) = delete;
   SourceTable& operator=(const SourceTable&) = delete;

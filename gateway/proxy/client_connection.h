@@ -8,6 +8,7 @@
 
 #include "gateway/net/event_loop.h"
 #include "gateway/net/socket.h"
+#include "gateway/net/source_table.h"
 #include "gateway/net/tcp_connection.h"
 #include "gateway/proxy/client_peer.h"
 #include "gateway/proxy/connection_facts.h"
@@ -24,6 +25,8 @@ class ClientConnection : public Mortal {
 
   // Place in the worker's list.
   size_t registry_index = 0;
+  // Its place among the connections from where it comes.
+  SourceTable::Slot source;
 };
 
 // Who owns client connections.
@@ -38,10 +41,11 @@ class ClientRegistry {
   // The client turned out to speak HTTP/2: its socket, and what came on it, go to a connection of
   // that kind; `from` is closed then.
   virtual void OnHttp2(ClientConnection* from, TcpConnection* socket, const ClientPeer& peer,
-                       Slice received) = 0;
+                       const Slice& received) = 0;
   // TLS was agreed on: the socket goes to a connection of what was chosen, or what the listener
-  // (its place) is for.
-  virtual void OnTlsReady(size_t listener, TcpConnection* socket, const SocketAddress& peer) = 0;
+  // (its place) is for; `from` is closed then.
+  virtual void OnTlsReady(ClientConnection* from, size_t listener, TcpConnection* socket,
+                          const SocketAddress& peer) = 0;
 };
 
 }  // namespace pointsman::gateway

@@ -12,7 +12,10 @@
 
 namespace pointsman::gateway {
 
-Engine::Engine(EngineOptions options) : options_(std::move(options)) {}
+Engine::Engine(EngineOptions options) : options_(std::move(options)) {
+  const size_t per_source = options_.limits.connections_per_source_max;
+  if (per_source > 0) sources_ = std::make_unique<SourceTable>(per_source);
+}
 
 Engine::~Engine() { Drain(absl::ZeroDuration()); }
 
@@ -112,6 +115,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options,
     worker.clock = own.clock;
     worker.limits = own.limits;
     worker.connections_max = (own.limits.connections_max + count - 1) / count;
+    worker.sources = engine->sources_.get();
     worker.index = i;
     worker.workers = count;
     worker.hold_listeners = own.hold_listeners;

@@ -145,6 +145,8 @@ class Engine {
   std::vector<uint64_t> adopted_ ABSL_GUARDED_BY(mutex_);
   uint64_t sequence_ = 0;
 
+  // Null: without a limit. Outlives the workers.
+  std::unique_ptr<SourceTable> sources_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
   std::atomic<bool> draining_{false};

@@ -25,6 +25,9 @@ struct ProxyLimits {
   Http2Limits http2;
   // Client connections of the whole gateway; more are answered 503 and closed.
   size_t connections_max = 65'536;
+  // Of one source (SourceTable) among them, unless it is a trusted proxy; more are answered 429 and
+  // closed. 0: no limit.
+  size_t connections_per_source_max = 16'384;
   // Bytes of a body that wait in the gateway in one direction of one stream (one chunk more may
   // come before the sender stops).
   size_t stream_window_bytes = 64 * 1024;

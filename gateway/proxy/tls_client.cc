@@ -31,7 +31,7 @@ void TlsClient::Drain() {
 void TlsClient::OnConnected() {
   context_->counters.tls_handshakes.Add();
   if (TlsOf(tcp_)->resumed()) context_->counters.tls_resumed.Add();
-  registry_->OnTlsReady(listener_, &tcp_, peer_);
+  registry_->OnTlsReady(this, listener_, &tcp_, peer_);
   Close();
 }
 

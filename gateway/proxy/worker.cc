@@ -14,6 +14,9 @@ namespace {
 constexpr absl::string_view kTooManyConnectionsAnswer =
     "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n"
     "x-pointsman-reason: too_many_connections\r\nconnection: close\r\n\r\n";
+constexpr absl::string_view kTooManyFromSourceAnswer =
+    "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n"
+    "x-pointsman-reason: too_many_from_source\r\nconnection: close\r\n\r\n";
 }  // namespace
 
 Worker::Worker(WorkerOptions options)
@@ -28,6 +31,7 @@ Worker::Worker(WorkerOptions options)
   // A head, or the framing between two pieces of a body, must fit into the credit given for it.
   PM_CHECK(context_.limits.stream_window_bytes >= context_.limits.head.bytes_max + 8192);
   context_.connections_max = options.connections_max;
+  context_.sources = options.sources;
   context_.index = options.index;
   context_.workers = options.workers;
   context_.observer = options.observer;
@@ -252,22 +256,27 @@ void Worker::OnTurnEnd() {
   }
 }
 
+void Worker::Shed(size_t listener, const Fd& fd, Reason reason) {
+  context_.counters.shed_connections.Add();
+  context_.counters.reasons[static_cast<size_t>(reason)].Add();
+  if (listener_tls_[listener] != nullptr || listener_tcp_[listener] != nullptr) return;
+  const absl::string_view answer =
+      reason == Reason::kTooManyFromSource ? kTooManyFromSourceAnswer : kTooManyConnectionsAnswer;
+  // A fresh socket takes these few bytes; if not, the close says it.
+  [[maybe_unused]] const ssize_t sent =
+      send(fd.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void Worker::OnAccepted(size_t listener, Fd fd, const SocketAddress& peer) {
   if (clients_.size() >= context_.connections_max) {
-    context_.counters.shed_connections.Add();
-    context_.counters.reasons[static_cast<size_t>(Reason::kTooManyConnections)].Add();
-    // A fresh socket takes these few bytes; if not, the close says it.
-    [[maybe_unused]] const ssize_t sent =
-        send(fd.get(), kTooManyConnectionsAnswer.data(), kTooManyConnectionsAnswer.size(),
-             MSG_NOSIGNAL | MSG_DONTWAIT);
-    return;
+    return Shed(listener, fd, Reason::kTooManyConnections);
   }
   if (!WorkerContext::IsIn(context_.limits.proxy_header_from.get(), peer)) {
     return Serve(listener, std::move(fd), peer);
   }
   auto client = std::make_unique<ProxyHeaderClient>(&context_, this, listener);
   if (client->Start(std::move(fd), peer)) {
-    AddClient(std::move(client));
+    AddClient(std::move(client), {});
   } else {
     context_.counters.accept_failures.Add();
   }
@@ -280,41 +289,56 @@ void Worker::OnProxyHeader(size_t listener, Fd socket, const SocketAddress& peer
   if (context_.draining && clients_.size() > before) clients_.back()->Drain();
 }
 
+std::optional<SourceTable::Slot> Worker::EnterSource(const SocketAddress& peer) {
+  const std::optional<common::IpAddress> ip = peer.Ip();
+  if (context_.sources == nullptr || !ip.has_value() || context_.Trusts(peer)) {
+    return SourceTable::Slot();
+  }
+  return context_.sources->Enter(*ip);
+}
+
 void Worker::Serve(size_t listener, Fd fd, const SocketAddress& peer) {
-  if (listener_tls_[listener] != nullptr) return StartTls(listener, std::move(fd), peer);
-  if (listener_tcp_[listener] != nullptr) return StartTcp(listener, std::move(fd), nullptr);
+  std::optional<SourceTable::Slot> source = EnterSource(peer);
+  if (!source.has_value()) return Shed(listener, fd, Reason::kTooManyFromSource);
+  if (listener_tls_[listener] != nullptr) {
+    return StartTls(listener, std::move(fd), peer, *std::move(source));
+  }
+  if (listener_tcp_[listener] != nullptr) {
+    return StartTcp(listener, std::move(fd), nullptr, *std::move(source));
+  }
   auto client = std::make_unique<Http1Client>(&context_, this, context_.PeerOf(peer));
   if (!client->Start(std::move(fd))) {
     context_.counters.accept_failures.Add();
     return;
   }
-  AddClient(std::move(client));
+  AddClient(std::move(client), *std::move(source));
 }
 
-void Worker::AddClient(std::unique_ptr<ClientConnection> client) {
+void Worker::AddClient(std::unique_ptr<ClientConnection> client, SourceTable::Slot source) {
   client->registry_index = clients_.size();
+  client->source = std::move(source);
   clients_.push_back(std::move(client));
   context_.counters.connections.Add();
 }
 
-void Worker::OnHttp2(ClientConnection* /*from*/, TcpConnection* socket, const ClientPeer& peer,
-                     Slice received) {
+void Worker::OnHttp2(ClientConnection* from, TcpConnection* socket, const ClientPeer& peer,
+                     const Slice& received) {
   auto client = std::make_unique<Http2Client>(&context_, this, peer);
   Http2Client* started = client.get();
-  AddClient(std::move(client));
+  AddClient(std::move(client), std::move(from->source));
   started->Start(socket, received);
 }
 
-void Worker::StartTls(size_t listener, Fd fd, const SocketAddress& peer) {
+void Worker::StartTls(size_t listener, Fd fd, const SocketAddress& peer, SourceTable::Slot source) {
   auto client = std::make_unique<TlsClient>(&context_, this, listener);
   if (client->Start(std::move(fd), peer, listener_tls_[listener])) {
-    AddClient(std::move(client));
+    AddClient(std::move(client), std::move(source));
   } else {
     context_.counters.accept_failures.Add();
   }
 }
 
-void Worker::StartTcp(size_t listener, Fd fd, TcpConnection* socket) {
+void Worker::StartTcp(size_t listener, Fd fd, TcpConnection* socket, SourceTable::Slot source) {
   auto client = std::make_unique<TcpClient>(&context_, this, listener_tcp_[listener]);
   TcpClient* started = client.get();
   if (socket != nullptr) {
@@ -323,17 +347,20 @@ void Worker::StartTcp(size_t listener, Fd fd, TcpConnection* socket) {
     context_.counters.accept_failures.Add();
     return;
   }
-  AddClient(std::move(client));
+  AddClient(std::move(client), std::move(source));
   started->Begin();
 }
 
-void Worker::OnTlsReady(size_t listener, TcpConnection* socket, const SocketAddress& peer) {
-  if (listener_tcp_[listener] != nullptr) return StartTcp(listener, Fd(), socket);
+void Worker::OnTlsReady(ClientConnection* from, size_t listener, TcpConnection* socket,
+                        const SocketAddress& peer) {
+  if (listener_tcp_[listener] != nullptr) {
+    return StartTcp(listener, Fd(), socket, std::move(from->source));
+  }
   const ClientPeer known = context_.PeerOf(peer);
-  if (TlsOf(*socket)->http2()) return OnHttp2(nullptr, socket, known, Slice{});
+  if (TlsOf(*socket)->http2()) return OnHttp2(from, socket, known, Slice{});
   auto client = std::make_unique<Http1Client>(&context_, this, known);
   Http1Client* started = client.get();
-  AddClient(std::move(client));
+  AddClient(std::move(client), std::move(from->source));
   started->Start(socket);
 }
 

@@ -36,7 +36,9 @@ struct WorkerOptions {
   const common::Clock* clock = nullptr;
   ProxyLimits limits;
   size_t connections_max = 0;  // Of this worker.
-  size_t index = 0;            // Among `workers`.
+  // Of the gateway; null: sources are not counted. Outlives the worker.
+  SourceTable* sources = nullptr;
+  size_t index = 0;  // Among `workers`.
   size_t workers = 1;
   // Accepts nothing before ReleaseListeners().
   bool hold_listeners = false;
@@ -122,15 +124,21 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   void OnClientClosed(ClientConnection* connection) override;
   void OnProxyHeader(size_t listener, Fd socket, const SocketAddress& peer) override;
   void OnHttp2(ClientConnection* from, TcpConnection* socket, const ClientPeer& peer,
-               Slice received) override;
-  void OnTlsReady(size_t listener, TcpConnection* socket, const SocketAddress& peer) override;
+               const Slice& received) override;
+  void OnTlsReady(ClientConnection* from, size_t listener, TcpConnection* socket,
+                  const SocketAddress& peer) override;
 
  private:
-  void AddClient(std::unique_ptr<ClientConnection> client);
+  void AddClient(std::unique_ptr<ClientConnection> client, SourceTable::Slot source);
+  // nullopt: it has all the connections it may have.
+  std::optional<SourceTable::Slot> EnterSource(const SocketAddress& peer);
+  // Says why on a fresh socket, where the client expects HTTP.
+  void Shed(size_t listener, const Fd& fd, Reason reason);
   void OnAccepted(size_t listener, Fd fd, const SocketAddress& peer);
   void Serve(size_t listener, Fd fd, const SocketAddress& peer);
-  void StartTls(size_t listener, Fd fd, const SocketAddress& peer);
-  void StartTcp(size_t listener, Fd fd, TcpConnection* socket);
+  void StartTls(size_t listener, Fd fd, const SocketAddress& peer, SourceTable::Slot source);
+  // `socket`: of a connection that TLS was agreed on, whose place is `source`; null: `fd` is fresh.
+  void StartTcp(size_t listener, Fd fd, TcpConnection* socket, SourceTable::Slot source);
   void AdoptTls();
   void RunTasks();
   void AdoptTable();

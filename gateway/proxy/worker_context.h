@@ -15,6 +15,7 @@
 #include "gateway/net/chunk.h"
 #include "gateway/net/event_loop.h"
 #include "gateway/net/socket.h"
+#include "gateway/net/source_table.h"
 #include "gateway/net/tcp_connection.h"
 #include "gateway/proxy/client_peer.h"
 #include "gateway/proxy/exchange.h"
@@ -43,6 +44,8 @@ struct WorkerContext {
   const ProxyLimits limits;
   // Of this worker; the rest of connections_max is the others'.
   size_t connections_max = 0;
+  // Where the connections of all workers are from; null: not counted.
+  SourceTable* sources = nullptr;
   size_t index = 0;  // Among `workers`.
   size_t workers = 1;
   // Declared before everything that holds sessions.
