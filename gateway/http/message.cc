@@ -36,6 +36,7 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"bad_path", 400},
     {"ambiguous_path", 400},
     {"bad_grpc_timeout", 400},
+    {"bad_grpc_web", 400},
     {"head_timeout", 408},
     {"body_timeout", 408},
     {"client_gone", 0},

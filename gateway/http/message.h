@@ -67,6 +67,8 @@ struct RequestHead {
   bool legacy = false;
   // The client's connection may carry another request.
   bool keep_alive = true;
+  // Trailers of the answer are wanted although the client did not say so.
+  bool wants_trailers = false;
   // The change of protocol that is asked for, and whether by an extended CONNECT (RFC 8441).
   Upgrade upgrade = Upgrade::kNone;
   bool extended_connect = false;
@@ -114,6 +116,7 @@ enum class Reason : uint8_t {
   kBadPath,
   kAmbiguousPath,
   kBadGrpcTimeout,
+  kBadGrpcWeb,
   kHeadTimeout,
   kBodyTimeout,
   kClientGone,
@@ -153,6 +156,7 @@ enum class Reason : uint8_t {
 struct OwnResponse {
   int status = 200;
   int grpc_status = -1;
+  absl::string_view grpc_content_type = "application/grpc";
   Reason reason = Reason::kNone;
   absl::string_view body;
   bool with_body = true;

@@ -134,7 +134,8 @@ void WriteOwnResponse(const OwnResponse& response, OutQueue* out) {
   PutStatusLine(status, StatusText(status), &writer);
   const bool bodiless = status == 204 || status == 304;
   if (grpc) {
-    writer.Put("content-type: application/grpc\r\ncontent-length: 0\r\n");
+    writer.PutField("content-type", response.grpc_content_type);
+    writer.Put("content-length: 0\r\n");
     writer.PutNumberField("grpc-status", response.grpc_status);
     writer.PutField("grpc-message", ReasonName(response.reason));
   } else if (!bodiless) {

@@ -446,7 +446,7 @@ bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
     PutField(name, value, &list);
   });
   list.Put("via", facts.via);
-  if (WantsTrailers(block)) list.Put("te", "trailers");
+  if (head.wants_trailers || WantsTrailers(block)) list.Put("te", "trailers");
   if (head.body == BodyKind::kLength) list.PutNumber("content-length", head.content_length);
   stream->Reset();
   const nghttp2_data_provider provider = Http2Callbacks::Provider(stream);
@@ -508,7 +508,7 @@ void Http2Session::SendOwn(Http2Stream* stream, const OwnResponse& response) {
   NvList list;
   list.PutNumber(":status", grpc ? 200 : response.status);
   if (grpc) {
-    list.Put("content-type", "application/grpc");
+    list.Put("content-type", response.grpc_content_type);
     list.PutNumber("grpc-status", response.grpc_status);
     list.Put("grpc-message", ReasonName(response.reason));
   }

@@ -171,6 +171,11 @@ void Stream::BoundReplay() {
 void Stream::OnRequestData(Slice data, bool end) {
   progress_ = context_->loop.Now();
   if (wants_upgrade()) return HoldEarly(data);
+  if (web_ != nullptr) return OnGrpcWebData(std::move(data), end);
+  ForwardData(std::move(data), end);
+}
+
+void Stream::ForwardData(Slice data, bool end) {
   body_bytes_ += data.size;
   if (!tunnel_ && body_bytes_ > policy_.max_request_body_bytes) return Fail(Reason::kBodyTooLarge);
   KeepForReplay(data);
@@ -186,6 +191,7 @@ void Stream::OnRequestEnd() {
     early_end_ = true;
     return;
   }
+  if (web_ != nullptr && !web_->request_whole()) return Fail(Reason::kBadGrpcWeb);
   request_ended_ = true;
   progress_ = context_->loop.Now();
   if (phase_ != Phase::kSending && phase_ != Phase::kResponding) return;
@@ -362,6 +368,7 @@ void Stream::OnResponseHead(bool end) {
   phase_ = Phase::kResponding;
   status_ = response_.status;
   replay_.Clear();
+  if (web_ != nullptr) web_->TranslateResponse(end, &response_);
   client_->SendHead(response_, end, request_ended_);
   if (end) return OnResponseEnd();
   ArmDeadline();
@@ -452,7 +459,7 @@ void Stream::Finish() {
   if (counted_) context_->counters.requests_active.Subtract();
   if (tunnel_) context_->counters.tunnels.Subtract();
   if (in_service_) context_->cells.EndTry(service_cell_);
-  ClientSide* client = client_;
+  ClientSide* client = web_ != nullptr ? web_->client() : client_;
   context_->streams->Free(this);
   client->StreamDone();
 }
@@ -536,6 +543,7 @@ void Stream::OnTimer() {
 void Stream::Reset() {
   Cancel();
   client_ = nullptr;
+  web_.reset();
   upstream_ = nullptr;
   phase_ = Phase::kOver;
   reason_ = Reason::kNone;

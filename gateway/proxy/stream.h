@@ -17,8 +17,10 @@
 #include "gateway/core/routing_table.h"
 #include "gateway/grpc/message_frames.h"
 #include "gateway/http/message.h"
+#include "gateway/http/trace_context.h"
 #include "gateway/net/timer_wheel.h"
 #include "gateway/proxy/exchange.h"
+#include "gateway/proxy/grpc_web_side.h"
 #include "gateway/proxy/worker_context.h"
 
 namespace pointsman::gateway {
@@ -52,6 +54,7 @@ class Stream final : public TimerEntry {
   // Request events.
   void OnRequestHead(bool end);
   void OnRequestData(Slice data, bool end);
+  void ForwardData(Slice data, bool end);
   void OnRequestEnd();
   void OnRequestReset(Reason reason);
   void KeepForReplay(const Slice& data);
@@ -107,6 +110,8 @@ class Stream final : public TimerEntry {
 
   // gRPC (stream_grpc.cc).
   Reason PrepareGrpc();
+  bool BeginGrpcWeb(GrpcWebKind kind);
+  void OnGrpcWebData(Slice data, bool end);
   bool TellGrpcTimeout(common::MonotonicTime now);
   bool GrpcUnavailable(bool end) const;
   bool AnswerForHttp();
@@ -135,6 +140,7 @@ class Stream final : public TimerEntry {
   WorkerContext* const context_;
   StreamHandle handle_;
   ClientSide* client_ = nullptr;
+  std::unique_ptr<GrpcWebSide> web_;  // Null: the client speaks something else.
   UpstreamSide* upstream_ = nullptr;
   RequestHead request_;
   TextRef claimed_client_;  // In request_; empty: the sender is the client.

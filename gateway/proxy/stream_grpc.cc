@@ -27,7 +27,9 @@ void AddTrailer(absl::string_view name, absl::string_view value, HeaderBlock* bl
 // The deadline of a gRPC request is part of its head.
 Reason Stream::PrepareGrpc() {
   const Field* type = request_.block.Find(FieldToken::kContentType);
-  grpc_ = type != nullptr && IsGrpcContentType(request_.block.At(type->value));
+  if (type == nullptr) return Reason::kNone;
+  const absl::string_view name = request_.block.At(type->value);
+  grpc_ = IsGrpcContentType(name) || BeginGrpcWeb(GrpcWebKindOf(name));
   if (!grpc_) return Reason::kNone;
   const Field* timeout = request_.block.Find(FieldToken::kGrpcTimeout);
   if (timeout == nullptr) return Reason::kNone;
@@ -35,6 +37,21 @@ Reason Stream::PrepareGrpc() {
   if (!wait.has_value()) return Reason::kBadGrpcTimeout;
   grpc_deadline_ = started_ + *wait;
   return Reason::kNone;
+}
+
+bool Stream::BeginGrpcWeb(GrpcWebKind kind) {
+  if (kind == GrpcWebKind::kNone) return false;
+  web_ = std::make_unique<GrpcWebSide>(kind, client_, &context_->chunks);
+  web_->TranslateRequest(&request_);
+  client_ = web_.get();
+  return true;
+}
+
+void Stream::OnGrpcWebData(Slice data, bool end) {
+  if (!web_->TranslateData(&data)) return Fail(Reason::kBadGrpcWeb);
+  if (!data.empty()) return ForwardData(std::move(data), end);
+  if (end) return OnRequestEnd();
+  UpdateRequestCredit();
 }
 
 // Each try is told what is left of the client's time. False: nothing is.
