@@ -46,6 +46,12 @@ void Describe(Flags* flags, CLI::App* app) {
   app->add_option("--trusted-proxies", server.trusted_proxies,
                   "Networks of proxies that are believed in X-Forwarded-* and Forwarded")
       ->type_name("CIDR,...");
+  app->add_option("--error-details-to", server.error_details_to,
+                  "Networks of clients that error pages tell the service, endpoint and tries")
+      ->type_name("CIDR,...");
+  app->add_option("--trace-sample", server.trace_sample,
+                  "Begin a trace for requests without one; share of those that are sampled")
+      ->check(CLI::Range(0.0, 1.0));
   app->add_option("--connections-per-source", server.connections_per_source,
                   "Connections of one client address (IPv6: /64), trusted proxies excepted; 0: any")
       ->capture_default_str();

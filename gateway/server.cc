@@ -155,6 +155,9 @@ absl::Status Server::PrepareLimits() {
                       NetworksOf("--trusted-proxies", options_.trusted_proxies));
   PM_ASSIGN_OR_RETURN(limits_.proxy_header_from,
                       NetworksOf("--proxy-protocol-from", options_.proxy_protocol_from));
+  PM_ASSIGN_OR_RETURN(limits_.error_details_to,
+                      NetworksOf("--error-details-to", options_.error_details_to));
+  limits_.trace_sample = options_.trace_sample;
   limits_.connections_per_source_max = options_.connections_per_source;
   return absl::OkStatus();
 }

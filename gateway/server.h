@@ -39,6 +39,9 @@ struct ServerOptions {
   std::string controller;
   // Networks separated by commas; see ProxyLimits::trusted_proxies. Empty: nobody.
   std::string trusted_proxies;
+  // See ProxyLimits::error_details_to and trace_sample.
+  std::string error_details_to;
+  std::optional<double> trace_sample;
   // See ProxyLimits::connections_per_source_max.
   size_t connections_per_source = ProxyLimits().connections_per_source_max;
   // See ProxyLimits::proxy_header_from.

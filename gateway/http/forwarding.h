@@ -14,6 +14,8 @@ struct ForwardedFacts {
   absl::string_view client_host;  // Of the connection's other end; without port.
   absl::string_view proto;        // "http" or "https".
   absl::string_view request_id;
+  // Of a trace that begins here; empty: the request belongs to another, or to none.
+  absl::string_view traceparent;
   // Host of requests that named none (HTTP/1.0).
   absl::string_view default_host;
   // Of the message as it came: "1.1 pointsman" and the like.
@@ -30,6 +32,7 @@ void PutOwnRequestFields(const RequestHead& head, const ForwardedFacts& facts, P
     put("x-forwarded-host", block.At(head.authority));
   }
   if (block.Find(FieldToken::kXRequestId) == nullptr) put("x-request-id", facts.request_id);
+  if (!facts.traceparent.empty()) put("traceparent", facts.traceparent);
 }
 
 // Every field of the request but host and framing, in order.

@@ -74,6 +74,11 @@ struct ProxyLimits {
 
   // Peers that are believed in what they say of the client (forwarded.h). Null: nobody.
   std::shared_ptr<const common::CidrSet> trusted_proxies;
+  // Clients whose error pages say more than the reason. Null: nobody.
+  std::shared_ptr<const common::CidrSet> error_details_to;
+  // Requests without a trace are given one; this share of those with the flag "sampled". Absent:
+  // they are not.
+  std::optional<double> trace_sample;
   // Connections from these begin with a PROXY header, which names the peer from then on; all others
   // have none. Null: nobody.
   std::shared_ptr<const common::CidrSet> proxy_header_from;

@@ -109,6 +109,17 @@ absl::string_view Stream::ClientHost() const {
   return claimed_client_.size > 0 ? request_.block.At(claimed_client_) : client_->PeerHost();
 }
 
+void Stream::PrepareTrace() {
+  if (DropInvalidTrace(&request_.block)) return;
+  const std::optional<double>& sampled = context_->limits.trace_sample;
+  if (!sampled.has_value()) return;
+  auto& random = context_->random;
+  const auto draw = [&random] { return absl::Uniform<uint64_t>(random); };
+  WriteTraceParent({.trace_id = {draw(), draw()}, .parent_id = draw()},
+                   absl::Bernoulli(random, *sampled), traceparent_);
+  trace_begun_ = true;
+}
+
 void Stream::OnRequestHead(bool end) {
   context_->counters.requests.Add();
   context_->counters.requests_active.Add();
@@ -121,6 +132,7 @@ void Stream::OnRequestHead(bool end) {
     return Fail(Reason::kMisdirected);
   }
   TakeClaimsOfSender();
+  PrepareTrace();
   if (const Reason reason = PrepareRequest(&request_); reason != Reason::kNone) return Fail(reason);
   if (const Reason reason = PrepareGrpc(); reason != Reason::kNone) return Fail(reason);
   const RouteEntry* route = FindRoute();
@@ -285,6 +297,7 @@ void Stream::SendRequest() {
       .client_host = client_->PeerHost(),
       .proto = client_->Proto(),
       .request_id = absl::string_view(request_id_, sizeof(request_id_)),
+      .traceparent = absl::string_view(traceparent_, trace_begun_ ? kTraceParentBytes : 0),
       .default_host = service_name_,
       .via = client_->Via(),
   };
@@ -445,6 +458,9 @@ void Stream::Fail(Reason reason) {
   std::copy(name.begin(), name.end(), body);
   body[name.size()] = '\n';
   response.body = absl::string_view(body, name.size() + 1);
+  if (!WantsDetails()) return Answer(response);
+  const std::string details = Details(reason);
+  response.body = details;
   Answer(response);
 }
 
@@ -553,7 +569,7 @@ void Stream::Reset() {
   outcome_counted_ = stale_retried_ = waits_for_client_ = waits_for_upstream_ = false;
   tunnel_ = early_end_ = response_ended_ = false;
   replayable_ = true;
-  grpc_ = false;
+  grpc_ = trace_begun_ = false;
   grpc_deadline_ = common::MonotonicTime::Infinite();
   grpc_frames_ = MessageFrames();
   attempt_ = 0;

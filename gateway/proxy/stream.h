@@ -64,6 +64,8 @@ class Stream final : public TimerEntry {
 
   // What the sender says of the client, before anything is decided by it.
   void TakeClaimsOfSender();
+  // The trace it belongs to; begins one if there is none and traces are begun here.
+  void PrepareTrace();
   absl::string_view ClientHost() const;
 
   // Routing.
@@ -121,6 +123,9 @@ class Stream final : public TimerEntry {
   void Answer(const OwnResponse& response);
   void Fail(Reason reason);
   void Finish();
+  // What a trusted client is told besides the reason (stream_record.cc).
+  bool WantsDetails() const;
+  std::string Details(Reason reason) const;
   void Record();
   // stream_record.cc; only when somebody wants to know.
   void Tell();
@@ -192,6 +197,8 @@ class Stream final : public TimerEntry {
   common::MonotonicTime grpc_deadline_ = common::MonotonicTime::Infinite();
   MessageFrames grpc_frames_;
   char request_id_[16];
+  bool trace_begun_ = false;
+  char traceparent_[kTraceParentBytes];  // When it has begun here.
 };
 
 // The worker's streams. Those that are over are used again, and freed when a while did not need

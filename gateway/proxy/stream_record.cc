@@ -1,6 +1,13 @@
-// What a stream tells an access log at its end. Only of this is asked when somebody wants to know.
+// What a stream tells of itself: to an access log at its end, and to clients that may know why it
+// failed. Only done when somebody wants to know.
+
+#include <optional>
+#include <string>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/core/address.h"
+#include "common/core/ip_address.h"
 #include "gateway/grpc/status.h"
 #include "gateway/http/trace_context.h"
 #include "gateway/proxy/stream.h"
@@ -44,7 +51,11 @@ void Stream::Tell() {
     record.request_id =
         id != nullptr ? block.At(id->value) : absl::string_view(request_id_, sizeof(request_id_));
   }
-  if (const auto trace = TraceParentOf(block)) record.trace_id = trace->trace_id;
+  if (trace_begun_) {
+    record.trace_id = absl::string_view(traceparent_ + kTraceIdAt, kTraceIdBytes);
+  } else if (const auto trace = TraceParentOf(block)) {
+    record.trace_id = trace->trace_id;
+  }
   if (const TlsFilter* tls = client_->Tls(); tls != nullptr) {
     record.tls = tls->version();
     record.server_name = tls->server_name();
@@ -62,6 +73,23 @@ void Stream::Tell() {
   if (first_byte_ != never) record.first_byte = first_byte_ - started_;
   if (try_sent_ != never) record.connect = try_sent_ - try_begun_;
   context_->observer->OnRequest(record);
+}
+
+bool Stream::WantsDetails() const {
+  const common::CidrSet* trusted = context_->limits.error_details_to.get();
+  if (trusted == nullptr) return false;
+  const std::optional<common::IpAddress> client = common::ParseIpAddress(ClientHost());
+  return client.has_value() && trusted->Contains(*client);
+}
+
+// A line each; the first is what everybody is told.
+std::string Stream::Details(Reason reason) const {
+  std::string text = absl::StrCat(ReasonName(reason), "\n");
+  if (!in_service_) return text;
+  absl::StrAppend(&text, "service: ", service_name_, "\ntries: ", attempt_, "\n");
+  if (attempt_ > 0) absl::StrAppend(&text, "last endpoint: ", common::ToString(address_), "\n");
+  absl::StrAppend(&text, "after: ", absl::FormatDuration(context_->loop.Now() - started_), "\n");
+  return text;
 }
 
 }  // namespace pointsman::gateway

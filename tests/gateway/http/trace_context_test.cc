@@ -96,5 +96,62 @@ TEST(TraceContextTest, TakesOneFieldOnlyInAnyCase) {
   EXPECT_FALSE(TraceParentOf(block).has_value());
 }
 
+class DropInvalidTraceTest : public testing::Test {
+ protected:
+  void Add(absl::string_view name, absl::string_view value) {
+    block_.AddField({.name = block_.Keep(name), .value = block_.Keep(value)});
+  }
+  size_t Forwarded() const {
+    size_t count = 0;
+    for (const Field& field : block_.fields()) count += field.dropped ? 0 : 1;
+    return count;
+  }
+  HeaderBlock block_;
+};
+
+TEST_F(DropInvalidTraceTest, LeavesAValidOneAlone) {
+  Add("Traceparent", Of("00", "01"));
+  Add("tracestate", "a=b");
+  Add("tracestate", "c=d");
+  EXPECT_TRUE(DropInvalidTrace(&block_));
+  EXPECT_EQ(Forwarded(), 3u);
+}
+
+TEST_F(DropInvalidTraceTest, TakesTheStateWithTheParent) {
+  Add("x", "y");
+  Add("traceparent", "00-zz");
+  Add("tracestate", "a=b");
+  EXPECT_FALSE(DropInvalidTrace(&block_));
+  EXPECT_EQ(Forwarded(), 1u);
+}
+
+TEST_F(DropInvalidTraceTest, TakesTwoParentsAndAStateAlone) {
+  Add("traceparent", Of("00", "01"));
+  Add("traceparent", Of("00", "01"));
+  EXPECT_FALSE(DropInvalidTrace(&block_));
+  EXPECT_EQ(Forwarded(), 0u);
+  Add("tracestate", "a=b");
+  EXPECT_FALSE(DropInvalidTrace(&block_));
+  EXPECT_EQ(Forwarded(), 0u);
+}
+
+TEST_F(DropInvalidTraceTest, SaysNoWhereThereIsNothing) {
+  Add("x", "y");
+  EXPECT_FALSE(DropInvalidTrace(&block_));
+  EXPECT_EQ(Forwarded(), 1u);
+}
+
+TEST(TraceContextTest, BeginsTracesThatAreValid) {
+  char text[kTraceParentBytes];
+  WriteTraceParent({.trace_id = {0x0123456789abcdef, 0xfedcba9876543210}, .parent_id = 0x42}, true,
+                   text);
+  EXPECT_EQ(absl::string_view(text, kTraceParentBytes),
+            "00-0123456789abcdeffedcba9876543210-0000000000000042-01");
+  WriteTraceParent({.trace_id = {0, 0}, .parent_id = 0}, false, text);
+  const auto parent = ParseTraceParent(absl::string_view(text, kTraceParentBytes));
+  ASSERT_TRUE(parent.has_value());
+  EXPECT_FALSE(parent->sampled);
+}
+
 }  // namespace
 }  // namespace pointsman::gateway
