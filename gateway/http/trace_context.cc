@@ -28,9 +28,10 @@ bool IsId(absl::string_view text) {
 // Of the last hexadecimal digit.
 bool LowBit(char digit) { return ((digit <= '9' ? digit - '0' : digit - 'a' + 10) & 1) != 0; }
 
-// Sizes first: nearly no field is one.
+// Neither name has a token, and nearly no field without one is so long.
 bool Is(const HeaderBlock& block, const Field& field, absl::string_view name) {
-  return field.name.size == name.size() && absl::EqualsIgnoreCase(block.At(field.name), name);
+  return field.name.size == name.size() && field.token == FieldToken::kOther &&
+         absl::EqualsIgnoreCase(block.At(field.name), name);
 }
 
 // Returns the end.

@@ -67,9 +67,7 @@ TEST(GrpcWebTest, ReadsBase64HoweverItIsCut) {
 }
 
 TEST(GrpcWebTest, RefusesWhatIsNoBase64) {
-  for (const char* text : {"AA A", "AAA\n", "A===", "=AAA", "AA=A", "AAA-",
-                           "\x80"
-                           "AAA"}) {
+  for (const char* text : {"AA A", "AAA\n", "A===", "=AAA", "AA=A", "AAA-", "\x80zzz"}) {
     Base64Reader reader;
     std::string out;
     EXPECT_FALSE(reader.Feed(text, &out)) << text;

@@ -62,6 +62,7 @@ TEST(SourceTableTest, AMovedSlotIsGivenBackOnce) {
 TEST(SourceTableTest, WorkersShareIt) {
   SourceTable table(1'000);
   std::vector<std::thread> workers;
+  workers.reserve(8);
   for (int worker = 0; worker < 4; ++worker) {
     workers.emplace_back([&table] {
       for (int i = 0; i < 2'000; ++i) {
