@@ -47,6 +47,7 @@ TEST_F(ConnectionsTest, ShowsBothSidesOfARequest) {
 TEST_F(ConnectionsTest, ShowsNoMoreThanAsked) {
   Publish({});
   std::vector<Peer> clients;
+  clients.reserve(5);
   for (int i = 0; i < 5; ++i) clients.push_back(Client());
   ASSERT_TRUE(WaitFor([&] { return List().clients == 5; }));
   const Engine::Connections all = List(2);
