@@ -75,6 +75,7 @@ void GrpcWebSide::SendData(Slice data) {
 
 void GrpcWebSide::SendEnd(const ResponseHead& head) {
   static const ResponseHead* const none = new ResponseHead();
+  if (head.body == BodyKind::kNone) return client_->SendEnd(*none);
   std::string last = GrpcWebTrailerFrame(head.block);
   if (kind_ == GrpcWebKind::kText) {
     std::string text;

@@ -301,7 +301,8 @@ void Stream::SendRequest() {
       .default_host = service_name_,
       .via = client_->Via(),
   };
-  const bool bodiless = request_ended_ && (replay_.empty() || wants_upgrade());
+  const bool bodiless =
+      request_ended_ && (wants_upgrade() || (replay_.empty() && !request_.block.has_trailers()));
   upstream_->SendHead(request_, facts, bodiless);
   if (!bodiless) {
     for (const Slice& slice : replay_.slices()) upstream_->SendData(slice);
@@ -383,7 +384,7 @@ void Stream::OnResponseHead(bool end) {
   replay_.Clear();
   if (web_ != nullptr) web_->TranslateResponse(end, &response_);
   client_->SendHead(response_, end, request_ended_);
-  if (end) return OnResponseEnd();
+  if (end) return EndExchange();
   ArmDeadline();
 }
 
@@ -391,12 +392,9 @@ void Stream::OnResponseData(Slice data, bool end) {
   if (grpc_) grpc_frames_.Feed(data.view());
   answer_bytes_ += data.size;
   client_->SendData(std::move(data));
-  if (end) {
-    client_->SendEnd(response_);
-    EndTry(TryOutcome::kResponse, request_ended_);
-    return Finish();
-  }
-  UpdateResponseCredit();
+  if (!end) return UpdateResponseCredit();
+  client_->SendEnd(response_);
+  EndExchange();
 }
 
 void Stream::OnResponseEnd() {
@@ -405,10 +403,12 @@ void Stream::OnResponseEnd() {
     client_->SendEnd(response_);
     return FinishTunnelIfDone();
   }
-  if (response_.body != BodyKind::kNone &&
-      !(response_.body == BodyKind::kLength && response_.content_length == 0)) {
-    client_->SendEnd(response_);
-  }
+  // Also where the head says that nothing follows: over HTTP/2 the end may come by itself.
+  client_->SendEnd(response_);
+  EndExchange();
+}
+
+void Stream::EndExchange() {
   EndTry(TryOutcome::kResponse, request_ended_);
   Finish();
 }

@@ -96,6 +96,8 @@ class Stream final : public TimerEntry {
   void OnResponseHead(bool end);
   void OnResponseData(Slice data, bool end);
   void OnResponseEnd();
+  // The answer was passed on whole.
+  void EndExchange();
   void OnResponseReset(Reason reason);
 
   // Upgrades (stream_tunnel.cc).

@@ -186,6 +186,48 @@ TEST_F(Http2Test, HeadsWithoutBodies) {
   EXPECT_EQ(client().Await(client().Request(Http2Peer::Get())).status(), 204);
 }
 
+TEST_F(Http2Test, AnAnswerWithoutBodyMayEndInAFrameOfItsOwn) {
+  policy.upstream_http2 = true;
+  const auto answer = [](const std::string& path) {
+    if (path == "/empty") return H2Fields{{":status", "200"}, {"content-length", "0"}};
+    if (path == "/none") return H2Fields{{":status", "204"}};
+    if (path == "/old") return H2Fields{{":status", "304"}, {"etag", "e"}};
+    return H2Fields{{":status", "200"}, {"content-length", "77"}};  // To HEAD.
+  };
+  ScriptedUpstream upstream([&answer](Peer& peer, int) {
+    Http2Peer http2(Side::kServer, &peer);
+    for (int32_t id = http2.AwaitRequest(); id > 0; id = http2.AwaitRequest()) {
+      http2.RespondOpen(id, answer(http2.message(id).Field(":path")));
+      http2.Send(id, "", /*end=*/true);
+    }
+  });
+  Publish({upstream.port()});
+  for (const std::string path : {"/empty", "/none", "/old", "/head"}) {
+    H2Fields fields = Http2Peer::Get(path);
+    if (path == "/head") fields[0].second = "HEAD";
+    const H2Message& whole = client().Await(client().Request(fields));
+    EXPECT_EQ(whole.Field(":status"), answer(path)[0].second) << path;
+    EXPECT_TRUE(whole.ended) << path;
+    EXPECT_EQ(whole.reset, 0u) << path;
+    EXPECT_EQ(whole.body, "") << path;
+  }
+  EXPECT_EQ(upstream.connections(), 1);
+}
+
+TEST_F(Http2Test, TrailersWithoutABodyPass) {
+  policy.upstream_http2 = true;
+  H2Message seen;
+  ScriptedUpstream upstream(Http2Answering([&seen](const H2Message& request) {
+    seen = request;
+    return H2Answer{{{":status", "200"}, {"content-length", "0"}}, "", {{"x-back", "2"}}};
+  }));
+  Publish({upstream.port()});
+  const H2Message& answer =
+      client().Await(client().Request(Http2Peer::Post(), "", {{"x-there", "1"}}));
+  EXPECT_EQ(seen.Trailer("x-there"), "1");
+  EXPECT_EQ(answer.Trailer("x-back"), "2");
+}
+
 TEST_F(Http2Test, InterimResponsesPass) {
   policy.upstream_http2 = true;
   ScriptedUpstream upstream([](Peer& peer, int) {
