@@ -72,14 +72,15 @@ TEST_F(EngineUpstreamTest, RepeatsAnIdempotentRequestThatGotNoAnswer) {
   ScriptedUpstream bad(Closing());
   ScriptedUpstream good(Answering([](const TestMessage& request) { return Ok(request.body); }));
   Publish({bad.port(), good.port()});
-  for (int i = 0; i < 10; ++i) {
+  // Which of the two is asked first is drawn.
+  for (int i = 0; Totals(bad.port()).resets == 0; ++i) {
+    ASSERT_LT(i, 200);
     Peer client = Client();
     client.Write(kPut);  // The body is sent again, too.
     const TestMessage answer = client.ReadMessage();
     ASSERT_EQ(answer.status(), 200);
     ASSERT_EQ(answer.body, "abc");
   }
-  EXPECT_GE(Totals(bad.port()).resets, 1u);
 }
 
 TEST_F(EngineUpstreamTest, NeverRepeatsAPostThatWasSent) {
@@ -127,7 +128,8 @@ class DeafEndpoint {
     PM_CHECK(getsockname(listener_.get(), raw, &size) == 0);
     for (Fd& fd : fillers_) {
       fd.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-      connect(fd.get(), raw, size);
+      // Refused or in progress: either fills the queue.
+      static_cast<void>(connect(fd.get(), raw, size));
     }
   }
   uint16_t port() const { return ntohs(address_.sin_port); }
