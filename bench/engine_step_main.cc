@@ -15,7 +15,6 @@
 #include "bench/step/step_peer.h"
 #include "common/clock.h"
 #include "common/core/check.h"
-#include "gateway/core/endpoint_editor.h"
 #include "gateway/core/router.h"
 #include "gateway/net/socket.h"
 #include "gateway/proxy/access_log.h"
@@ -60,7 +59,7 @@ std::unique_ptr<gateway::RoutingTable> MakeTable(gateway::EndpointCells& cells, 
   service->name = "web";
   service->policy.upstream_http2 = http2;
   service->cell = *cells.Allocate();
-  gateway::EndpointListEditor editor(&service->endpoints);
+  gateway::BlockListEditor<gateway::Endpoint> editor(&service->endpoints);
   for (size_t i = 0; i < ports.size(); ++i) {
     gateway::Endpoint endpoint;
     endpoint.handle = static_cast<uint32_t>(i + 1);
@@ -82,7 +81,9 @@ std::unique_ptr<gateway::RoutingTable> MakeTable(gateway::EndpointCells& cells, 
   auto router = gateway::Router::Build({route});
   PM_CHECK(router.ok());
   table->router = *std::move(router);
-  table->services.push_back(std::move(service));
+  gateway::BlockListEditor<std::shared_ptr<const gateway::ServiceTable>> services(&table->services);
+  services.Set(0, std::move(service));
+  services.Finish();
   return table;
 }
 

@@ -1,20 +1,21 @@
 #pragma once
 
 // The routing table as workers read it: immutable plain structs, no messages. A new table shares
-// every part that did not change with the one before it: whole services, and inside a service the
-// blocks of 256 endpoints and of their alias tables. Built by table_build; thread-compatible, and
-// a const table may be read by any thread.
+// every part that did not change with the one before it: blocks of 256 services, whole services,
+// and inside a service the blocks of 256 endpoints and of their alias tables. Built by table_state;
+// thread-compatible, and a const table may be read by any thread.
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/core/address.h"
 #include "common/core/alias_table.h"
+#include "gateway/core/block_list.h"
 #include "gateway/core/cells.h"
 #include "gateway/core/upstream_tls.h"
 
@@ -43,24 +44,8 @@ struct Endpoint {
   bool routable = false;
 };
 
-// Endpoints by position, in shared blocks. Positions are stable while an endpoint stays.
-class EndpointList {
- public:
-  static constexpr size_t kBlock = common::AliasTable::kBlock;
-  using Block = std::array<Endpoint, kBlock>;
-
-  size_t size() const { return size_; }
-  bool empty() const { return size_ == 0; }
-  // REQUIRES: position < size().
-  const Endpoint& operator[](size_t position) const {
-    return (*blocks_[position / kBlock])[position % kBlock];
-  }
-
- private:
-  friend class EndpointListEditor;
-  std::vector<std::shared_ptr<const Block>> blocks_;
-  size_t size_ = 0;
-};
+// By position; positions are stable while an endpoint stays.
+using EndpointList = BlockList<Endpoint>;
 
 // The routable endpoints of one priority.
 struct PriorityGroup {
@@ -113,10 +98,16 @@ struct RoutingTable {
   VersionPair config;
   // Null: there is no configuration yet; nothing can be said about a request.
   std::shared_ptr<const Router> router;
-  // RouteEntry::service is an index into this.
-  std::vector<std::shared_ptr<const ServiceTable>> services;
+  // Ascending by name. RouteEntry::service is an index into this.
+  BlockList<std::shared_ptr<const ServiceTable>> services;
+  // Another value than in the table before: an endpoint left, or a configuration changed how one is
+  // spoken to, so that connections are held for nothing.
+  uint64_t lineup = 0;
   // What the services' policies name; null: none does. Another object when anything changed.
   std::shared_ptr<const UpstreamTlsMap> upstream_tls;
+
+  // Null: there is none of this name. O(log services).
+  const ServiceTable* Find(absl::string_view name) const;
 };
 
 }  // namespace pointsman::gateway

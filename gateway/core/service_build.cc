@@ -181,7 +181,7 @@ std::shared_ptr<const ServiceTable> ServiceBuilder::Build(const SliceState* slic
     return table;
   }
   EndpointList endpoints = endpoints_;
-  Edit edit{*slice, context, retired, EndpointListEditor(&endpoints), {}};
+  Edit edit{*slice, context, retired, BlockListEditor<Endpoint>(&endpoints), {}};
   const bool splits = !slice->head().splits.empty();
   const bool whole = change.whole || splits || folded_;
   if (whole) {

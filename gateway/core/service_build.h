@@ -20,7 +20,6 @@
 #include <vector>
 
 #include "gateway/core/cells.h"
-#include "gateway/core/endpoint_editor.h"
 #include "gateway/core/routing_table.h"
 #include "gateway/core/slice_state.h"
 
@@ -62,7 +61,7 @@ class ServiceBuilder {
     const SliceState& slice;
     const BuildContext& context;
     std::vector<CellRef>* retired;
-    EndpointListEditor editor;
+    BlockListEditor<Endpoint> editor;
     // By priority: weights of positions.
     std::map<uint8_t, std::vector<std::pair<size_t, uint32_t>>> weights;
   };

@@ -154,12 +154,15 @@ std::optional<Refusal> SliceState::CheckKnown(const v1::SliceFrame& frame) const
 
 void SliceState::ApplyEntries(const v1::SliceFrame& frame, SliceChange* change) {
   for (const v1::Tombstone& tombstone : frame.removed()) {
-    if (entries_.erase(tombstone.handle()) > 0) change->removed.push_back(tombstone.handle());
+    if (entries_.erase(tombstone.handle()) == 0) continue;
+    change->removed.push_back(tombstone.handle());
+    change->members = true;
   }
   for (const v1::EndpointEntry& message : frame.entries()) {
     SliceEntry& entry = entries_[message.handle()];
     if (message.has_info()) {
       ReadInfo(message.info(), &entry);
+      change->members = true;
       entry.info_revision = message.info_revision();
     }
     entry.revision = message.revision();
@@ -179,6 +182,7 @@ std::optional<Refusal> SliceState::Apply(const v1::SliceFrame& frame, SliceChang
   *change = SliceChange();
   change->whole = frame.base() == 0;
   change->head = change->whole || frame.has_head();
+  change->members = change->whole;
   if (change->whole) {
     entries_.clear();
     head_ = SliceHeadState();

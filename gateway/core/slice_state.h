@@ -90,6 +90,7 @@ struct SliceHeadState {
 struct SliceChange {
   bool whole = false;  // Everything may have changed.
   bool head = false;
+  bool members = false;           // Endpoints came, left, or say anew who they are.
   std::vector<uint32_t> handles;  // Changed or added, ascending.
   std::vector<uint32_t> removed;  // Held before, ascending.
 };

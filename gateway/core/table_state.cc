@@ -74,9 +74,8 @@ absl::StatusOr<std::shared_ptr<const TableState::Configuration>> TableState::Rea
   next->version = PairOf(frame.version());
   next->message = frame.config();
   PM_ASSIGN_OR_RETURN(next->services, ServiceIds(next->message));
-  std::map<std::string, uint32_t> indexes;
-  for (uint32_t i = 0; i < next->services.size(); ++i) indexes[next->services[i]] = i;
-  PM_ASSIGN_OR_RETURN(std::vector<RouteEntry> routes, RoutesOf(next->message, indexes));
+  for (uint32_t i = 0; i < next->services.size(); ++i) next->indexes[next->services[i]] = i;
+  PM_ASSIGN_OR_RETURN(std::vector<RouteEntry> routes, RoutesOf(next->message, next->indexes));
   PM_ASSIGN_OR_RETURN(next->router, Router::Build(std::move(routes)));
   next->upstream_tls = UpstreamTlsOf(next->message);
   for (const v1::Service& service : next->message.services()) {
@@ -132,6 +131,7 @@ std::optional<Refusal> TableState::ApplySlice(const v1::SliceFrame& frame, bool*
   SliceChange change;
   if (auto refusal = slice.Apply(frame, &change)) return refusal;
   if (it == slices_.end()) slices_.emplace(frame.service(), std::move(fresh));
+  if (change.members) wanted_names_.reset();
   Merge(change, &changes_[frame.service()]);
   *changed = true;
   return std::nullopt;
@@ -209,6 +209,7 @@ common::MonotonicTime TableState::wake_at() const {
 
 void TableState::Drop(const std::string& service) {
   slices_.erase(service);
+  wanted_names_.reset();
   changes_.erase(service);
   built_.erase(service);
   if (const auto it = builders_.find(service); it != builders_.end()) {
@@ -252,16 +253,18 @@ void TableState::Activate(std::shared_ptr<const Configuration> next) {
     }
   }
   running_ = std::move(next);
+  relist_ = true;
 }
 
-std::vector<std::string> TableState::Names() const {
+const std::vector<std::string>& TableState::Names() {
+  if (wanted_names_.has_value()) return *wanted_names_;
   std::set<std::string> names;
   for (const auto& [service, slice] : slices_) {
     for (const auto& [handle, entry] : slice.entries()) {
       if (entry.address.kind == common::Address::Kind::kName) names.insert(entry.address.name);
     }
   }
-  return {names.begin(), names.end()};
+  return wanted_names_.emplace(names.begin(), names.end());
 }
 
 bool TableState::SetResolved(const std::string& name, std::vector<common::Address> addresses) {
@@ -303,6 +306,27 @@ std::shared_ptr<const ServiceTable> TableState::BuildService(const std::string& 
   return table;
 }
 
+void TableState::BuildServices() {
+  const bool relisted = std::exchange(relist_, false);
+  if (relisted) services_ = {};
+  BlockListEditor<std::shared_ptr<const ServiceTable>> editor(&services_);
+  if (relisted) {
+    for (size_t i = 0; i < running_->services.size(); ++i) {
+      editor.Set(i, BuildService(running_->services[i]));
+    }
+  } else {
+    // A slice may come before its service.
+    for (auto next = changes_.begin(); next != changes_.end();) {
+      const auto change = next++;
+      const auto place = running_->indexes.find(change->first);
+      if (place != running_->indexes.end()) editor.Set(place->second, BuildService(place->first));
+    }
+  }
+  editor.Finish();
+  repolicied_.clear();
+  if (relisted || !retired_.empty()) ++lineup_;
+}
+
 BuiltTable TableState::Build() {
   auto table = std::make_shared<RoutingTable>();
   table->serial = ++serial_;
@@ -310,11 +334,10 @@ BuiltTable TableState::Build() {
     table->config = running_->version;
     table->router = running_->router;
     table->upstream_tls = running_->upstream_tls;
-    for (const std::string& name : running_->services) {
-      table->services.push_back(BuildService(name));
-    }
+    BuildServices();
+    table->services = services_;
   }
-  repolicied_.clear();
+  table->lineup = lineup_;
   return {std::move(table), std::exchange(retired_, {})};
 }
 

@@ -74,13 +74,14 @@ class TableState {
   // When Advance is due next; Infinite: nothing is staged.
   common::MonotonicTime wake_at() const;
 
-  // Names to be resolved, ascending.
-  std::vector<std::string> Names() const;
+  // Names to be resolved, ascending. O(1) while no endpoint says anew who it is.
+  const std::vector<std::string>& Names();
   // True: an endpoint's address changed: build a table. `addresses` without ports; empty (the name
   // does not exist or cannot be resolved now) keeps what was known.
   bool SetResolved(const std::string& name, std::vector<common::Address> addresses);
 
-  // The table of what is held now. Parts that did not change are shared with the last one.
+  // The table of what is held now. Parts that did not change are shared with the last one, and cost
+  // nothing unless the configuration changed.
   BuiltTable Build();
 
   // Pair of the configuration, staged or running.
@@ -98,7 +99,8 @@ class TableState {
   struct Configuration {
     VersionPair version;
     v1::Config message;
-    std::vector<std::string> services;  // Ascending: the order of RoutingTable::services.
+    std::vector<std::string> services;        // Ascending: the order of RoutingTable::services.
+    std::map<std::string, uint32_t> indexes;  // Into services.
     std::shared_ptr<const Router> router;
     std::map<std::string, ServicePolicy> policies;
     std::shared_ptr<const UpstreamTlsMap> upstream_tls;
@@ -112,6 +114,7 @@ class TableState {
   void DropUnnamed(const Configuration& next);
   void Drop(const std::string& service);
   std::shared_ptr<const ServiceTable> BuildService(const std::string& name);
+  void BuildServices();
 
   EndpointCells& cells_;
   const TableStateOptions options_;
@@ -122,10 +125,15 @@ class TableState {
   std::map<std::string, SliceState> slices_;
   std::set<std::string> unnamed_;  // Slices that the running configuration does not name.
   ResolvedNames names_;
+  std::optional<std::vector<std::string>> wanted_names_;  // Empty: to be collected anew.
   std::map<std::string, ServiceBuilder> builders_;
   std::map<std::string, SliceChange> changes_;  // Since the last Build, of slices.
   std::map<std::string, std::shared_ptr<const ServiceTable>> built_;
   std::set<std::string> repolicied_;  // Services to build again for their policy alone.
+  // As of the last Build.
+  BlockList<std::shared_ptr<const ServiceTable>> services_;
+  bool relist_ = false;  // The configuration changed since.
+  uint64_t lineup_ = 0;
   std::vector<CellRef> retired_;
   uint64_t serial_ = 0;
 };

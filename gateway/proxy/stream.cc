@@ -245,10 +245,7 @@ const ServiceTable* Stream::FindService() const {
   if (service_index_ < services.size() && services[service_index_]->name == service_name_) {
     return services[service_index_].get();
   }
-  for (const auto& service : services) {
-    if (service->name == service_name_) return service.get();
-  }
-  return nullptr;
+  return context_->table->Find(service_name_);
 }
 
 bool Stream::PickAndTry(const ServiceTable& service, Reason* why) {

@@ -120,12 +120,7 @@ void TcpClient::ReadHello() {
 
 const ServiceTable* TcpClient::FindService(absl::string_view name) const {
   if (context_->table == nullptr) return nullptr;
-  // Ascending by name.
-  const auto& services = context_->table->services;
-  const auto found = std::lower_bound(
-      services.begin(), services.end(), name,
-      [](const auto& service, absl::string_view wanted) { return service->name < wanted; });
-  return found != services.end() && (*found)->name == name ? found->get() : nullptr;
+  return context_->table->Find(name);
 }
 
 void TcpClient::Enter(const std::string& name) {

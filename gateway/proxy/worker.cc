@@ -167,9 +167,10 @@ void Worker::Drain(const DrainOptions& drain) {
 void Worker::AdoptTable() {
   const uint64_t sequence = posted_sequence_.load(std::memory_order_acquire);
   if (sequence == adopted_sequence_) return;
-  context_.table = posted_table_.load(std::memory_order_acquire);
+  const RoutingTable* table = posted_table_.load(std::memory_order_acquire);
+  pools_stale_ |= context_.table != nullptr && context_.table->lineup != table->lineup;
+  context_.table = table;
   adopted_sequence_ = sequence;
-  pools_stale_ = true;
   if (context_.table->router != nullptr) StartListeners();
   if (on_adopted_) on_adopted_(sequence);
 }

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "gateway/core/cells.h"
-#include "gateway/core/endpoint_editor.h"
 #include "gateway/core/routing_table.h"
 
 namespace pointsman::gateway {
@@ -26,7 +25,7 @@ inline ServiceTable MakeService(EndpointCells& cells, const std::vector<TestEndp
   ServiceTable table;
   table.name = "web";
   table.cell = *cells.Allocate();
-  EndpointListEditor editor(&table.endpoints);
+  BlockListEditor<Endpoint> editor(&table.endpoints);
   std::vector<uint8_t> priorities;
   for (size_t i = 0; i < endpoints.size(); ++i) {
     Endpoint endpoint;

@@ -163,6 +163,43 @@ TEST_F(TableStateTest, UnchangedServicesAndRouterAreShared) {
   EXPECT_EQ(before->services[1]->endpoints[0].weight, 65'536u);
 }
 
+TEST_F(TableStateTest, TheLineupChangesOnlyWhenConnectionsMayBeHeldForNothing) {
+  ApplyConfig(1, {"a"});
+  ApplyFrame(MakeSlice("a", 1, 2));
+  const uint64_t begun = state_.Build().table->lineup;
+  v1::SliceFrame weight = MakeFrame("a", 1, 2);
+  AddEndpoint(&weight, 1, 7);
+  ApplyFrame(weight);
+  EXPECT_EQ(state_.Build().table->lineup, begun) << "a weight";
+  v1::SliceFrame gone = MakeFrame("a", 2, 3);
+  gone.add_removed()->set_handle(2);
+  gone.mutable_removed(0)->set_revision(3);
+  ApplyFrame(gone);
+  const uint64_t left = state_.Build().table->lineup;
+  EXPECT_NE(left, begun) << "an endpoint left";
+  ApplyConfig(2, {"a"});
+  EXPECT_NE(state_.Build().table->lineup, left) << "a configuration";
+}
+
+TEST_F(TableStateTest, NamesFollowWhatFramesSay) {
+  ApplyConfig(1, {"a"});
+  v1::SliceFrame frame = MakeFrame("a", 0, 1);
+  AddEndpoint(&frame, 1, 65'536, "one.test:80");
+  ApplyFrame(frame);
+  EXPECT_EQ(state_.Names(), Names({"one.test"}));
+  v1::SliceFrame more = MakeFrame("a", 1, 2);
+  AddEndpoint(&more, 2, 65'536, "two.test:80");
+  ApplyFrame(more);
+  EXPECT_EQ(state_.Names(), Names({"one.test", "two.test"}));
+  v1::SliceFrame less = MakeFrame("a", 2, 3);
+  less.add_removed()->set_handle(1);
+  less.mutable_removed(0)->set_revision(3);
+  ApplyFrame(less);
+  EXPECT_EQ(state_.Names(), Names({"two.test"}));
+  ApplyConfig(2, {});
+  EXPECT_TRUE(state_.Names().empty()) << "its service left";
+}
+
 TEST_F(TableStateTest, PolicyAloneRebuildsItsService) {
   ApplyConfig(1, {"a"});
   ApplyFrame(MakeSlice("a", 1, 2));

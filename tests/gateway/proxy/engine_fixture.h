@@ -12,7 +12,6 @@
 #include "absl/time/clock.h"
 #include "common/clock.h"
 #include "common/core/check.h"
-#include "gateway/core/endpoint_editor.h"
 #include "gateway/core/router.h"
 #include "gateway/proxy/engine.h"
 #include "gtest/gtest.h"
@@ -81,7 +80,7 @@ class EngineFixture : public ::testing::Test {
       service->policy.upstream_http2 = upstream_tls->protocol == UpstreamProtocol::kHttp2;
     }
     service->cell = CellOf(0);
-    EndpointListEditor editor(&service->endpoints);
+    BlockListEditor<Endpoint> editor(&service->endpoints);
     std::vector<uint32_t> weights;
     for (size_t i = 0; i < ports.size(); ++i) {
       Endpoint endpoint;
@@ -101,7 +100,10 @@ class EngineFixture : public ::testing::Test {
     auto router = Router::Build(routes);
     PM_CHECK(router.ok());
     table->router = *std::move(router);
-    table->services.push_back(std::move(service));
+    BlockListEditor<std::shared_ptr<const ServiceTable>> services(&table->services);
+    services.Set(0, std::move(service));
+    services.Finish();
+    table->lineup = table->serial;
     if (upstream_tls.has_value()) {
       table->upstream_tls = std::make_shared<const UpstreamTlsMap>(
           UpstreamTlsMap{{UpstreamTlsKey(*upstream_tls), *upstream_tls}});
