@@ -26,10 +26,10 @@
 #include "common/core/backoff.h"
 #include "common/mutex.h"
 #include "gateway/control/name_resolver.h"
-#include "gateway/control/observer.h"
 #include "gateway/control/snapshot.h"
 #include "gateway/control/subscription.h"
 #include "gateway/core/cells.h"
+#include "gateway/core/observer.h"
 #include "gateway/core/table_state.h"
 #include "pointsman/v1/config.pb.h"
 

@@ -1,4 +1,4 @@
-#include "controller/rpc/report_input.h"
+#include "controller/core/report_input.h"
 
 #include <utility>
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "controller/rpc/report_input.h"
+#include "controller/core/report_input.h"
 #include "pointsman/v1/agent.pb.h"
 #include "pointsman/v1/gateway.pb.h"
 

@@ -1,4 +1,4 @@
-#include "gateway/control/observer.h"
+#include "gateway/core/observer.h"
 
 #include <set>
 
