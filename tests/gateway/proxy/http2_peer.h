@@ -235,6 +235,8 @@ class Http2Peer {
     source->at += n;
     if (source->at == source->body.size() && !source->open) {
       *flags |= NGHTTP2_DATA_FLAG_EOF;
+      source->body = std::string();  // Connections live long.
+      source->at = 0;
       if (!source->trailers.empty()) {
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         const auto nvs = Nvs(source->trailers);

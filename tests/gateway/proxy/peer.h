@@ -22,6 +22,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -298,11 +299,16 @@ class ScriptedUpstream {
       std::lock_guard<std::mutex> lock(mutex_);
       for (int fd : open_) shutdown(fd, SHUT_RDWR);
     }
-    for (std::thread& thread : threads_) thread.join();
+    for (auto& [number, thread] : threads_) thread.join();
   }
 
   uint16_t port() const { return port_; }
   int connections() const { return connections_.load(); }
+  // Those that stand now.
+  size_t open() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return open_.size();
+  }
 
  private:
   void Accept() {
@@ -312,17 +318,31 @@ class ScriptedUpstream {
       // Or a window's last bytes wait for an acknowledgement that is delayed.
       const int one = 1;
       setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+      Reap();
       const int number = connections_.fetch_add(1);
       std::lock_guard<std::mutex> lock(mutex_);
       open_.push_back(fd.get());
-      threads_.emplace_back([this, number, peer = std::make_shared<Peer>(std::move(fd))] {
+      auto run = [this, number, peer = std::make_shared<Peer>(std::move(fd))] {
         const int raw = peer->fd();
         script_(*peer, number);
         std::lock_guard<std::mutex> done(mutex_);
         std::erase(open_, raw);
+        finished_.push_back(number);
         peer->Close();
-      });
+      };
+      threads_.emplace(number, std::thread(std::move(run)));
     }
+  }
+  // A thread that has ended holds its stack until it is joined.
+  void Reap() {
+    std::vector<std::thread> ended;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      for (const int number : std::exchange(finished_, {})) {
+        ended.push_back(std::move(threads_.extract(number).mapped()));
+      }
+    }
+    for (std::thread& thread : ended) thread.join();
   }
 
   const Script script_;
@@ -332,7 +352,8 @@ class ScriptedUpstream {
   std::thread acceptor_;
   std::mutex mutex_;
   std::vector<int> open_;
-  std::vector<std::thread> threads_;
+  std::map<int, std::thread> threads_;  // By connection.
+  std::vector<int> finished_;
 };
 
 // A script that answers every request on its connection with what `answer` returns ("" closes).
