@@ -65,18 +65,17 @@ std::string LabelText(const Labels& labels, absl::string_view le = "") {
   return out;
 }
 
-void WriteHistogram(const std::string& name, const Labels& labels, const Histogram& histogram,
-                    std::string* out) {
-  const std::vector<uint64_t> counts = histogram.Counts();
+void WriteHistogram(const std::string& name, std::span<const double> bounds,
+                    const Registry::HistogramSample& sample, std::string* out) {
   uint64_t total = 0;
-  for (size_t i = 0; i < counts.size(); ++i) {
-    total += counts[i];
-    const std::string le =
-        i < histogram.bounds().size() ? NumberText(histogram.bounds()[i]) : "+Inf";
-    absl::StrAppend(out, name, "_bucket", LabelText(labels, le), " ", total, "\n");
+  for (size_t i = 0; i < sample.counts.size(); ++i) {
+    total += sample.counts[i];
+    const std::string le = i < bounds.size() ? NumberText(bounds[i]) : "+Inf";
+    absl::StrAppend(out, name, "_bucket", LabelText(sample.labels, le), " ", total, "\n");
   }
-  absl::StrAppend(out, name, "_sum", LabelText(labels), " ", NumberText(histogram.Sum()), "\n");
-  absl::StrAppend(out, name, "_count", LabelText(labels), " ", total, "\n");
+  const std::string labels = LabelText(sample.labels);
+  absl::StrAppend(out, name, "_sum", labels, " ", NumberText(sample.sum), "\n");
+  absl::StrAppend(out, name, "_count", labels, " ", total, "\n");
 }
 
 }  // namespace
@@ -167,6 +166,16 @@ void Registry::AddGaugeCollector(const MetricName& name, Collector collect) {
   FamilyOf(name, Kind::kGauge).collectors.push_back(std::move(collect));
 }
 
+void Registry::AddHistogramCollector(const MetricName& name, std::vector<double> bounds,
+                                     HistogramCollector collect) {
+  MutexLock lock(mutex_);
+  PM_CHECK(name.labels.empty());
+  Family& family = FamilyOf(name, Kind::kHistogram);
+  PM_CHECK(family.bounds.empty() || family.bounds == bounds);
+  family.bounds = std::move(bounds);
+  family.histogram_collectors.push_back(std::move(collect));
+}
+
 void Registry::WriteFamily(const std::string& name, const Family& family, std::string* out) {
   constexpr absl::string_view kKinds[] = {"counter", "gauge", "histogram"};
   absl::StrAppend(out, "# HELP ", name, " ", family.help, "\n# TYPE ", name, " ",
@@ -174,7 +183,8 @@ void Registry::WriteFamily(const std::string& name, const Family& family, std::s
   std::map<Labels, double> values;
   for (const auto& [labels, series] : family.series) {
     if (series.histogram != nullptr) {
-      WriteHistogram(name, labels, *series.histogram, out);
+      const Histogram& histogram = *series.histogram;
+      WriteHistogram(name, histogram.bounds(), {labels, histogram.Counts(), histogram.Sum()}, out);
       continue;
     }
     double value = 0;
@@ -187,6 +197,13 @@ void Registry::WriteFamily(const std::string& name, const Family& family, std::s
     for (Sample& sample : collect()) {
       if (values.size() >= kCollectedSeriesMax) break;
       values[std::move(sample.labels)] += sample.value;
+    }
+  }
+  int histograms = 0;
+  for (const HistogramCollector& collect : family.histogram_collectors) {
+    for (const HistogramSample& sample : collect()) {
+      if (++histograms > kCollectedSeriesMax) break;
+      WriteHistogram(name, family.bounds, sample, out);
     }
   }
   for (const auto& [labels, value] : values) {

@@ -85,8 +85,15 @@ class Registry {
     Labels labels;
     double value;
   };
+  // One histogram of a collector. Counts by bucket, not cumulative; one more than bounds.
+  struct HistogramSample {
+    Labels labels;
+    std::vector<uint64_t> counts;
+    double sum;
+  };
   using Callback = std::function<double()>;
   using Collector = std::function<std::vector<Sample>()>;
+  using HistogramCollector = std::function<std::vector<HistogramSample>()>;
 
   Registry() = default;
   Registry(const Registry&) = delete;
@@ -106,6 +113,9 @@ class Registry {
   // empty. At most kCollectedSeriesMax are shown. REQUIRES: as above.
   void AddCounterCollector(const MetricName& name, Collector collect);
   void AddGaugeCollector(const MetricName& name, Collector collect);
+  // All with the same bounds, ascending.
+  void AddHistogramCollector(const MetricName& name, std::vector<double> bounds,
+                             HistogramCollector collect);
 
   static constexpr int kCollectedSeriesMax = 10'000;
 
@@ -125,6 +135,8 @@ class Registry {
     std::string help;
     std::map<Labels, Series> series;
     std::vector<Collector> collectors;
+    std::vector<double> bounds;  // Of the histogram collectors.
+    std::vector<HistogramCollector> histogram_collectors;
   };
 
   Family& FamilyOf(const MetricName& name, Kind kind) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

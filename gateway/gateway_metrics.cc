@@ -1,10 +1,13 @@
 #include "gateway/gateway_metrics.h"
 
 #include <array>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/core/latency_histogram.h"
 
 namespace pointsman::gateway {
 namespace {
@@ -70,6 +73,12 @@ constexpr EngineSeries kEngineSeries[] = {
      &EngineStats::upstream_idle, true},
     {"pointsman_gateway_upstream_idle_closed_total", "Kept connections that were closed unused.",
      &EngineStats::upstream_idle_closed, false},
+    {"pointsman_gateway_buffer_bytes", "Bytes of buffers in use: bodies that wait to be sent.",
+     &EngineStats::buffer_bytes, true},
+    {"pointsman_gateway_buffer_bytes_peak", "The most that were in use at once.",
+     &EngineStats::buffer_bytes_peak, true},
+    {"pointsman_gateway_buffer_bytes_limit", "At this new requests are answered 503.",
+     &EngineStats::buffer_bytes_limit, true},
     {"pointsman_gateway_received_bytes_total", "Bytes received from clients.",
      &EngineStats::received_bytes, false},
     {"pointsman_gateway_sent_bytes_total", "Bytes sent to clients.", &EngineStats::sent_bytes,
@@ -157,25 +166,84 @@ void RegisterControl(const ControlLoop& control, Registry* registry) {
       [&control] { return absl::ToDoubleSeconds(control.status().last_apply); });
 }
 
-void RegisterServices(const ControlLoop& control, Registry* registry) {
-  registry->AddGaugeCollector(
-      {"pointsman_gateway_service_in_flight", "Requests in flight by service."}, [&control] {
-        std::vector<Registry::Sample> samples;
-        const auto table = control.CurrentTable();
-        if (table == nullptr) return samples;
-        control.WithCells([&](const EndpointCells& cells) {
-          for (const auto& service : table->services) {
-            if (!service->cell.valid()) continue;
-            samples.push_back({{{"service", service->name}},
-                               static_cast<double>(cells.Totals(service->cell).in_flight)});
-          }
+using Samples = std::vector<Registry::Sample>;
+using OfService = std::function<void(const std::string& service, const CellTotals& totals)>;
+
+// Of the running table.
+void EachService(const ControlLoop& control, const OfService& take) {
+  const auto table = control.CurrentTable();
+  if (table == nullptr) return;
+  control.WithCells([&](const EndpointCells& cells) {
+    for (const auto& service : table->services) {
+      if (service->cell.valid()) take(service->name, cells.Totals(service->cell));
+    }
+  });
+}
+
+// One sample a service.
+Registry::Collector ByService(const ControlLoop& control, double (*value)(const CellTotals&)) {
+  return [&control, value] {
+    Samples samples;
+    EachService(control, [&](const std::string& service, const CellTotals& totals) {
+      samples.push_back({{{"service", service}}, value(totals)});
+    });
+    return samples;
+  };
+}
+
+Samples Failures(const ControlLoop& control) {
+  Samples samples;
+  EachService(control, [&](const std::string& service, const CellTotals& totals) {
+    const std::pair<const char*, uint64_t> kinds[] = {{"server_error", totals.server_errors},
+                                                      {"timeout", totals.timeouts},
+                                                      {"unanswered", totals.resets}};
+    for (const auto& [kind, count] : kinds) {
+      samples.push_back({{{"kind", kind}, {"service", service}}, static_cast<double>(count)});
+    }
+  });
+  return samples;
+}
+
+std::vector<double> LatencyBounds() {
+  std::vector<double> bounds;
+  for (size_t i = 0; i + 1 < kCellLatencyBuckets; ++i) {
+    bounds.push_back(absl::ToDoubleSeconds(common::LatencyHistogram::UpperBound(i)));
+  }
+  return bounds;
+}
+
+void RegisterLatencies(const ControlLoop& control, Registry* registry) {
+  registry->AddHistogramCollector(
+      {"pointsman_gateway_service_latency_seconds",
+       "From a request to its answer's first byte, retries included, by service."},
+      LatencyBounds(), [&control] {
+        std::vector<Registry::HistogramSample> samples;
+        EachService(control, [&samples](const std::string& service, const CellTotals& totals) {
+          samples.push_back({{{"service", service}},
+                             {totals.latency_buckets.begin(), totals.latency_buckets.end()},
+                             static_cast<double>(totals.latency_sum_micros) / 1e6});
         });
         return samples;
       });
+}
+
+void RegisterServices(const ControlLoop& control, Registry* registry) {
+  registry->AddGaugeCollector(
+      {"pointsman_gateway_service_in_flight", "Requests in flight by service."},
+      ByService(control, [](const CellTotals& t) { return static_cast<double>(t.in_flight); }));
+  registry->AddCounterCollector(
+      {"pointsman_gateway_service_requests_total",
+       "Requests that ended, by service; those that clients left are not counted."},
+      ByService(control, [](const CellTotals& t) { return static_cast<double>(t.requests); }));
+  registry->AddCounterCollector(
+      {"pointsman_gateway_service_failures_total",
+       "Of these: answered 5xx by an endpoint, timed out, or not answered by any."},
+      [&control] { return Failures(control); });
+  RegisterLatencies(control, registry);
   registry->AddGaugeCollector(
       {"pointsman_gateway_service_revision", "Revision of the slice that runs, by service."},
       [&control] {
-        std::vector<Registry::Sample> samples;
+        Samples samples;
         const auto table = control.CurrentTable();
         if (table == nullptr) return samples;
         for (const auto& service : table->services) {

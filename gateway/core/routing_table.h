@@ -83,7 +83,7 @@ struct ServiceTable {
   std::string name;  // Bare ID.
   VersionPair version;
   ServicePolicy policy;
-  // Requests in flight to the service as a whole (StartTry/EndTry for each request, no outcomes).
+  // The service's requests as a whole, whatever tries they took: in flight and what became of them.
   CellRef cell;
   EndpointList endpoints;
   // By priority. Empty: nothing is routable.

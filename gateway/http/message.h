@@ -129,6 +129,7 @@ enum class Reason : uint8_t {
   kTooManyConnections,
   kTooManyFromSource,
   kTooManyRequests,
+  kBuffersFull,
   kHeadsHeld,
   kRetryBudget,
   kDraining,

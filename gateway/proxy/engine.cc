@@ -193,6 +193,7 @@ void Engine::Drain(const DrainOptions& drain) {
 EngineStats Engine::Stats() const {
   EngineStats stats;
   for (const auto& worker : workers_) stats.Add(worker->counters());
+  stats.buffer_bytes_limit = options_.limits.buffer_bytes_max;
   return stats;
 }
 

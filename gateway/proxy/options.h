@@ -31,6 +31,9 @@ struct ProxyLimits {
   // Bytes of a body that wait in the gateway in one direction of one stream (one chunk more may
   // come before the sender stops).
   size_t stream_window_bytes = 64 * 1024;
+  // Bodies that wait in the gateway in all. From half of it on a stream's window is one chunk; at
+  // it new requests are answered 503. Each worker has its part.
+  size_t buffer_bytes_max = size_t{1} << 30;
   // Request body kept to be sent again; a larger one makes a try final.
   size_t replay_bytes_max = 128 * 1024;
   // Interim (1xx) responses before the final one.
@@ -167,6 +170,7 @@ struct EngineStats {
   uint64_t sent_bytes = 0;
   uint64_t buffer_bytes = 0;
   uint64_t buffer_bytes_peak = 0;
+  uint64_t buffer_bytes_limit = 0;  // Of all workers.
   std::array<uint64_t, 6> responses = {};
   std::array<uint64_t, kReasonCount> reasons = {};
 

@@ -94,6 +94,7 @@ Reason Stream::Admit(const ServiceTable& service) const {
   if (context_->cells.InFlight(service.cell) >= service.policy.max_in_flight) {
     return Reason::kTooManyRequests;
   }
+  if (context_->BuffersFull()) return Reason::kBuffersFull;
   return Reason::kNone;
 }
 
@@ -222,7 +223,7 @@ void Stream::UpdateRequestCredit() {
   }
   const bool sending = phase_ == Phase::kSending || phase_ == Phase::kResponding;
   const size_t waiting = sending ? upstream_->UnsentBytes() : replay_.bytes();
-  const size_t window = context_->limits.stream_window_bytes;
+  const size_t window = context_->StreamWindow();
   waits_for_upstream_ = waiting >= window;
   progress_ = context_->loop.Now();
   client_->SetRequestCredit(waiting >= window ? 0 : static_cast<int64_t>(window - waiting));
@@ -413,7 +414,7 @@ void Stream::EndExchange() {
 void Stream::UpdateResponseCredit() {
   if (upstream_ == nullptr) return;
   const size_t waiting = client_->UnsentBytes();
-  const size_t window = context_->limits.stream_window_bytes;
+  const size_t window = context_->StreamWindow();
   waits_for_client_ = waiting >= window;
   progress_ = context_->loop.Now();
   upstream_->SetResponseCredit(waiting >= window ? 0 : static_cast<int64_t>(window - waiting));
@@ -466,7 +467,21 @@ void Stream::Record() {
   if (context_->observer != nullptr && counted_) Tell();
 }
 
+TryOutcome Stream::Outcome() const {
+  if (reason_ == Reason::kClientGone || reason_ == Reason::kDraining) return TryOutcome::kAbandoned;
+  if (reason_ != Reason::kNone && phase_ == Phase::kResponding) return TryOutcome::kReset;
+  const int status = reason_ == Reason::kNone ? status_ : ReasonStatus(reason_);
+  if (status == 504) return TryOutcome::kTimeout;
+  if (status < 500) return TryOutcome::kResponse;
+  return reason_ == Reason::kNone ? TryOutcome::kServerError : TryOutcome::kReset;
+}
+
 void Stream::Finish() {
+  if (in_service_) {
+    const bool begun = first_byte_ != common::MonotonicTime();
+    context_->cells.CountOutcome(service_cell_, Outcome(),
+                                 begun ? first_byte_ - started_ : absl::Seconds(-1));
+  }
   EndTry(TryOutcome::kAbandoned, /*clean=*/false);
   Record();
   if (counted_) context_->counters.requests_active.Subtract();

@@ -87,6 +87,8 @@ class Stream final : public TimerEntry {
   // Ends the current try's counting and lets its connection go.
   void EndTry(TryOutcome outcome, bool clean);
   void CountTry(TryOutcome outcome, absl::Duration latency);
+  // What became of the request for its service, whatever tries it took.
+  TryOutcome Outcome() const;
   // The request may be sent again without the risk of doing its work twice.
   bool SafeToRepeat() const;
   bool TakeRetry();

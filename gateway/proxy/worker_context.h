@@ -75,6 +75,18 @@ struct WorkerContext {
   // While draining: when idle HTTP/1 connections close.
   common::MonotonicTime drain_idle_until;
 
+  // Chunks that this worker may have in use.
+  size_t ChunksMax() const {
+    return std::max<size_t>(1, limits.buffer_bytes_max / kChunkBytes / workers);
+  }
+  bool BuffersFull() const { return chunks.in_use() >= ChunksMax(); }
+  // Bytes of a body that may wait in one direction of one stream: fewer when many do.
+  size_t StreamWindow() const {
+    const bool pressed = chunks.in_use() * 2 >= ChunksMax();
+    return pressed ? std::min(limits.stream_window_bytes, kChunkDataBytes)
+                   : limits.stream_window_bytes;
+  }
+
   bool Trusts(const SocketAddress& peer) const { return IsIn(limits.trusted_proxies.get(), peer); }
   static bool IsIn(const common::CidrSet* networks, const SocketAddress& peer) {
     if (networks == nullptr) return false;

@@ -78,6 +78,21 @@ TEST(MetricsTest, EscapesLabelsAndBoundsCollectors) {
   EXPECT_EQ(count, static_cast<size_t>(Registry::kCollectedSeriesMax));
 }
 
+TEST(MetricsTest, CollectsHistograms) {
+  Registry registry;
+  registry.AddHistogramCollector({"pointsman_wait_seconds", "Waits."}, {0.1, 1}, [] {
+    return std::vector<Registry::HistogramSample>{{{{"service", "web"}}, {2, 0, 3}, 9.5}};
+  });
+  EXPECT_EQ(registry.Scrape(),
+            "# HELP pointsman_wait_seconds Waits.\n"
+            "# TYPE pointsman_wait_seconds histogram\n"
+            "pointsman_wait_seconds_bucket{service=\"web\",le=\"0.1\"} 2\n"
+            "pointsman_wait_seconds_bucket{service=\"web\",le=\"1\"} 2\n"
+            "pointsman_wait_seconds_bucket{service=\"web\",le=\"+Inf\"} 5\n"
+            "pointsman_wait_seconds_sum{service=\"web\"} 9.5\n"
+            "pointsman_wait_seconds_count{service=\"web\"} 5\n");
+}
+
 TEST(MetricsTest, WritesNumbersThatReadBack) {
   Registry registry;
   registry.AddGauge({"a", "A."}).Set(0.1);

@@ -6,6 +6,7 @@
 #include <future>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "tests/gateway/proxy/engine_fixture.h"
 
 namespace pointsman::gateway {
@@ -34,6 +35,69 @@ TEST_F(EngineLimitsTest, NoFirstByteIs504) {
   EXPECT_EQ(answer.status(), 504);
   EXPECT_EQ(answer.Field("x-pointsman-reason"), "upstream_timeout");
   EXPECT_EQ(Totals(upstream.port()).timeouts, 1u);
+}
+
+TEST_F(EngineLimitsTest, ClientsThatDoNotReadCannotFillTheMemory) {
+  limits.buffer_bytes_max = 512 * 1024;
+  limits.sweep_interval = absl::Milliseconds(20);
+  const std::string body(8 << 20, 'x');
+  ScriptedUpstream upstream(Answering([&body](const TestMessage& request) {
+    return absl::StrContains(request.first_line, "/small") ? Ok("small") : Ok(body);
+  }));
+  Publish({upstream.port()});
+  constexpr absl::string_view kSmall = "GET /small HTTP/1.1\r\nHost: a\r\n\r\n";
+  std::vector<Peer> deaf;
+  TestMessage answer;
+  for (int i = 0; i < 100 && answer.status() != 503; ++i) {
+    deaf.push_back(Client(4096));
+    deaf.back().Write(kGet);
+    deaf.back().ReadHead();
+    Peer asking = Client();
+    asking.Write(kSmall);
+    answer = asking.ReadMessage();
+  }
+  EXPECT_EQ(answer.status(), 503);
+  EXPECT_EQ(answer.Field("x-pointsman-reason"), "buffers_full");
+  // What was admitted before may each take a window and a chunk more.
+  EXPECT_LE(engine().Stats().buffer_bytes_peak, limits.buffer_bytes_max * 3);
+  EXPECT_EQ(engine().Stats().buffer_bytes_limit, limits.buffer_bytes_max);
+  deaf.clear();
+  EXPECT_TRUE(WaitFor([&] { return engine().Stats().buffer_bytes < limits.buffer_bytes_max; }));
+  Peer client = Client();
+  client.Write(kSmall);
+  EXPECT_EQ(client.ReadMessage().body, "small");
+}
+
+TEST_F(EngineLimitsTest, TheServicesCellTellsWhatBecameOfItsRequests) {
+  policy.first_byte_timeout = absl::Milliseconds(50);
+  policy.max_retries = 0;
+  ScriptedUpstream upstream([](Peer& peer, int) {
+    for (TestMessage request = peer.ReadMessage(); request.complete; request = peer.ReadMessage()) {
+      if (absl::StrContains(request.first_line, "/bad")) {
+        peer.Write("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n");
+      } else if (absl::StrContains(request.first_line, "/cut")) {
+        return;
+      } else if (!absl::StrContains(request.first_line, "/never")) {
+        peer.Write(Ok("good"));
+      }
+    }
+  });
+  Publish({upstream.port()});
+  const auto ask = [this](absl::string_view path) {
+    Peer client = Client();
+    client.Write(absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: a\r\n\r\n"));
+    return client.ReadMessage().status();
+  };
+  EXPECT_EQ(ask("/"), 200);
+  EXPECT_EQ(ask("/bad"), 500);
+  EXPECT_EQ(ask("/cut"), 502);
+  EXPECT_EQ(ask("/never"), 504);
+  EXPECT_TRUE(WaitFor([this] { return Totals(0).requests == 4; }));
+  const CellTotals totals = Totals(0);
+  EXPECT_EQ(totals.server_errors, 1u);
+  EXPECT_EQ(totals.resets, 1u);
+  EXPECT_EQ(totals.timeouts, 1u);
+  EXPECT_EQ(totals.latency_count, 2u);
 }
 
 TEST_F(EngineLimitsTest, ASilentEndpointsRequestsAreTriedElsewhere) {
