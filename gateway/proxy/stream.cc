@@ -464,7 +464,9 @@ void Stream::Fail(Reason reason) {
 
 void Stream::Record() {
   if (status_ > 0) context_->counters.responses[static_cast<size_t>(status_ / 100)].Add();
-  if (context_->observer != nullptr && counted_) Tell();
+  // A head that was refused is no request, but somebody sent it.
+  const bool refused = !counted_ && reason_ != Reason::kNone && reason_ != Reason::kClientGone;
+  if (context_->observer != nullptr && (counted_ || refused)) Tell();
 }
 
 TryOutcome Stream::Outcome() const {

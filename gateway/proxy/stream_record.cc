@@ -37,13 +37,15 @@ void Stream::Tell() {
   const HeaderBlock& block = request_.block;
   RequestRecord record;
   record.worker = context_->index;
-  record.client = ClientHost();
+  record.client = counted_ ? ClientHost() : client_->PeerHost();
   record.peer = client_->PeerHost();
   const absl::string_view via = client_->Via();
   record.protocol = via.substr(0, via.find(' '));
-  record.method = block.At(request_.method_text);
-  record.authority = block.At(request_.authority);
-  record.target = block.At(request_.target);
+  if (counted_) {  // Else the head is not whole, or not what it seems.
+    record.method = block.At(request_.method_text);
+    record.authority = block.At(request_.authority);
+    record.target = block.At(request_.target);
+  }
   record.route = route_name_;
   if (in_service_) {
     record.service = service_name_;
@@ -53,7 +55,7 @@ void Stream::Tell() {
   }
   if (trace_begun_) {
     record.trace_id = absl::string_view(traceparent_ + kTraceIdAt, kTraceIdBytes);
-  } else if (const auto trace = TraceParentOf(block)) {
+  } else if (const auto trace = counted_ ? TraceParentOf(block) : std::nullopt) {
     record.trace_id = trace->trace_id;
   }
   if (const TlsFilter* tls = client_->Tls(); tls != nullptr) {
@@ -68,8 +70,8 @@ void Stream::Tell() {
   record.received_bytes = body_bytes_;
   record.sent_bytes = answer_bytes_;
   record.ended = context_->loop.Now();
-  record.duration = record.ended - started_;
   const common::MonotonicTime never;
+  record.duration = counted_ ? record.ended - started_ : absl::ZeroDuration();
   if (first_byte_ != never) record.first_byte = first_byte_ - started_;
   if (try_sent_ != never) record.connect = try_sent_ - try_begun_;
   context_->observer->OnRequest(record);

@@ -221,6 +221,30 @@ TEST_F(AccessLogTest, AlwaysLogsFailures) {
   EXPECT_FALSE(absl::StrContains(lines[0], "first_byte_us")) << lines[0];
 }
 
+TEST_F(AccessLogTest, SaysWhoSentWhatWasRefused) {
+  observer = &Log();
+  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("good"); }));
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write("GET / HTTP/1.1\r\nHost: a\r\nbad header\r\n\r\n");
+  EXPECT_EQ(client.ReadMessage().status(), 400);
+  Peer idle = Client();
+  idle.Close();  // Says nothing, and nothing is said of it.
+  Peer peer = Client();
+  Http2Peer http2(Http2Peer::Side::kClient, &peer);
+  H2Fields many = Http2Peer::Get();
+  for (int i = 0; i < 200; ++i) many.emplace_back(absl::StrCat("x-", i), "1");
+  http2.Await(http2.Request(many));
+  ASSERT_TRUE(WaitForLines(2));
+  const std::vector<std::string> lines = Lines();
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_TRUE(absl::StrContains(lines[0], "\"reason\":\"bad_header\"")) << lines[0];
+  EXPECT_TRUE(absl::StrContains(lines[0], "\"client\":\"127.0.0.1\"")) << lines[0];
+  EXPECT_TRUE(absl::StrContains(lines[0], "\"status\":400")) << lines[0];
+  EXPECT_TRUE(absl::StrContains(lines[1], "\"protocol\":\"2\"")) << lines[1];
+  EXPECT_TRUE(absl::StrContains(lines[1], "\"reason\":\"too_many_fields\"")) << lines[1];
+}
+
 TEST_F(AccessLogTest, SaysTheStatusOfGrpc) {
   observer = &Log();
   policy.upstream_http2 = true;
