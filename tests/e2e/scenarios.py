@@ -8,6 +8,7 @@ import subprocess
 import time
 
 from h2_load import H2Load
+from post_load import PostLoad
 from world import BACKENDS, CONFIG, REQUESTS, ClusterError, TableWatch, check, wait_until
 
 VICTIM = BACKENDS[0]
@@ -301,13 +302,14 @@ def _upgraded(world, how):
 
 
 def gateway_upgrade(world):
-    """New gateway processes take over under HTTP/1 and HTTP/2 load; one that cannot changes nothing."""
+    """New gateway processes take over under HTTP/1, HTTP/2 and POST; one that cannot changes nothing."""
     program = world.replaceable('pointsman-gateway')
     good = program + '.good'
     shutil.copy(program, good)
     world.begin()
     load = world.load()
     h2 = H2Load(world.gateway_address())
+    posts = PostLoad(world.gateway_address(), 'web')
     admin = world.processes['gateway'].ready['admin']
 
     with open(program + '.bad', 'w', encoding='utf-8') as file:
@@ -320,22 +322,26 @@ def gateway_upgrade(world):
     except ClusterError as error:
         check('goes on' in str(error), f'the failed upgrade says: {error}')
     load.wait_for_requests(REQUESTS)
-    check(h2.told == 0, 'a failed upgrade sent clients away')
+    check(h2.told == posts.told == 0, 'a failed upgrade sent clients away')
 
     pids = []
     for how in (lambda _: world.cli('gateway', 'upgrade', '--admin', admin),
                 lambda pid: os.kill(pid, signal.SIGUSR2)):
         shutil.copy(good, program + '.new')
         os.replace(program + '.new', program)
-        told = h2.told
+        told = h2.told, posts.told
         pids.append(_upgraded(world, how))
         load.wait_for_requests(REQUESTS)
-        check(h2.told > told, 'no HTTP/2 client was told to go')
+        check(h2.told > told[0], 'no HTTP/2 client was told to go')
+        check(posts.told > told[1], 'no HTTP/1 client was told to close')
     world.wait_routable()
     world.finish(load)
     failures = h2.finish()
     check(not failures and h2.ok > REQUESTS, f'HTTP/2: {h2.ok} went well, not so: {failures[:5]}')
-    return f'processes {pids} took over one after the other; {h2.ok} requests over HTTP/2 beside'
+    failures = posts.finish()
+    check(not failures and posts.ok > REQUESTS, f'POST: {posts.ok} went well, not so: {failures[:5]}')
+    return (f'processes {pids} took over one after the other; {h2.ok} requests over HTTP/2 and '
+            f'{posts.ok} of POST beside')
 
 
 ALL = [backend_sigkill, backend_sigstop, agent_sigkill, agent_sighup, controller_sigkill,
