@@ -127,6 +127,9 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options,
     PM_RETURN_IF_ERROR(
         engine->workers_.back()->Open(std::move(engine->listeners_[i]), own.listeners.size()));
   }
+  std::vector<Worker*> peers;
+  for (const auto& worker : engine->workers_) peers.push_back(worker.get());
+  for (const auto& worker : engine->workers_) worker->SetPeers(peers);
   engine->RotateTickets();
   for (size_t i = 0; i < own.listeners.size(); ++i) {
     if (!own.listeners[i].tls.has_value()) continue;
@@ -201,6 +204,7 @@ void EngineStats::Add(const WorkerCounters& counters) {
   turns += counters.turns.value();
   accepted += counters.accepted.value();
   connections += counters.connections.value();
+  handed_off += counters.handed_off.value();
   shed_connections += counters.shed_connections.value();
   accept_failures += counters.accept_failures.value();
   proxy_headers += counters.proxy_headers.value();

@@ -109,6 +109,7 @@ struct alignas(64) WorkerCounters {
   Counter turns;
   Counter accepted;
   Counter connections;  // Open now.
+  Counter handed_off;   // Accepted, then given to a worker with fewer.
   Counter shed_connections;
   Counter accept_failures;
   Counter proxy_headers;   // Taken off connections.
@@ -144,6 +145,7 @@ struct EngineStats {
   uint64_t turns = 0;
   uint64_t accepted = 0;
   uint64_t connections = 0;
+  uint64_t handed_off = 0;
   uint64_t shed_connections = 0;
   uint64_t accept_failures = 0;
   uint64_t proxy_headers = 0;

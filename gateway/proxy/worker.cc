@@ -17,6 +17,11 @@ constexpr absl::string_view kTooManyConnectionsAnswer =
 constexpr absl::string_view kTooManyFromSourceAnswer =
     "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n"
     "x-pointsman-reason: too_many_from_source\r\nconnection: close\r\n\r\n";
+
+// A connection is given away when its worker has so many more than the lightest, and a sixteenth of
+// its own: the kernel's hash spreads many evenly enough, but not a few that live long.
+constexpr size_t kGiveAwayFrom = 2;
+constexpr size_t kGiveAwayPart = 16;
 }  // namespace
 
 Worker::Worker(WorkerOptions options)
@@ -191,6 +196,11 @@ void Worker::OnTurnStart() {
 }
 
 void Worker::BeginDrain() {
+  {
+    common::MutexLock lock(tasks_mutex_);
+    takes_offers_ = false;
+  }
+  RunTasks();  // What was offered before is served.
   context_.draining = true;
   first_table_timer_.Cancel();
   const absl::Duration grace = absl::Microseconds(drain_grace_micros_.load());
@@ -268,7 +278,50 @@ void Worker::Shed(size_t listener, const Fd& fd, Reason reason) {
       send(fd.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+size_t Worker::Load() const {
+  return context_.counters.connections.value() + offered_.load(std::memory_order_relaxed);
+}
+
+Worker* Worker::LighterPeer() const {
+  if (peers_.size() < 2 || context_.draining) return nullptr;
+  Worker* lightest = peers_[0];
+  size_t least = lightest->Load();
+  for (Worker* peer : peers_) {
+    const size_t load = peer->Load();
+    if (load < least) {
+      least = load;
+      lightest = peer;
+    }
+  }
+  const size_t own = Load();
+  return own >= least + kGiveAwayFrom + own / kGiveAwayPart ? lightest : nullptr;
+}
+
+bool Worker::Offer(size_t listener, Fd* fd, const SocketAddress& peer) {
+  {
+    common::MutexLock lock(tasks_mutex_);
+    if (!takes_offers_) return false;
+    offered_.fetch_add(1, std::memory_order_relaxed);
+    tasks_.push_back([this, listener, fd = std::move(*fd), peer]() mutable {
+      offered_.fetch_sub(1, std::memory_order_relaxed);
+      Begin(listener, std::move(fd), peer);
+    });
+  }
+  tasks_posted_.store(true, std::memory_order_release);
+  context_.loop.Wake();
+  return true;
+}
+
 void Worker::OnAccepted(size_t listener, Fd fd, const SocketAddress& peer) {
+  Worker* other = LighterPeer();
+  if (other != nullptr && other->Offer(listener, &fd, peer)) {
+    context_.counters.handed_off.Add();
+    return;
+  }
+  Begin(listener, std::move(fd), peer);
+}
+
+void Worker::Begin(size_t listener, Fd fd, const SocketAddress& peer) {
   if (clients_.size() >= context_.connections_max) {
     return Shed(listener, fd, Reason::kTooManyConnections);
   }

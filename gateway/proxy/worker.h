@@ -90,6 +90,9 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   // Thread-safe. The newest table is taken at the start of the next turn. `table` stays alive until
   // on_adopted() told of this or a later sequence.
   void PostTable(const RoutingTable* table, uint64_t sequence);
+  // The workers (this one among them) that connections may be handed to. Before Run(); they must
+  // live as long as this runs.
+  void SetPeers(std::vector<Worker*> peers) { peers_ = std::move(peers); }
   // Thread-safe. Of contexts built with TlsLibrary().
   void PostTls(TlsUpdate update);
   // Thread-safe. `task` is run on the worker's thread at the start of a turn, soon; never when the
@@ -135,6 +138,14 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   // Says why on a fresh socket, where the client expects HTTP.
   void Shed(size_t listener, const Fd& fd, Reason reason);
   void OnAccepted(size_t listener, Fd fd, const SocketAddress& peer);
+  // Clients' connections, those on their way here included. Any thread.
+  size_t Load() const;
+  // The worker with the fewest connections, if this one has so many more that it pays to give one
+  // away; else null. O(workers).
+  Worker* LighterPeer() const;
+  // On the giver's thread. False: this one drains; the connection stays with the giver.
+  bool Offer(size_t listener, Fd* fd, const SocketAddress& peer);
+  void Begin(size_t listener, Fd fd, const SocketAddress& peer);
   void Serve(size_t listener, Fd fd, const SocketAddress& peer);
   void StartTls(size_t listener, Fd fd, const SocketAddress& peer, SourceTable::Slot source);
   // `socket`: of a connection that TLS was agreed on, whose place is `source`; null: `fd` is fresh.
@@ -191,6 +202,9 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   std::atomic<bool> tasks_posted_{false};
   common::Mutex tasks_mutex_;
   std::vector<absl::AnyInvocable<void()>> tasks_ ABSL_GUARDED_BY(tasks_mutex_);
+  bool takes_offers_ ABSL_GUARDED_BY(tasks_mutex_) = true;
+  std::atomic<size_t> offered_{0};  // Connections among the tasks.
+  std::vector<Worker*> peers_;
   bool hold_listeners_;
   bool listeners_due_ = false;
   uint64_t adopted_sequence_ = 0;
