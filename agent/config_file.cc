@@ -173,12 +173,8 @@ void CheckInstance(Reader& reader, int node, const std::string& path,
   if (!common::IsEndpointId(instance.id)) {
     bad("id", code::kRequired, "must be 1 to 63 bytes of [A-Za-z0-9._-]");
   }
-  const absl::StatusOr<common::Address> address = common::ParseAddress(instance.address);
-  if (!address.ok()) {
-    bad("address", code::kAddress, std::string(address.status().message()));
-  } else if (address->port == 0 && address->kind != common::Address::Kind::kUnix) {
-    bad("address", code::kAddress, "needs a port from 1 to 65535");
-  }
+  const absl::StatusOr<common::Address> address = common::ParseEndpointAddress(instance.address);
+  if (!address.ok()) bad("address", code::kAddress, std::string(address.status().message()));
   if (!instance.metrics_url.empty() && !absl::StartsWith(instance.metrics_url, "http://") &&
       !absl::StartsWith(instance.metrics_url, "https://")) {
     bad("metrics_url", code::kValue, "must begin with http:// or https://");

@@ -134,6 +134,14 @@ absl::StatusOr<Address> ParseAddress(absl::string_view text) {
   return address;
 }
 
+absl::StatusOr<Address> ParseEndpointAddress(absl::string_view text) {
+  absl::StatusOr<Address> address = ParseAddress(text);
+  if (address.ok() && address->kind != Address::Kind::kUnix && address->port == 0) {
+    return Wrong(text, "an endpoint's port is 1 to 65535");
+  }
+  return address;
+}
+
 std::string HostOf(const Address& address) {
   switch (address.kind) {
     case Address::Kind::kIpv4:

@@ -36,6 +36,9 @@ inline constexpr size_t kUnixPathBytesMax = 107;
 // name. An IPv6 address must stand in brackets; scopes ("%eth0") are refused.
 absl::StatusOr<Address> ParseAddress(absl::string_view text);
 
+// As ParseAddress, of something to connect to. InvalidArgument also: port 0.
+absl::StatusOr<Address> ParseEndpointAddress(absl::string_view text);
+
 // The canonical text: ParseAddress(ToString(a)) == a. IPv6 as RFC 5952 writes it.
 std::string ToString(const Address& address);
 // The same without port: "10.0.0.7", "2001:db8::7", "/run/web.sock", "name".

@@ -111,13 +111,9 @@ void Rules::IsHeaderValue(const RulePath& path, absl::string_view text) {
 
 void Rules::IsEndpointAddress(const RulePath& path, const std::string& text) {
   if (text.empty()) return Broken(config_code::kRequired, path, "required");
-  const absl::StatusOr<Address> address = ParseAddress(text);
+  const absl::StatusOr<Address> address = ParseEndpointAddress(text);
   if (!address.ok()) {
-    return Broken(config_code::kAddress, path, std::string(address.status().message()));
-  }
-  if (address->kind != Address::Kind::kUnix && address->port == 0) {
-    Broken(config_code::kAddress, path,
-           absl::StrCat("address ", Shown(text), ": an endpoint's port is 1 to 65535"));
+    Broken(config_code::kAddress, path, std::string(address.status().message()));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/core/address.h"
 #include "common/core/status_macros.h"
 #include "controller/core/codes.h"
 #include "pointsman/v1/slice.pb.h"
@@ -38,6 +39,10 @@ absl::StatusOr<FrameEntry> EntryFromProto(const v1::EndpointEntry& message, bool
   if (message.has_info()) {
     if (message.info().id().empty() || message.info().address().empty()) {
       return Invalid(absl::StrCat("entry ", message.handle(), ": info without id or address"));
+    }
+    const auto address = common::ParseEndpointAddress(message.info().address());
+    if (!address.ok()) {
+      return Invalid(absl::StrCat("entry ", message.handle(), ": ", address.status().message()));
     }
     entry.info = EndpointFromProto(message.info());
   }

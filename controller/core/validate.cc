@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/core/address.h"
 #include "common/core/status_macros.h"
 #include "controller/core/codes.h"
 #include "pointsman/v1/agent.pb.h"
@@ -162,6 +163,9 @@ absl::Status ValidateEndpoint(const v1::Endpoint& endpoint) {
     return Refuse(kEndpointInvalid, where, "address has ", endpoint.address().size(),
                   " bytes, range 1 to ", kAddressMax);
   }
+  // A gateway refuses a whole slice with an address that it cannot read.
+  const auto address = common::ParseEndpointAddress(endpoint.address());
+  if (!address.ok()) return Refuse(kEndpointInvalid, where, address.status().message());
   if (endpoint.locality().region().size() > kNameMax ||
       endpoint.locality().zone().size() > kNameMax) {
     return Refuse(kEndpointInvalid, where, "locality: at most 63 bytes each");

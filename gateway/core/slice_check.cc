@@ -27,11 +27,8 @@ std::optional<Refusal> CheckPlace(const v1::Locality& place, absl::string_view w
 
 std::optional<Refusal> CheckInfo(const v1::Endpoint& info, absl::string_view where) {
   if (!common::IsEndpointId(info.id())) return Invalid(absl::StrCat(where, ": bad endpoint id"));
-  const auto address = common::ParseAddress(info.address());
+  const auto address = common::ParseEndpointAddress(info.address());
   if (!address.ok()) return Invalid(absl::StrCat(where, ": ", address.status().message()));
-  if (address->kind != common::Address::Kind::kUnix && address->port == 0) {
-    return Invalid(absl::StrCat(where, ": address has port 0"));
-  }
   if (info.priority() >= SliceState::kPrioritiesMax) {
     return Invalid(absl::StrCat(where, ": priority ", info.priority(), ", limit 15"));
   }

@@ -75,7 +75,7 @@ TEST(ConfigFileTest, NamesTheLineAndWhatWasMeant) {
        "agent.yaml:4: instances[0].adress: unknown field; did you mean \"address\"?"},
       {"instances:\n- service: Web\n  id: w\n  address: 127.0.0.1:80\n", "instances[0].service"},
       {"instances:\n- service: web\n  id: w\n  address: 127.0.0.1\n", "instances[0].address"},
-      {"instances:\n- service: web\n  id: w\n  address: 127.0.0.1:0\n", "port from 1 to 65535"},
+      {"instances:\n- service: web\n  id: w\n  address: 127.0.0.1:0\n", "port is 1 to 65535"},
       {"instances:\n- service: web\n  id: w\n  address: 127.0.0.1:80\n  restart: {argv: [ls]}\n",
        "absolute path"},
       {"instances:\n- service: web\n  id: w\n  address: 127.0.0.1:80\n  restart: {argv: [/ls], "

@@ -53,6 +53,14 @@ TEST(FrameProtoTest, WhatIsReadIsWrittenAgainAlike) {
   EXPECT_EQ(again.SerializeAsString(), message.SerializeAsString());
 }
 
+TEST(FrameProtoTest, AnAddressThatGatewaysWouldRefuseIsRefused) {
+  for (const char* bad : {"10.0.0.1", "10.0.0.1:0", "a b:80"}) {
+    v1::SliceFrame message = FullSlice();
+    message.mutable_entries(0)->mutable_info()->set_address(bad);
+    EXPECT_EQ(FrameFromProto(message).status().code(), absl::StatusCode::kInvalidArgument) << bad;
+  }
+}
+
 TEST(FrameProtoTest, AnAbsentCapacityIsNominal) {
   v1::Endpoint message;
   message.set_id("web-1");

@@ -102,6 +102,21 @@ TEST(ValidateTest, NamesAndLimitsOfAHello) {
   EXPECT_EQ(CodeOf(ValidateHello(hello)), kHelloTooManyInstances);
 }
 
+// A gateway would refuse the whole slice with such an endpoint, and keep a table that grows old.
+TEST(ValidateTest, AddressesMustBeConnectable) {
+  for (const char* bad : {"", "web-1", "10.0.0.1", "10.0.0.1:0", "10.0.0.1:70000", "10.0.0.256:80",
+                          "[::1]", "::1:80", "a b:80", "unix:", "127.0.0.1:80\n"}) {
+    v1::AgentHello hello = GoodHello();
+    hello.mutable_instances(0)->mutable_endpoint()->set_address(bad);
+    EXPECT_EQ(CodeOf(ValidateHello(hello)), kEndpointInvalid) << bad;
+  }
+  for (const char* good : {"10.0.0.1:80", "[::1]:80", "backend.test:80", "unix:/run/web.sock"}) {
+    v1::AgentHello hello = GoodHello();
+    hello.mutable_instances(0)->mutable_endpoint()->set_address(good);
+    EXPECT_TRUE(ValidateHello(hello).ok()) << good;
+  }
+}
+
 TEST(ValidateTest, ObservationsAreBounded) {
   v1::Observations observations = GoodObservations();
   for (int i = 0; i < 4096; ++i) observations.mutable_services(0)->add_endpoints()->set_handle(1);
