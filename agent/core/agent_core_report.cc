@@ -23,9 +23,10 @@ void AgentCore::BuildReport(const LoadInput& load, MonotonicTime now) {
   last_report_ = now;
   const std::optional<double> cpu = host_cpu_.Take(load.host.cpu, now);
   v1::HostLoad* host = report_.mutable_host();
-  host->set_cpu_utilisation(static_cast<float>(std::clamp(cpu.value_or(0), 0.0, 1.0)));
-  host->set_memory_utilisation(
-      static_cast<float>(std::clamp(load.host.memory_share.value_or(0), 0.0, 1.0)));
+  if (cpu.has_value()) host->set_cpu_utilisation(static_cast<float>(std::clamp(*cpu, 0.0, 1.0)));
+  if (const std::optional<double>& share = load.host.memory_share; share.has_value()) {
+    host->set_memory_utilisation(static_cast<float>(std::clamp(*share, 0.0, 1.0)));
+  }
   static const InstanceReading kNothing;
   for (size_t i = 0; i < instances_.size(); ++i) {
     const InstanceReading& reading = i < load.instances.size() ? load.instances[i] : kNothing;

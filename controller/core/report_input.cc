@@ -81,10 +81,9 @@ AgentReportInput ReportHeader(const v1::AgentReport& report, const Sender& sende
   input.sequence = report.sequence();
   input.window = FromProto(report.window());
   input.report_interval = report_interval;
-  if (report.has_host()) {
-    input.host_cpu_utilisation = report.host().cpu_utilisation();
-    input.host_memory_utilisation = report.host().memory_utilisation();
-  }
+  const v1::HostLoad& host = report.host();
+  if (host.has_cpu_utilisation()) input.host_cpu_utilisation = host.cpu_utilisation();
+  if (host.has_memory_utilisation()) input.host_memory_utilisation = host.memory_utilisation();
   return input;
 }
 

@@ -33,6 +33,16 @@ TEST(AgentCoreReportTest, ReportsEachIntervalInOneShape) {
   EXPECT_NEAR(absl::ToDoubleSeconds(windows), absl::ToDoubleSeconds(world.now_ - start), 2.2);
 }
 
+TEST(AgentCoreReportTest, WhatWasNotMeasuredIsNotIdle) {
+  World world;
+  world.Connect();
+  world.Run(absl::Seconds(3));
+  ASSERT_GE(world.reports_.size(), 2u);
+  // A share needs two readings.
+  EXPECT_FALSE(world.reports_.front().host().has_cpu_utilisation());
+  EXPECT_TRUE(world.reports_.back().host().has_cpu_utilisation());
+}
+
 TEST(AgentCoreReportTest, AStalePidFileAloneIsNotAGoneProcess) {
   World world;
   world.Connect();

@@ -107,7 +107,11 @@ TEST(ReportHeaderTest, TellsAHostThatWasNotMeasuredFromAnIdleOne) {
   EXPECT_EQ(ReportHeader(report, {agent, 7, 4}, {}).host_cpu_utilisation, std::nullopt);
   EXPECT_EQ(ReportHeader(report, {agent, 7, 4}, {}).host_memory_utilisation, std::nullopt);
   report.mutable_host();
+  EXPECT_EQ(ReportHeader(report, {agent, 7, 4}, {}).host_cpu_utilisation, std::nullopt);
+  report.mutable_host()->set_cpu_utilisation(0);
   EXPECT_EQ(ReportHeader(report, {agent, 7, 4}, {}).host_cpu_utilisation, 0.0F);
+  EXPECT_EQ(ReportHeader(report, {agent, 7, 4}, {}).host_memory_utilisation, std::nullopt);
+  report.mutable_host()->set_memory_utilisation(0);
   EXPECT_EQ(ReportHeader(report, {agent, 7, 4}, {}).host_memory_utilisation, 0.0F);
 }
 
