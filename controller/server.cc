@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/admin_http.h"
+#include "common/core/check.h"
 #include "common/core/config_load.h"
 #include "common/core/status_macros.h"
 #include "common/files.h"
@@ -162,7 +163,7 @@ class LiveServer final : public Server {
     configuration_ = std::make_unique<Configuration>(configuration_options);
     configuration_->AddListener([this](const ConfigSnapshot& snapshot) { OnConfig(snapshot); });
     configuration_->AddFreezeListener([this](const FreezeState& freeze) {
-      (void)shards_->PostToAll(Input(FreezeInput{freeze.frozen, freeze.actor, freeze.comment}));
+      TellShards(Input(FreezeInput{freeze.frozen, freeze.actor, freeze.comment}));
     });
     PM_RETURN_IF_ERROR(configuration_->Start());
     if (!options_.config_file.empty()) PM_RETURN_IF_ERROR(ApplyFile());
@@ -203,8 +204,7 @@ class LiveServer final : public Server {
       common::MutexLock lock(config_mutex_);
       config_ = snapshot;
     }
-    (void)shards_->PostToAll(
-        Input(ConfigInput{snapshot.config, snapshot.revision, snapshot.actor}));
+    TellShards(Input(ConfigInput{snapshot.config, snapshot.revision, snapshot.actor}));
     agents_->SetConfig(snapshot.config);
     PublishConfig();
   }
@@ -215,8 +215,15 @@ class LiveServer final : public Server {
                      "controller",
                      absl::StrCat("epoch ", epoch, " is above every gateway's"),
                      {}});
-    (void)shards_->PostToAll(Input(EpochInput{epoch}));
+    TellShards(Input(EpochInput{epoch}));
     PublishConfig();
+  }
+
+  // What every shard must hear. A mailbox keeps a reserve for it; a shard that does not even empty
+  // that is stuck.
+  void TellShards(const Input& input) {
+    const absl::Status told = shards_->PostToAll(input);
+    PM_CHECK(told.ok());
   }
 
   void PublishConfig() {

@@ -68,10 +68,19 @@ void Mailbox::Conflate(ObservationsInput& held, ObservationsInput newer) {
   held = std::move(newer);
 }
 
+bool Mailbox::SaidOnce(const Letter& letter) {
+  const Input* input = std::get_if<Input>(&letter);
+  if (input == nullptr) return false;
+  return std::holds_alternative<ConfigInput>(*input) ||
+         std::holds_alternative<EpochInput>(*input) ||
+         std::holds_alternative<FreezeInput>(*input) ||
+         std::holds_alternative<AgentGoneInput>(*input) ||
+         std::holds_alternative<GatewayGoneInput>(*input);
+}
+
 absl::Status Mailbox::PostToLane(Waiting waiting) {
-  if (lane_.size() >= limits_.lane_max) {
-    return Full("the shard's mailbox is full", limits_.lane_max);
-  }
+  const size_t most = limits_.lane_max + (SaidOnce(waiting.letter) ? limits_.lane_reserve : 0);
+  if (lane_.size() >= most) return Full("the shard's mailbox is full", most);
   lane_.push_back(std::move(waiting));
   return absl::OkStatus();
 }

@@ -47,6 +47,9 @@ enum class Urgency {
 struct MailboxLimits {
   // Letters waiting in order. Reached: ResourceExhausted, counted; the sender ends its stream.
   size_t lane_max = 200'000;
+  // Beyond that, for what nobody says again: a configuration, an epoch, a freeze, who has gone.
+  // These are at most as many as the sessions that stand.
+  size_t lane_reserve = 100'000;
   // Slots. Reached: a report of a new (agent, service) is dropped and counted; the next one comes.
   size_t slots_max = 400'000;
   // Endpoints that one slot of observations keeps. Reached: those named longest ago are left out
@@ -92,6 +95,8 @@ class Mailbox {
   void Conflate(ObservationsInput& held, ObservationsInput newer)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Raise(Urgency urgency) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // True: nobody would say it again.
+  static bool SaidOnce(const Letter& letter);
   absl::Status PostToLane(Waiting waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   template <typename T>
   absl::Status PostToSlot(T& input, common::MonotonicTime now,

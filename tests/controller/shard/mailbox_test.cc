@@ -153,6 +153,21 @@ TEST(MailboxTest, RefusesAtItsLimitsAndCounts) {
   EXPECT_TRUE(mailbox.Post(Input(Report("b", "web", 1))).ok());
 }
 
+TEST(MailboxTest, KeepsAReserveForWhatNobodySaysAgain) {
+  MailboxLimits limits;
+  limits.lane_max = 1;
+  limits.lane_reserve = 4;
+  Mailbox mailbox(limits);
+  EXPECT_TRUE(mailbox.Post(Input(TickInput{})).ok());
+  EXPECT_FALSE(mailbox.Post(Input(AgentHelloInput{})).ok());
+  EXPECT_TRUE(mailbox.Post(Input(ConfigInput{})).ok());
+  EXPECT_TRUE(mailbox.Post(Input(EpochInput{})).ok());
+  EXPECT_TRUE(mailbox.Post(Input(FreezeInput{})).ok());
+  EXPECT_TRUE(mailbox.Post(Input(AgentGoneInput{})).ok());
+  EXPECT_FALSE(mailbox.Post(Input(GatewayGoneInput{})).ok()) << "the reserve has an end, too";
+  EXPECT_EQ(mailbox.Take().size(), 5u);
+}
+
 TEST(MailboxTest, ConflatesShortAndLongNamesAlike) {
   // Short strings live inside the object: keys must follow it when it is replaced.
   Mailbox mailbox;
