@@ -69,17 +69,22 @@ void AddCheckInputs(const ServiceState& service, const EndpointState& endpoint, 
   }
 }
 
-void AddTrafficInputs(const TrafficOpinion& traffic, v1::Decision& out) {
+// What gateways saw, as old as the verdict's record.
+void AddTrafficInputs(const TrafficOpinion& traffic, absl::Duration age, v1::Decision& out) {
   if (traffic.gateways == 0 && traffic.own.requests == 0) return;
   const std::string source = absl::StrCat("gateways:", traffic.gateways);
-  AddInput(out, "traffic.failures",
-           absl::StrCat(traffic.own.failures, " of ", traffic.own.requests, " tries, the others ",
-                        traffic.others.failures, " of ", traffic.others.requests),
-           "20 points above the others with odds e^13.8", source);
-  AddInput(out, "traffic.unreachable",
-           absl::StrCat(traffic.gateways_unreachable, " of ", traffic.gateways_service,
-                        " gateways with traffic"),
-           traffic.gateways_service <= 1 ? "1" : "2 observers", source);
+  const auto add = [&](const char* name, std::string value, const char* threshold) {
+    v1::DecisionInput& input = AddInput(out, name, std::move(value), threshold, source);
+    SetDuration(age, input.mutable_age());
+  };
+  add("traffic.failures",
+      absl::StrCat(traffic.own.failures, " of ", traffic.own.requests, " tries, the others ",
+                   traffic.others.failures, " of ", traffic.others.requests),
+      "20 points above the others with odds e^13.8");
+  add("traffic.unreachable",
+      absl::StrCat(traffic.gateways_unreachable, " of ", traffic.gateways_service,
+                   " gateways with traffic"),
+      traffic.gateways_service <= 1 ? "1" : "2 observers");
   out.add_arithmetic(
       absl::StrFormat("evidence against chance = %.1f nats (needs 13.8), agreed by %u gateways",
                       traffic.nats, traffic.gateways_failing));
@@ -162,7 +167,7 @@ void ExplainVerdict(const ServiceState& service, const EndpointState& endpoint, 
     AddInput(out, "agent.restart_budget", "used up: it is not restarted", "room for one more",
              AgentSource(endpoint));
   }
-  AddTrafficInputs(record.evidence.traffic, out);
+  AddTrafficInputs(record.evidence.traffic, now - record.at, out);
   if (record.removals_allowed > 0) {
     out.add_arithmetic(absl::StrFormat("removals within %s: %u of %u allowed (share %.2f)",
                                        Short(service.policy().health.removal_window),
@@ -182,23 +187,41 @@ void ExplainVerdict(const ServiceState& service, const EndpointState& endpoint, 
   AddWouldChange(service, endpoint, out);
 }
 
-void AddLoadInputs(const EndpointState& endpoint, const WeightRecord& record, v1::Decision& out) {
+// Averages over the step's window; as old as the step.
+void AddLoadInputs(const EndpointState& endpoint, const WeightRecord& record, MonotonicTime now,
+                   v1::Decision& out) {
   const LoadWindow::Result& load = record.row.load;
-  const std::string source = AgentSource(endpoint);
-  if (load.has_cpu) AddInput(out, "load.cpu", absl::StrFormat("%.3f", load.cpu), "", source);
-  if (load.has_in_flight) {
-    AddInput(out, "load.in_flight", absl::StrFormat("%.2f", load.in_flight), "", "");
-  }
+  const std::string agent = AgentSource(endpoint);
+  const std::string traffic = endpoint.traffic.seen() ? "gateways" : agent;
+  const auto add = [&](const char* name, std::string value, const std::string& source) {
+    v1::DecisionInput& input = AddInput(out, name, std::move(value), "", source);
+    SetDuration(now - record.at, input.mutable_age());
+  };
+  if (load.has_cpu) add("load.cpu", absl::StrFormat("%.3f", load.cpu), agent);
+  if (load.has_in_flight) add("load.in_flight", absl::StrFormat("%.2f", load.in_flight), traffic);
   if (load.has_queue) {
-    AddInput(out, "load.queue_delay", absl::StrFormat("%.1f ms", load.queue_seconds * 1000), "",
-             source);
+    add("load.queue_delay", absl::StrFormat("%.1f ms", load.queue_seconds * 1000), agent);
   }
   if (load.has_utilisation) {
-    AddInput(out, "load.utilisation", absl::StrFormat("%.3f", load.utilisation), "", source);
+    add("load.utilisation", absl::StrFormat("%.3f", load.utilisation), agent);
   }
   if (load.has_requests) {
-    AddInput(out, "load.requests", absl::StrFormat("%.1f rps", load.requests_per_second), "", "");
-    AddInput(out, "load.errors", absl::StrFormat("%.4f", load.error_share), "", "");
+    add("load.requests", absl::StrFormat("%.1f rps", load.requests_per_second), traffic);
+    add("load.errors", absl::StrFormat("%.4f", load.error_share), traffic);
+  }
+}
+
+// How a signal that is no utilisation became one.
+void AddRelativeSignal(const WeightRow& row, v1::Decision& out) {
+  if (row.signal_mean <= 0) return;
+  if (row.signal == Signal::kInFlight) {
+    out.add_arithmetic(absl::StrFormat(
+        "utilisation = in flight %.6g / hint %.6g / mean %.6g x base %.6g = %.6g",
+        row.load.in_flight, row.capacity, row.signal_mean, row.signal_base, row.utilisation));
+  } else {
+    out.add_arithmetic(absl::StrFormat(
+        "utilisation = (delay %.6g ms + 1 ms) / mean %.6g ms x base %.6g = %.6g",
+        row.load.queue_seconds * 1000, row.signal_mean * 1000, row.signal_base, row.utilisation));
   }
 }
 
@@ -208,11 +231,13 @@ void AddStepArithmetic(const WeightRecord& record, v1::Decision& out) {
                                      Short(record.window), SignalName(row.signal), row.utilisation,
                                      record.mean_utilisation));
   if (row.usable) {
-    const double good = 1 - row.load.error_share;
+    AddRelativeSignal(row, out);
     out.add_arithmetic(
-        absl::StrFormat("capacity = %.2f x %.3f^2 / %.3f, in units of weight %.4f",
-                        row.load.has_requests ? row.load.requests_per_second : record.before, good,
-                        std::max(row.utilisation, 1e-4), row.measured_capacity));
+        absl::StrFormat("capacity = %s %.6g x good %.6g^2 / %.6g x scale %.6g = %.6g",
+                        row.load.has_requests ? "rps" : "weight",
+                        row.load.has_requests ? row.load.requests_per_second : record.before,
+                        1 - row.load.error_share, std::max(row.utilisation, 1e-4),
+                        row.capacity_scale, row.measured_capacity));
   } else {
     out.add_arithmetic(
         absl::StrFormat("not measured: target is the others' median %.4f", row.target));
@@ -309,7 +334,7 @@ void ExplainWeight(const ServiceState& service, const EndpointState& endpoint, M
     out.add_arithmetic("no agent reports its load: what gateways see of it is all there is");
   }
   if (stepped) {
-    AddLoadInputs(endpoint, record, out);
+    AddLoadInputs(endpoint, record, now, out);
     AddStepArithmetic(record, out);
   }
   if (endpoint.override_kind() == OverrideKind::kWeight) {

@@ -47,10 +47,12 @@ SignalMeans MeansOf(const std::vector<WeightRow>& rows) {
   return mean;
 }
 
-void Consider(WeightRow& row, Signal signal, double value) {
+void Consider(WeightRow& row, Signal signal, double value, double mean = 0, double base = 0) {
   if (row.signal != Signal::kNone && value <= row.utilisation) return;
   row.signal = signal;
   row.utilisation = value;
+  row.signal_mean = mean;
+  row.signal_base = base;
 }
 
 // Fills signal and utilisation; usable when there is one.
@@ -67,11 +69,12 @@ void ChooseUtilisation(Signal wanted, const SignalMeans& mean, WeightRow& row) {
   }
   const double base = std::max({mean.cpu, mean.utilisation, kRelativeMean});
   if ((all || wanted == Signal::kInFlight) && load.has_in_flight && mean.in_flight > 0) {
-    Consider(row, Signal::kInFlight, load.in_flight / row.capacity / mean.in_flight * base);
+    Consider(row, Signal::kInFlight, load.in_flight / row.capacity / mean.in_flight * base,
+             mean.in_flight, base);
   }
   if ((all || wanted == Signal::kQueueDelay) && load.has_queue && mean.queue > 0) {
     const double queue = load.queue_seconds + kQueueFloorSeconds;
-    Consider(row, Signal::kQueueDelay, queue / mean.queue * base);
+    Consider(row, Signal::kQueueDelay, queue / mean.queue * base, mean.queue, base);
   }
   row.usable = row.signal != Signal::kNone;
 }
@@ -89,7 +92,10 @@ void ScaleCapacities(std::vector<WeightRow>& rows) {
     capacities += row.measured_capacity;
   }
   if (capacities <= 0) return;
-  for (WeightRow& row : rows) row.measured_capacity *= weights / capacities;
+  for (WeightRow& row : rows) {
+    row.capacity_scale = weights / capacities;
+    row.measured_capacity *= row.capacity_scale;
+  }
 }
 
 double MedianErrorShare(const std::vector<WeightRow>& rows) {

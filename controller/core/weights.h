@@ -42,6 +42,11 @@ struct WeightRow {
   // Out: numbers for Explain.
   Signal signal = Signal::kNone;  // The one that decided.
   double utilisation = 0;
+  // Of a signal that is relative (in-flight, queue delay): the service's mean of it, and the
+  // utilisation that the mean stands for. 0: the signal is a utilisation itself.
+  double signal_mean = 0;
+  double signal_base = 0;
+  double capacity_scale = 0;     // Of all usable rows alike: makes capacities sum to their weights.
   double measured_capacity = 0;  // Scaled so that it compares with weights.
   double target = 0;
   bool usable = false;

@@ -25,6 +25,30 @@ bool Says(const v1::Decision& decision, const std::string& words) {
                      [&](const std::string& line) { return absl::StrContains(line, words); });
 }
 
+// Reads the lines of a step back and computes them again.
+void ExpectCapacityAddsUp(const v1::Decision& weight) {
+  double in_flight = 0, hint = 0, mean = 0, base = 0, utilisation = 0;
+  double rps = 0, good = 0, divisor = 0, scale = 0, capacity = 0, before = 0, target = 0;
+  int found = 0;
+  for (const std::string& line : weight.arithmetic()) {
+    if (std::sscanf(line.c_str(),
+                    "utilisation = in flight %lf / hint %lf / mean %lf x base %lf = %lf",
+                    &in_flight, &hint, &mean, &base, &utilisation) == 5) {
+      ++found;
+      EXPECT_NEAR(in_flight / hint / mean * base, utilisation, 1e-4 * utilisation) << line;
+    }
+    if (std::sscanf(line.c_str(), "capacity = rps %lf x good %lf^2 / %lf x scale %lf = %lf", &rps,
+                    &good, &divisor, &scale, &capacity) == 5) {
+      ++found;
+      EXPECT_NEAR(rps * good * good / divisor * scale, capacity, 1e-4 * capacity) << line;
+    }
+    if (std::sscanf(line.c_str(), "step: %lf x (%lf", &before, &target) == 2) ++found;
+  }
+  EXPECT_EQ(found, 3);
+  EXPECT_NEAR(divisor, utilisation, 1e-4 * utilisation) << "each line's result is in the next";
+  EXPECT_NEAR(target, capacity, 1e-4 * capacity);
+}
+
 ShardWorld Five() {
   ShardWorld world;
   world.Configure();
@@ -75,8 +99,11 @@ TEST(ExplainTest, AWeightShowsItsArithmetic) {
   const v1::Decision& weight = explanation->weight();
   EXPECT_EQ(weight.result(), absl::StrCat(world.WeightOf("web-0")));
   EXPECT_LT(world.WeightOf("web-0"), kNominalWeight);
-  EXPECT_NE(Input(weight, "load.in_flight"), nullptr);
-  EXPECT_TRUE(Says(weight, "capacity = "));
+  const v1::DecisionInput* in_flight = Input(weight, "load.in_flight");
+  ASSERT_NE(in_flight, nullptr);
+  EXPECT_EQ(in_flight->source(), "gateways");
+  EXPECT_TRUE(in_flight->has_age());
+  ExpectCapacityAddsUp(weight);
   EXPECT_TRUE(Says(weight, "step: "));
   EXPECT_TRUE(Says(weight, "sent = "));
 }
