@@ -146,6 +146,12 @@ void Configuration::Run() {
 
 void Configuration::Apply(v1::ApplyRequest request, std::string actor,
                           Callback<v1::ApplyResponse> done) {
+  // What a client forgot to fill in must not delete every service and route.
+  if (!request.has_config()) {
+    return done(common::WithReason(
+        absl::InvalidArgumentError("config is absent; an empty one, written out, deletes all"),
+        "CONFIG_ABSENT"));
+  }
   Change change;
   change.wanted = std::move(*request.mutable_config());
   change.replace_overrides = request.replace_overrides();

@@ -133,6 +133,15 @@ TEST_F(ConfigurationTest, ABadConfigurationChangesNothing) {
   EXPECT_EQ(History()->size(), 1u);
 }
 
+TEST_F(ConfigurationTest, AnAbsentConfigurationIsNotAnEmptyOne) {
+  ASSERT_TRUE(Apply("services: [{name: web}]").ok());
+  const auto absent = configuration_->ApplyNow(v1::ApplyRequest(), "operator:alice");
+  EXPECT_EQ(common::ReasonOf(absent.status()), "CONFIG_ABSENT") << absent.status();
+  EXPECT_EQ(configuration_->Current().config->services_size(), 1);
+  ASSERT_TRUE(Apply("{}").ok()) << "written out, it is meant";
+  EXPECT_EQ(configuration_->Current().config->services_size(), 0);
+}
+
 TEST_F(ConfigurationTest, KeepsAHistoryThatCanBeGoneBackIn) {
   ASSERT_TRUE(Apply("services:\n- name: web\n").ok());
   ASSERT_TRUE(Apply("services:\n- name: web\n  retries: {max_retries: 0}\n").ok());

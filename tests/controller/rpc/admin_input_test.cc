@@ -292,6 +292,9 @@ TEST_F(AdminInputTest, RefusesRevisionsThatAreNone) {
   EXPECT_EQ(Refusal(Call<v1::ConfigRevision>(&Stub::GetRevision, get)),
             "NOT_FOUND REVISION_NOT_FOUND");
   v1::ApplyRequest apply;
+  EXPECT_EQ(Refusal(Call<v1::ApplyResponse>(&Stub::Apply, apply)),
+            "INVALID_ARGUMENT CONFIG_ABSENT");
+  apply.mutable_config();
   apply.set_expected_revision(UINT64_MAX);
   EXPECT_EQ(Refusal(Call<v1::ApplyResponse>(&Stub::Apply, apply)),
             "FAILED_PRECONDITION REVISION_MISMATCH");
