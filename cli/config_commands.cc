@@ -41,12 +41,13 @@ std::string SourceName(const std::string& file) {
 // Where each file's resources begin in the configuration put together.
 struct Part {
   std::string source;
+  std::string text;
   int services;
   int routes;
   int overrides;
 };
 
-// "services[7].checks" of the whole becomes "services[2].checks" of its file.
+// "services[7].checks" of the whole becomes "services[2].checks" of its file, with its place there.
 void AttributeTo(const std::vector<Part>& parts, common::ConfigProblem* problem,
                  std::string* source) {
   const std::pair<absl::string_view, int Part::*> kLists[] = {
@@ -64,7 +65,7 @@ void AttributeTo(const std::vector<Part>& parts, common::ConfigProblem* problem,
     if (part == parts.rend()) return;
     *source = part->source;
     problem->path = absl::StrCat(prefix, index - (*part).*start, rest.substr(end));
-    return;
+    return common::LocateProblem(part->text, problem);
   }
 }
 
@@ -85,7 +86,7 @@ absl::StatusOr<v1::Config> LoadSeveral(const std::vector<std::string>& files) {
     }
     const v1::Config& config = *parsed;
     parts.push_back(
-        {SourceName(file), all.services_size(), all.routes_size(), all.overrides_size()});
+        {SourceName(file), text, all.services_size(), all.routes_size(), all.overrides_size()});
     all.MergeFrom(config);
   }
   // The rules are of the whole: they wait until each file can be read.

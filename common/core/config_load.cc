@@ -325,6 +325,11 @@ absl::StatusOr<v1::Config> ParseConfig(absl::string_view text, absl::string_view
   return config;
 }
 
+void LocateProblem(absl::string_view text, ConfigProblem* problem) {
+  YamlTree tree;
+  if (ParseYamlTree(text, &tree).empty()) Locate(tree, problem);
+}
+
 absl::StatusOr<v1::Config> LoadConfig(absl::string_view text, absl::string_view source) {
   YamlTree tree;
   v1::Config config;

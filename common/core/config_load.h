@@ -37,6 +37,10 @@ absl::StatusOr<v1::Config> LoadConfig(absl::string_view text, absl::string_view 
 // Only parses: names stay as written, rules are not checked. InvalidArgument as above.
 absl::StatusOr<v1::Config> ParseConfig(absl::string_view text, absl::string_view source);
 
+// Where a problem's path stands in a text that ParseConfig takes: fills line and column of the
+// deepest part that the text has. O(text).
+void LocateProblem(absl::string_view text, ConfigProblem* problem);
+
 // The same for any message (tools, tests, other files). `message` is cleared first. Returns every
 // problem; empty: it is filled in.
 ConfigProblems ParseYaml(absl::string_view text, google::protobuf::Message* message);

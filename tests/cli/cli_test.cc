@@ -241,9 +241,9 @@ TEST_F(CliTest, ABadFileIsToldWithItsLineAndNeverSent) {
                                "with \"pointsman validate -f FILE\"\n"));
   EXPECT_EQ(admin_.applied.ByteSizeLong(), 0u);
   const std::string one = File("one.yaml", "services: [{name: web}]");
-  const std::string two = File("two.yaml", "services: [{name: other}, {name: web}]");
+  const std::string two = File("two.yaml", "services:\n- name: other\n- name: web\n");
   EXPECT_EQ(Run({"validate", "-f", one, "-f", two}), 2);
-  EXPECT_THAT(err_, HasSubstr(absl::StrCat(two, ": services[1].name: ")));
+  EXPECT_THAT(err_, HasSubstr(absl::StrCat(two, ":3: services[1].name: ")));
   const std::string worse = File("worse.yaml", "routes: [{name: web, servce: web}]");
   EXPECT_EQ(Run({"validate", "-f", bad, worse}), 2);
   EXPECT_THAT(err_, AllOf(HasSubstr(bad + ":3: "), HasSubstr(worse + ":1: ")));
