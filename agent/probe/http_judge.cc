@@ -8,12 +8,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/core/config_validate.h"
 
 namespace pointsman::agent {
 namespace {
 
 constexpr size_t kPatternsMax = 64;
-constexpr int64_t kPatternBytesMax = 256 << 10;  // Of one compiled pattern.
 
 RunResult Fail(v1::CheckFailure failure, uint32_t status, std::string detail) {
   return {.failure = failure, .latency = {}, .http_status = status, .detail = std::move(detail)};
@@ -44,7 +44,8 @@ const re2::RE2* HttpJudge::Pattern(const std::string& pattern) {
   if (at != patterns_.end()) return at->second->ok() ? at->second.get() : nullptr;
   if (patterns_.size() >= kPatternsMax) patterns_.clear();
   re2::RE2::Options options;
-  options.set_max_mem(kPatternBytesMax);
+  // As the controller compiles it when it takes the configuration.
+  options.set_max_mem(common::kPatternMemoryMax);
   options.set_log_errors(false);
   auto compiled = std::make_unique<re2::RE2>(pattern, options);
   const re2::RE2* result = patterns_.emplace(pattern, std::move(compiled)).first->second.get();

@@ -14,7 +14,7 @@ inline constexpr int kRoutesMax = 10'000;
 inline constexpr int kOverridesMax = 10'000;
 inline constexpr size_t kConfigBytesMax = 8 << 20;
 // Bytes a compiled RE2 pattern may take, and bytes of its text.
-inline constexpr int kPatternMemoryMax = 1 << 20;
+inline constexpr int kPatternMemoryMax = 256 << 10;
 inline constexpr size_t kPatternBytesMax = 1024;
 
 // Completes bare names ("web" -> "services/web"), lowers hosts' case, and takes "services/web" as
