@@ -54,6 +54,16 @@ class UnitsTest(unittest.TestCase):
             for line in ('Type=notify', 'WatchdogSec=', 'Restart=always', 'LimitNOFILE='):
                 self.assertIn('\n' + line, text)
 
+    def test_addresses_can_be_set(self):
+        # A program takes each of these options once, so a fixed one could not be changed.
+        for path in units():
+            with open(path, encoding='utf-8') as file:
+                text = file.read()
+            for option, name in re.findall(r'--(listen|admin) (\S+)', text):
+                variable = f'POINTSMAN_{option.upper()}'
+                self.assertEqual(name, '${' + variable + '}', path)
+                self.assertRegex(text, rf'(?m)^Environment=.*\b{variable}=127\.0\.0\.1:')
+
 
 if __name__ == '__main__':
     unittest.main()
