@@ -90,7 +90,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeControllerChannel(const Flags
 absl::Status RunAgent(const Flags& flags) {
   PM_RETURN_IF_ERROR(SetUpLog(flags));
   common::Signals signals;
-  PM_RETURN_IF_ERROR(common::CheckBindAllowed(flags.admin, flags.tls, flags.insecure));
+  PM_RETURN_IF_ERROR(common::CheckBindAllowed(flags.admin, {}, flags.insecure));
   AgentOptions options;
   PM_ASSIGN_OR_RETURN(options.config, LoadAgentFile(flags.config));
   PM_ASSIGN_OR_RETURN(options.channel, MakeControllerChannel(flags, options.config));
@@ -139,7 +139,11 @@ int main(int argc, char** argv) {
   CLI::App app("Pointsman's agent: checks, samples and restarts the services of its host.");
   pointsman::agent::Flags flags;
   pointsman::agent::Declare(app, flags);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   const absl::Status status = pointsman::agent::RunAgent(flags);
   if (status.ok()) return 0;
   std::cerr << "pointsman-agent: " << std::string(status.message()) << "\n";

@@ -102,6 +102,10 @@ int main(int argc, char** argv) {
   pointsman::controller::Flags flags;
   CLI::App app("The Pointsman controller: gathers reports, decides, publishes tables.");
   pointsman::controller::AddFlags(app, flags);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   return pointsman::controller::Run(flags);
 }

@@ -102,8 +102,9 @@ def play(cluster, options):
 
 def main():
     bin_folder, options = sys.argv[1], sys.argv[2:]
-    # Ctrl-C and SIGTERM both unwind, so that the cluster is taken down.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Ctrl-C, SIGTERM and the end of the terminal all unwind, so that the cluster is taken down.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     try:
         with Cluster(bin_folder, CONFIG) as cluster:
             return play(cluster, options)

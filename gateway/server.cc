@@ -143,7 +143,7 @@ absl::Status Server::Prepare() {
         absl::StrCat("--workers ", options_.workers, ": at most ", kWorkersMax));
   }
   PM_RETURN_IF_ERROR(common::CheckTlsFiles(options_.tls));
-  PM_RETURN_IF_ERROR(common::CheckBindAllowed(options_.admin, options_.tls, options_.insecure));
+  PM_RETURN_IF_ERROR(common::CheckBindAllowed(options_.admin, {}, options_.insecure));
   PM_RETURN_IF_ERROR(PrepareListeners());
   PM_RETURN_IF_ERROR(PrepareLimits());
   cells_ = std::make_unique<EndpointCells>(options_.workers == 0 ? UsableCpus() : options_.workers);

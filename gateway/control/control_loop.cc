@@ -440,6 +440,7 @@ ControlStatus ControlLoop::status() const {
   if (snapshot_writer_ != nullptr) counts = snapshot_writer_->counts();
   common::MutexLock lock(mutex_);
   ControlStatus status = status_;
+  if (subscription_ != nullptr) status.observations_dropped = subscription_->dropped();
   status.snapshots_written = counts.written;
   status.snapshots_failed = counts.failed;
   status.snapshot_pending = snapshot_writer_ != nullptr && status.has_config &&

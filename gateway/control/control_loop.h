@@ -83,6 +83,7 @@ struct ControlStatus {
   uint64_t nacks = 0;
   uint64_t tables = 0;
   uint64_t observations = 0;
+  uint64_t observations_dropped = 0;  // The stream did not take them.
   uint64_t snapshots_written = 0;
   uint64_t snapshots_failed = 0;
   bool snapshot_pending = false;    // The running table is not on disk yet.

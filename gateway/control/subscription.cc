@@ -28,7 +28,9 @@ class Subscription::Stream final : public grpc::ClientBidiReactor<v1::GatewayMes
     common::MutexLock lock(mutex_);
     if (ended_) return;
     if (queue_.size() >= kQueueMax) {
-      if (!message.has_observations()) context_.TryCancel();
+      // Observations are cumulative: the next ones say it all.
+      if (!message.has_observations()) return context_.TryCancel();
+      owner_.dropped_.fetch_add(1, std::memory_order_relaxed);
       return;
     }
     queue_.push_back(std::move(message));

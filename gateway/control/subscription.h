@@ -5,6 +5,7 @@
 // bounded queue. Thread-safe. Owns its stream; handlers run on gRPC's threads and must not call
 // the destructor.
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -44,6 +45,8 @@ class Subscription {
   void ReadNext();
   // Ends the stream, if any.
   void Cancel();
+  // Observations that were dropped, of all streams. Any thread.
+  uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
  private:
   class Stream;
@@ -52,6 +55,7 @@ class Subscription {
   const Handlers handlers_;
   common::Mutex mutex_;
   common::CondVar closed_;
+  std::atomic<uint64_t> dropped_{0};
   Stream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;  // Deletes itself when done.
   uint64_t opened_ ABSL_GUARDED_BY(mutex_) = 0;
 };
