@@ -6,11 +6,11 @@
 
 namespace pointsman::gateway {
 
-CertificateKeeper::CertificateKeeper(std::string file, std::vector<NamedListener> listeners,
-                                     Engine* engine)
+CertificateKeeper::CertificateKeeper(std::string file, ListenerFile running, Engine* engine)
     : file_(std::move(file)),
       engine_(engine),
-      listeners_(std::move(listeners)),
+      limits_(file_, running.limits),
+      listeners_(std::move(running.listeners)),
       thread_([this] { Run(); }) {}
 
 CertificateKeeper::~CertificateKeeper() {
@@ -54,7 +54,8 @@ void CertificateKeeper::Run() {
 void CertificateKeeper::Read() {
   const auto next = ReadListenerFile(file_);
   if (next.ok()) {
-    Replace(*next);
+    Replace(next->listeners);
+    limits_.Look(next->limits);
     return;
   }
   // The same mistake is said once.

@@ -1,8 +1,8 @@
 #pragma once
 
 // Keeps a gateway's TLS fresh: reads the listener file and its certificates again, gives the engine
-// those that changed, and rotates the keys of session tickets. A thread of its own; methods are for
-// one thread.
+// those that changed, and rotates the keys of session tickets. Says when the file's limits changed.
+// A thread of its own; methods are for one thread.
 
 #include <string>
 #include <thread>
@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "gateway/listener_file.h"
+#include "gateway/process_limits.h"
 
 namespace pointsman::gateway {
 
@@ -18,9 +19,9 @@ class CertificateKeeper {
  public:
   static constexpr absl::Duration kReadEvery = absl::Seconds(10);
 
-  // `listeners`: what the engine runs, in its order; the first places are those of the file.
-  // `engine` outlives this.
-  CertificateKeeper(std::string file, std::vector<NamedListener> listeners, Engine* engine);
+  // `running`: the file as the engine runs it, whose first places are its listeners. `engine`
+  // outlives this.
+  CertificateKeeper(std::string file, ListenerFile running, Engine* engine);
   ~CertificateKeeper();
   CertificateKeeper(const CertificateKeeper&) = delete;
   CertificateKeeper& operator=(const CertificateKeeper&) = delete;
@@ -36,6 +37,7 @@ class CertificateKeeper {
   const std::string file_;
   Engine* const engine_;
   // Of the thread.
+  LimitsWatch limits_;
   std::vector<NamedListener> listeners_;
   std::string last_error_;
   common::Mutex mutex_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/core/config_gateway_limits.h"
 #include "common/core/config_load.h"
 #include "common/core/names.h"
 #include "common/core/proto_time.h"
@@ -23,7 +24,9 @@ constexpr int kServerNameRulesMax = 1000;
 class Checker {
  public:
   void Check(const v1::ListenerFile& file) {
-    if (file.listeners().empty()) Add(common::config_code::kRequired, "listeners", "none is given");
+    if (file.listeners().empty() && !file.has_limits()) {
+      Add(common::config_code::kRequired, "listeners", "none is given");
+    }
     if (file.listeners_size() > kListenersMax) {
       Add(common::config_code::kLimit, "listeners",
           absl::StrCat(file.listeners_size(), " are too many, the limit is ", kListenersMax));
@@ -31,6 +34,9 @@ class Checker {
     for (int i = 0; i < file.listeners_size(); ++i) {
       CheckListener(file.listeners(i), absl::StrCat("listeners[", i, "]"));
     }
+    common::Rules rules(&problems_);
+    const common::RulePath root;
+    common::CheckGatewayLimits(file.limits(), root.Field("limits"), &rules);
   }
   common::ConfigProblems Take() && { return std::move(problems_).Take(); }
 
@@ -180,7 +186,7 @@ absl::StatusOr<common::Address> ParseListenAddress(absl::string_view text) {
   return common::ParseAddress(absl::StrCat("127.0.0.1:", address.port));
 }
 
-absl::StatusOr<std::vector<NamedListener>> ReadListenerFile(const std::string& path) {
+absl::StatusOr<ListenerFile> ReadListenerFile(const std::string& path) {
   PM_ASSIGN_OR_RETURN(const std::string text, common::ReadFile(path, kFileBytesMax));
   v1::ListenerFile file;
   PM_RETURN_IF_ERROR(common::ProblemsToStatus(common::ParseYaml(text, &file), path));
@@ -188,8 +194,9 @@ absl::StatusOr<std::vector<NamedListener>> ReadListenerFile(const std::string& p
   checker.Check(file);
   PM_RETURN_IF_ERROR(common::ProblemsToStatus(std::move(checker).Take(), path));
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  std::vector<NamedListener> listeners;
-  listeners.reserve(static_cast<size_t>(file.listeners_size()));
+  ListenerFile read;
+  if (file.has_limits()) read.limits = file.limits();
+  read.listeners.reserve(static_cast<size_t>(file.listeners_size()));
   for (const v1::Listener& message : file.listeners()) {
     NamedListener listener;
     listener.name = message.name().empty() ? message.address() : message.name();
@@ -201,9 +208,9 @@ absl::StatusOr<std::vector<NamedListener>> ReadListenerFile(const std::string& p
       listener.options.tcp = ReadTcp(message.tcp());
       if (listener.options.tls.has_value()) listener.options.tls->http = false;
     }
-    listeners.push_back(std::move(listener));
+    read.listeners.push_back(std::move(listener));
   }
-  return listeners;
+  return read;
 }
 
 }  // namespace pointsman::gateway

@@ -3,11 +3,13 @@
 // Reads the file behind --listeners (listener.proto) and the certificates it names. Thread-safe (no
 // state); reads files.
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "gateway/proxy/engine.h"
+#include "pointsman/v1/gateway_limits.pb.h"
 
 namespace pointsman::gateway {
 
@@ -16,9 +18,17 @@ struct NamedListener {
   ListenerOptions options;
 };
 
-// InvalidArgument with every problem of the file, each with its line; or the first certificate file
-// that cannot be read. Whether certificates and keys are any good shows when they are used.
-absl::StatusOr<std::vector<NamedListener>> ReadListenerFile(const std::string& path);
+struct ListenerFile {
+  // Empty only where there are limits.
+  std::vector<NamedListener> listeners;
+  // Absent: the file says nothing of them.
+  std::optional<v1::GatewayLimits> limits;
+};
+
+// InvalidArgument with every problem of the file, mistakes of writing with their line; or the first
+// certificate file that cannot be read. Whether certificates and keys are any good shows when they
+// are used.
+absl::StatusOr<ListenerFile> ReadListenerFile(const std::string& path);
 
 // "HOST:PORT" of a listener; "localhost" is 127.0.0.1. InvalidArgument: another name.
 absl::StatusOr<common::Address> ParseListenAddress(absl::string_view text);

@@ -36,7 +36,8 @@ void Describe(Flags* flags, CLI::App* app) {
   app->add_option("--listen", server.listen,
                   "Address for plain HTTP; repeatable; 127.0.0.1:8080 if nothing else is given")
       ->type_name("HOST:PORT");
-  app->add_option("--listeners", server.listener_file, "Listeners with certificates, in YAML")
+  app->add_option("--listeners", server.listener_file,
+                  "Listeners with certificates, and limits, in YAML")
       ->type_name("FILE");
   app->add_option("--admin", server.admin, "Address of /metrics, /readyz, /table")
       ->type_name("HOST:PORT")
@@ -52,9 +53,10 @@ void Describe(Flags* flags, CLI::App* app) {
   app->add_option("--trace-sample", server.trace_sample,
                   "Begin a trace for requests without one; share of those that are sampled")
       ->check(CLI::Range(0.0, 1.0));
-  app->add_option("--connections-per-source", server.connections_per_source,
-                  "Connections of one client address (IPv6: /64), trusted proxies excepted; 0: any")
-      ->capture_default_str();
+  app->add_option(
+      "--connections-per-source", server.connections_per_source,
+      "Connections of one client address (IPv6: /64), trusted proxies excepted; 0: any; "
+      "default: what a file's limits say, or 16384");
   app->add_option("--proxy-protocol-from", server.proxy_protocol_from,
                   "Networks whose connections begin with a PROXY header, version 1 or 2")
       ->type_name("CIDR,...");

@@ -52,9 +52,9 @@ uint64_t RandomBootId() {
   return id == 0 ? 1 : id;
 }
 
-absl::StatusOr<v1::Config> ReadStatic(const std::string& path) {
+absl::StatusOr<common::StaticConfig> ReadStatic(const std::string& path) {
   PM_ASSIGN_OR_RETURN(const std::string text, common::ReadFile(path, common::kConfigTextBytesMax));
-  return common::LoadConfig(text, path);
+  return common::LoadStaticConfig(text, path);
 }
 
 // Null: no networks.
@@ -85,7 +85,6 @@ Server::~Server() {
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
                                                       std::optional<Predecessor> predecessor) {
   if (options.id.empty()) options.id = HostName();
-  if (options.listen.empty() && options.listener_file.empty()) options.listen = {kDefaultListen};
   std::unique_ptr<Server> server(new Server(std::move(options), std::move(predecessor)));
   absl::Status status = server->StartAll();
   if (status.ok()) return server;
@@ -144,6 +143,7 @@ absl::Status Server::Prepare() {
   }
   PM_RETURN_IF_ERROR(common::CheckTlsFiles(options_.tls));
   PM_RETURN_IF_ERROR(common::CheckBindAllowed(options_.admin, {}, options_.insecure));
+  PM_RETURN_IF_ERROR(PrepareFiles());
   PM_RETURN_IF_ERROR(PrepareListeners());
   PM_RETURN_IF_ERROR(PrepareLimits());
   cells_ = std::make_unique<EndpointCells>(options_.workers == 0 ? UsableCpus() : options_.workers);
@@ -158,20 +158,48 @@ absl::Status Server::PrepareLimits() {
   PM_ASSIGN_OR_RETURN(limits_.error_details_to,
                       NetworksOf("--error-details-to", options_.error_details_to));
   limits_.trace_sample = options_.trace_sample;
-  limits_.connections_per_source_max = options_.connections_per_source;
+  PM_RETURN_IF_ERROR(ApplyFileLimits());
+  if (options_.connections_per_source.has_value()) {
+    limits_.connections_per_source_max = *options_.connections_per_source;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::ApplyFileLimits() {
+  const bool of_static = static_.has_value() && static_->limits.has_value();
+  if (listener_file_.limits.has_value() && of_static) {
+    return absl::InvalidArgumentError(absl::StrCat("limits are in ", options_.listener_file,
+                                                   " and in ", options_.static_file,
+                                                   ": they belong in one of the two"));
+  }
+  if (listener_file_.limits.has_value()) ApplyLimits(*listener_file_.limits, &limits_);
+  if (of_static) ApplyLimits(*static_->limits, &limits_);
+  return absl::OkStatus();
+}
+
+absl::Status Server::PrepareFiles() {
+  if (!options_.listener_file.empty()) {
+    PM_ASSIGN_OR_RETURN(listener_file_, ReadListenerFile(options_.listener_file));
+  }
+  if (!options_.static_file.empty()) {
+    // First: what changes while it is read is seen later.
+    static_watch_.emplace(options_.static_file);
+    PM_ASSIGN_OR_RETURN(static_, ReadStatic(options_.static_file));
+    static_limits_watch_.emplace(options_.static_file, static_->limits);
+  }
   return absl::OkStatus();
 }
 
 absl::Status Server::PrepareListeners() {
-  if (!options_.listener_file.empty()) {
-    PM_ASSIGN_OR_RETURN(listeners_, ReadListenerFile(options_.listener_file));
-  }
+  listeners_ = listener_file_.listeners;
   for (const NamedListener& listener : listeners_) {
     if (listener.options.tls.has_value()) continue;
     PM_RETURN_IF_ERROR(common::CheckBindAllowed(common::ToString(listener.options.address),
                                                 options_.tls, options_.insecure));
   }
-  for (const std::string& text : options_.listen) {
+  std::vector<std::string> listen = options_.listen;
+  if (listen.empty() && listeners_.empty()) listen = {kDefaultListen};
+  for (const std::string& text : listen) {
     NamedListener listener;
     listener.name = text;
     auto address = ParseListenAddress(text);
@@ -207,9 +235,8 @@ absl::Status Server::StartControl() {
   control.place = {options_.region, options_.zone};
   control.boot_id = RandomBootId();
   control.state_dir = options_.state_dir;
-  if (!options_.static_file.empty()) {
-    static_watch_.emplace(options_.static_file);
-    PM_ASSIGN_OR_RETURN(control.static_config, ReadStatic(options_.static_file));
+  if (static_.has_value()) {
+    control.static_config = std::move(static_->config);
     control.state_dir.clear();
   }
   if (predecessor_.has_value()) {
@@ -242,10 +269,8 @@ absl::Status Server::StartEngine() {
   engine.hold_listeners = predecessor_.has_value();
   PM_ASSIGN_OR_RETURN(engine_, Engine::Start(std::move(engine), InheritSockets()));
   if (!options_.listener_file.empty()) {
-    std::vector<NamedListener> of_file(
-        listeners_.begin(), listeners_.end() - static_cast<ptrdiff_t>(options_.listen.size()));
-    certificates_ = std::make_unique<CertificateKeeper>(options_.listener_file, std::move(of_file),
-                                                        engine_.get());
+    certificates_ = std::make_unique<CertificateKeeper>(options_.listener_file,
+                                                        std::move(listener_file_), engine_.get());
   }
   return absl::OkStatus();
 }
@@ -303,8 +328,9 @@ void Server::Reload() {
 
 void Server::ReloadStatic() {
   static_watch_->Know();
-  auto config = ReadStatic(options_.static_file);
-  const absl::Status status = config.ok() ? control_->ReplaceStatic(*config) : config.status();
+  auto file = ReadStatic(options_.static_file);
+  const absl::Status status = file.ok() ? control_->ReplaceStatic(file->config) : file.status();
+  if (status.ok()) static_limits_watch_->Look(file->limits);
   (status.ok() ? static_applied_ : static_refused_)->Add();
   if (status.ok()) {
     common::LogInfo("gateway.reloaded", {{"file", options_.static_file}});

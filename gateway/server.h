@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/admin_http.h"
+#include "common/core/config_load.h"
 #include "common/metrics.h"
 #include "common/mutex.h"
 #include "common/rpc/tls.h"
@@ -32,7 +33,7 @@ namespace pointsman::gateway {
 struct ServerOptions {
   // Plain; empty: 127.0.0.1:8080 unless there is a listener file.
   std::vector<std::string> listen;
-  // Where else to listen, with certificates; empty: none.
+  // Where else to listen, with certificates, and limits; empty: none.
   std::string listener_file;
   std::string admin = "127.0.0.1:7421";
   // "HOST:PORT", several separated by commas; empty: none.
@@ -42,8 +43,8 @@ struct ServerOptions {
   // See ProxyLimits::error_details_to and trace_sample.
   std::string error_details_to;
   std::optional<double> trace_sample;
-  // See ProxyLimits::connections_per_source_max.
-  size_t connections_per_source = ProxyLimits().connections_per_source_max;
+  // See ProxyLimits::connections_per_source_max; goes before the files' word. Absent: theirs.
+  std::optional<size_t> connections_per_source;
   // See ProxyLimits::proxy_header_from.
   std::string proxy_protocol_from;
   // Empty: the host's name.
@@ -92,8 +93,11 @@ class Server {
   Server(ServerOptions options, std::optional<Predecessor> predecessor);
   absl::Status StartAll();
   absl::Status Prepare();
+  absl::Status PrepareFiles();
   absl::Status PrepareListeners();
   absl::Status PrepareLimits();
+  // Of whichever file has them.
+  absl::Status ApplyFileLimits();
   absl::Status StartAccessLog();
   absl::Status StartControl();
   absl::Status StartEngine();
@@ -120,12 +124,16 @@ class Server {
   // By place in the predecessor's hand-over.
   std::vector<bool> taken_;
   ProxyLimits limits_;
+  // Until the control side has its configuration. Absent: there is no such file.
+  std::optional<common::StaticConfig> static_;
   std::unique_ptr<EndpointCells> cells_;
   std::unique_ptr<ControlLoop> control_;
   // Null: none. The workers use it.
   std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<Engine> engine_;
-  // The file's, then those of the flags.
+  // Until the keeper of certificates has it.
+  ListenerFile listener_file_;
+  // That file's, then those of the flags.
   std::vector<NamedListener> listeners_;
   std::unique_ptr<CertificateKeeper> certificates_;
   common::Registry registry_;
@@ -133,6 +141,7 @@ class Server {
   std::atomic<bool> draining_{false};
   // Of the thread in Run(), with a static file alone.
   std::optional<FileWatch> static_watch_;
+  std::optional<LimitsWatch> static_limits_watch_;
   common::Counter* static_applied_ = nullptr;
   common::Counter* static_refused_ = nullptr;
   // The rest only while one is under way; of the thread in Run().

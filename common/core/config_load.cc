@@ -9,12 +9,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "common/core/config_gateway_limits.h"
 #include "common/core/config_join.h"
 #include "common/core/config_place.h"
 #include "common/core/config_validate.h"
 #include "common/core/config_value.h"
 #include "common/core/names.h"
 #include "common/core/yaml_tree.h"
+#include "pointsman/v1/static.pb.h"
 
 namespace pointsman::common {
 namespace {
@@ -298,15 +300,37 @@ bool Locate(const YamlTree& tree, ConfigProblem* problem) {
   return false;
 }
 
-// Normalises; every broken rule with its place in the text.
+// Each with its place in the text.
+void AddBrokenRules(const YamlTree& tree, ConfigProblems problems, std::vector<BrokenRule>* rules) {
+  for (ConfigProblem& problem : problems) {
+    const bool written = !problem.path.empty() && Locate(tree, &problem);
+    rules->push_back({std::move(problem), written});
+  }
+}
+
+// Normalises first.
 std::vector<BrokenRule> BrokenRulesOf(const YamlTree& tree, v1::Config* config) {
   NormalizeConfig(config);
   std::vector<BrokenRule> rules;
-  for (ConfigProblem& problem : ValidateConfig(*config)) {
-    const bool written = !problem.path.empty() && Locate(tree, &problem);
-    rules.push_back({std::move(problem), written});
-  }
+  AddBrokenRules(tree, ValidateConfig(*config), &rules);
   return rules;
+}
+
+StaticConfig PartsOf(v1::StaticFile* file) {
+  StaticConfig parts;
+  parts.config.mutable_services()->Swap(file->mutable_services());
+  parts.config.mutable_routes()->Swap(file->mutable_routes());
+  parts.config.mutable_overrides()->Swap(file->mutable_overrides());
+  if (file->has_limits()) parts.limits = std::move(*file->mutable_limits());
+  return parts;
+}
+
+ConfigProblems LimitProblems(const v1::GatewayLimits& limits) {
+  ProblemList problems;
+  Rules rules(&problems);
+  const RulePath file;
+  CheckGatewayLimits(limits, file.Field("limits"), &rules);
+  return std::move(problems).Take();
 }
 
 }  // namespace
@@ -340,6 +364,22 @@ absl::StatusOr<v1::Config> LoadConfig(absl::string_view text, absl::string_view 
   }
   if (!problems.empty()) return ProblemsToStatus(problems, source);
   return config;
+}
+
+absl::StatusOr<StaticConfig> LoadStaticConfig(absl::string_view text, absl::string_view source) {
+  YamlTree tree;
+  v1::StaticFile file;
+  StaticConfig parts;
+  ConfigProblems problems = ParseYamlTree(text, &tree);
+  if (problems.empty()) {
+    problems = FillFromTree(tree, &file);
+    parts = PartsOf(&file);
+    std::vector<BrokenRule> rules = BrokenRulesOf(tree, &parts.config);
+    if (parts.limits.has_value()) AddBrokenRules(tree, LimitProblems(*parts.limits), &rules);
+    problems = JoinProblems(std::move(problems), std::move(rules));
+  }
+  if (!problems.empty()) return ProblemsToStatus(problems, source);
+  return parts;
 }
 
 }  // namespace pointsman::common

@@ -13,11 +13,14 @@
 // Bad input is never more than an error: size, depth and aliases are bounded.
 // Thread-safe (no state).
 
+#include <optional>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/core/config_problem.h"
 #include "pointsman/v1/config.pb.h"
+#include "pointsman/v1/gateway_limits.pb.h"
 
 namespace pointsman::common {
 
@@ -33,6 +36,16 @@ inline constexpr int kConfigPunctuationMax = 1'000'000;
 // problem (at most kConfigProblemsMax), mistakes of writing and broken rules together, each with
 // its line. `source` is shown as the file's name.
 absl::StatusOr<v1::Config> LoadConfig(absl::string_view text, absl::string_view source);
+
+// What a gateway runs from alone (static.proto).
+struct StaticConfig {
+  v1::Config config;
+  // Absent: the file says nothing of them.
+  std::optional<v1::GatewayLimits> limits;
+};
+
+// As LoadConfig(), and the process's limits with their rules.
+absl::StatusOr<StaticConfig> LoadStaticConfig(absl::string_view text, absl::string_view source);
 
 // Only parses: names stay as written, rules are not checked. InvalidArgument as above.
 absl::StatusOr<v1::Config> ParseConfig(absl::string_view text, absl::string_view source);

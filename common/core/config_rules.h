@@ -1,7 +1,7 @@
 #pragma once
 
 // Words to write the configuration's rules in: each checks one field and notes a problem. Used by
-// config_validate.cc and config_service_rules.cc alone. Thread-compatible.
+// the files of rules and by those that read a file of their own. Thread-compatible.
 
 #include <cstdint>
 #include <string>

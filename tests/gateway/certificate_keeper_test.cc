@@ -39,11 +39,11 @@ TEST_F(CertificateKeeperTest, TakesChangedCertificatesAndRefusesBadOnes) {
                                   "listeners: [{address: '127.0.0.1:0', tls: {certificates: "
                                   "[{cert_file: a.pem, key_file: a.key}]}}]")
           .ok());
-  auto listeners = ReadListenerFile(file);
-  ASSERT_TRUE(listeners.ok()) << listeners.status();
-  listener_tls = (*listeners)[0].options.tls;
+  auto read = ReadListenerFile(file);
+  ASSERT_TRUE(read.ok()) << read.status();
+  listener_tls = read->listeners[0].options.tls;
   Publish({});
-  CertificateKeeper keeper(file, *listeners, &engine());
+  CertificateKeeper keeper(file, *read, &engine());
   EXPECT_EQ(Shown(), "first");
   WriteCertificate("second");
   keeper.ReadSoon();

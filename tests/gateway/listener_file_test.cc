@@ -11,10 +11,15 @@ namespace {
 
 class ListenerFileTest : public ::testing::Test {
  protected:
-  absl::StatusOr<std::vector<NamedListener>> Read(const std::string& text) {
+  absl::StatusOr<ListenerFile> ReadWhole(const std::string& text) {
     const std::string path = dir_.path() + "/listeners.yaml";
     EXPECT_TRUE(common::WriteFileAtomically(path, text).ok());
     return ReadListenerFile(path);
+  }
+  absl::StatusOr<std::vector<NamedListener>> Read(const std::string& text) {
+    auto file = ReadWhole(text);
+    if (!file.ok()) return file.status();
+    return std::move(file->listeners);
   }
   std::string Error(const std::string& text) { return std::string(Read(text).status().message()); }
   void Write(const std::string& name, const std::string& text) {
@@ -69,8 +74,18 @@ TEST_F(ListenerFileTest, ReadsWhereConnectionsArePassedThrough) {
   EXPECT_EQ(tcp.idle_timeout, absl::Seconds(5));
 }
 
+TEST_F(ListenerFileTest, LimitsMayStandWithoutListeners) {
+  const auto file = ReadWhole("limits: {head_bytes: 4096}");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_TRUE(file->listeners.empty());
+  EXPECT_EQ(file->limits->head_bytes(), 4096u);
+  EXPECT_FALSE(ReadWhole("listeners: [{address: '127.0.0.1:1'}]")->limits.has_value());
+}
+
 TEST_F(ListenerFileTest, NamesWhatIsWrong) {
   const std::pair<const char*, const char*> kCases[] = {
+      {"limits: {head_bytes: 17}", "limits.head_bytes: 17 is out of range: 4096 to 49152"},
+      {"limits: {head_byts: 4096}", "did you mean \"head_bytes\""},
       {"listeners: []", "CONFIG_REQUIRED"},
       {"listeners: [{adress: '127.0.0.1:1'}]", "address"},
       {"listeners: [{address: 'example.com:1'}]", "CONFIG_ADDRESS"},

@@ -107,6 +107,54 @@ TEST_F(ServerTest, BadOptionsAreRefusedWithTheirName) {
   EXPECT_NE(std::string(status.message()).find("services"), std::string::npos) << status;
 }
 
+TEST_F(ServerTest, LimitsOfAFileHoldForEveryListener) {
+  ServerOptions options = Options();
+  const std::string long_path = "/" + std::string(6000, 'a');
+  {
+    auto server = Server::Start(options);
+    ASSERT_TRUE(server.ok()) << server.status();
+    EXPECT_EQ(Get((*server)->listen_addresses().at(0), long_path, "hello.test"), "200 hello");
+  }
+  options.listener_file = dir_.path() + "/listeners.yaml";
+  const std::string limits = "limits: {head_bytes: 4096}\n";
+  EXPECT_TRUE(common::WriteFileAtomically(options.listener_file, limits).ok());
+  {
+    auto server = Server::Start(options);
+    ASSERT_TRUE(server.ok()) << server.status();
+    const std::string traffic = (*server)->listen_addresses().at(0);
+    EXPECT_EQ(Get(traffic, long_path, "hello.test"), "431 head_too_large\n");
+    EXPECT_EQ(Get(traffic, "/", "hello.test"), "200 hello");
+  }
+  EXPECT_TRUE(common::WriteFileAtomically(options.static_file, kStatic + limits).ok());
+  const absl::Status twice = Server::Start(options).status();
+  EXPECT_EQ(twice.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(twice.message().find("one of the two"), absl::string_view::npos) << twice;
+  options.listener_file.clear();
+  auto server = Server::Start(options);
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_EQ(Get((*server)->listen_addresses().at(0), long_path, "hello.test"),
+            "431 head_too_large\n");
+}
+
+TEST_F(ServerTest, TheFlagForASourceGoesBeforeTheFile) {
+  ServerOptions options = Options();
+  EXPECT_TRUE(common::WriteFileAtomically(
+                  options.static_file, std::string(kStatic) + "limits: {connections_per_source: 1}")
+                  .ok());
+  const auto answers = [&] {
+    auto server = Server::Start(options);
+    EXPECT_TRUE(server.ok()) << server.status();
+    httplib::Client first("http://" + (*server)->listen_addresses().at(0));
+    first.set_keep_alive(true);
+    const auto held = first.Get("/", httplib::Headers{{"Host", "hello.test"}});
+    EXPECT_TRUE(held && held->status == 200);
+    return Get((*server)->listen_addresses().at(0), "/", "hello.test").substr(0, 3);
+  };
+  EXPECT_EQ(answers(), "429");
+  options.connections_per_source = 2;
+  EXPECT_EQ(answers(), "200");
+}
+
 TEST_F(ServerTest, SignalsReloadAndEnd) {
   common::Signals signals;
   ServerOptions options = Options();

@@ -294,5 +294,30 @@ TEST(ConfigLoadTest, TruncatedTextsAreErrorsOrSmallerConfigurations) {
   }
 }
 
+TEST(ConfigLoadTest, AStaticFileHasLimitsBesidesItsConfiguration) {
+  const auto file = LoadStaticConfig(
+      "services: [{name: web}]\nroutes: [{name: web, service: web}]\n"
+      "limits: {head_fields: 20}\n",
+      "gw.yaml");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->config.services(0).name(), "services/web");
+  EXPECT_EQ(file->config.routes(0).service(), "web");
+  EXPECT_EQ(file->limits->head_fields(), 20u);
+  EXPECT_FALSE(LoadStaticConfig("services: []", "gw.yaml")->limits.has_value());
+}
+
+TEST(ConfigLoadTest, AStaticFilesMistakesAreAllToldWithTheirLines) {
+  const auto file = LoadStaticConfig(
+      "services:\n- {name: No}\nlimits:\n  head_fields: 5\n  head_byts: 1\n", "gw.yaml");
+  ASSERT_FALSE(file.ok());
+  const std::string error(file.status().message());
+  EXPECT_THAT(error, HasSubstr("gw.yaml:2: services[0].name"));
+  EXPECT_THAT(error, HasSubstr("gw.yaml:4: limits.head_fields: 5 is out of range: 16 to 1000"));
+  EXPECT_THAT(error, HasSubstr("gw.yaml:5: limits.head_byts: unknown field"));
+  EXPECT_THAT(std::string(LoadConfig("limits: {}", "c.yaml").status().message()),
+              HasSubstr("unknown field of Config"))
+      << "a controller has no say in them";
+}
+
 }  // namespace
 }  // namespace pointsman::common
