@@ -50,6 +50,11 @@ void Rules::DurationIn(const RulePath& path, bool present, const google::protobu
                       absl::FormatDuration(range.min), " to ", absl::FormatDuration(range.max)));
 }
 
+void Rules::DurationInOrZero(const RulePath& path, bool present,
+                             const google::protobuf::Duration& value, Range<absl::Duration> range) {
+  if (value.seconds() != 0 || value.nanos() != 0) DurationIn(path, present, value, range);
+}
+
 void Rules::NumberIn(const RulePath& path, double value, Range<double> range) {
   if (value >= range.min && value <= range.max) return;
   Broken(config_code::kRange, path,

@@ -50,6 +50,9 @@ class Rules {
   // Absent passes, unless said otherwise.
   void DurationIn(const RulePath& path, bool present, const google::protobuf::Duration& value,
                   Range<absl::Duration> range);
+  // Zero passes too: it says that there is no such limit.
+  void DurationInOrZero(const RulePath& path, bool present, const google::protobuf::Duration& value,
+                        Range<absl::Duration> range);
   // NaN is out of every range.
   void NumberIn(const RulePath& path, double value, Range<double> range);
   void CountIn(const RulePath& path, uint64_t value, Range<uint64_t> range);

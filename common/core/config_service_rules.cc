@@ -219,8 +219,8 @@ void CheckTimeoutsAndRetries(const v1::Service& service, const RulePath& path, R
   rules->DurationIn(timeouts_path.Field("first_byte"), timeouts.has_first_byte(),
                     timeouts.first_byte(), any);
   rules->DurationIn(timeouts_path.Field("idle"), timeouts.has_idle(), timeouts.idle(), any);
-  rules->DurationIn(timeouts_path.Field("request"), timeouts.has_request(), timeouts.request(),
-                    any);
+  rules->DurationInOrZero(timeouts_path.Field("request"), timeouts.has_request(),
+                          timeouts.request(), any);
   const v1::Retries& retries = service.retries();
   const RulePath retries_path = path.Field("retries");
   rules->CountIn(retries_path.Field("max_retries"), retries.max_retries(), {0, 5});

@@ -113,8 +113,8 @@ void CheckRoute(const v1::Route& route, const RulePath& path, Rules* rules) {
     case v1::Route::ACTION_NOT_SET:
       rules->Broken(config_code::kRequired, path, "needs an action: service or direct_response");
   }
-  rules->DurationIn(path.Field("request_timeout"), route.has_request_timeout(),
-                    route.request_timeout(), {absl::Milliseconds(1), absl::Hours(24)});
+  rules->DurationInOrZero(path.Field("request_timeout"), route.has_request_timeout(),
+                          route.request_timeout(), {absl::Milliseconds(1), absl::Hours(24)});
 }
 
 void CheckOverride(const v1::Override& override_, const RulePath& path, Rules* rules) {

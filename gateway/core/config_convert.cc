@@ -20,6 +20,12 @@ absl::Duration Bounded(const google::protobuf::Duration& message) {
   return std::clamp(value, absl::Milliseconds(1), absl::Hours(24));
 }
 
+// Of a whole request: zero says that there is no limit.
+absl::Duration RequestTimeoutOf(const google::protobuf::Duration& message) {
+  if (message.seconds() == 0 && message.nanos() == 0) return absl::InfiniteDuration();
+  return Bounded(message);
+}
+
 absl::StatusOr<HeaderCondition> ConditionOf(const v1::HeaderMatch& match, absl::string_view where) {
   HeaderCondition condition;
   condition.name = absl::AsciiStrToLower(match.name());
@@ -143,7 +149,7 @@ ServicePolicy PolicyOf(const v1::Service& service) {
   if (timeouts.has_connect()) policy.connect_timeout = Bounded(timeouts.connect());
   if (timeouts.has_first_byte()) policy.first_byte_timeout = Bounded(timeouts.first_byte());
   if (timeouts.has_idle()) policy.idle_timeout = Bounded(timeouts.idle());
-  if (timeouts.has_request()) policy.request_timeout = Bounded(timeouts.request());
+  if (timeouts.has_request()) policy.request_timeout = RequestTimeoutOf(timeouts.request());
   const v1::Retries& retries = service.retries();
   if (retries.has_max_retries()) policy.max_retries = std::min(retries.max_retries(), 5u);
   if (retries.has_per_try_timeout()) policy.per_try_timeout = Bounded(retries.per_try_timeout());
@@ -177,7 +183,9 @@ absl::StatusOr<std::vector<RouteEntry>> RoutesOf(const v1::Config& config,
     PM_RETURN_IF_ERROR(ReadMatch(message.match(), &route));
     route.path_traits = TraitsOf(message.path_options());
     PM_RETURN_IF_ERROR(ReadAction(message, indexes, &route));
-    if (message.has_request_timeout()) route.request_timeout = Bounded(message.request_timeout());
+    if (message.has_request_timeout()) {
+      route.request_timeout = RequestTimeoutOf(message.request_timeout());
+    }
     routes.push_back(std::move(route));
   }
   return routes;

@@ -42,7 +42,7 @@ struct RouteEntry {
   std::string name;
   // Index into RoutingTable::services; kNoService: answered with `direct_*`.
   uint32_t service = kNoService;
-  // Replaces the policy's request_timeout; absent: the service's.
+  // Replaces the policy's request_timeout, with the same meaning; absent: the service's.
   std::optional<absl::Duration> request_timeout;
   uint16_t direct_status = 0;
   std::string direct_body;

@@ -67,6 +67,7 @@ struct ServicePolicy {
   absl::Duration connect_timeout = absl::Seconds(1);
   absl::Duration first_byte_timeout = absl::Seconds(30);
   absl::Duration idle_timeout = absl::Seconds(60);
+  // InfiniteDuration: as long as idle_timeout is kept.
   absl::Duration request_timeout = absl::Minutes(5);
   // InfiniteDuration: only first_byte_timeout ends a try.
   absl::Duration per_try_timeout = absl::InfiniteDuration();

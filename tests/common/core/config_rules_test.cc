@@ -65,6 +65,16 @@ TEST_F(ConfigRulesTest, DurationsFromTheWireMayBeAnything) {
   EXPECT_EQ(Noted(), "f CONFIG_RANGE");
 }
 
+TEST_F(ConfigRulesTest, ZeroMayStandForNoLimit) {
+  const Range<absl::Duration> range = {absl::Seconds(1), absl::Seconds(2)};
+  google::protobuf::Duration value;
+  rules_.DurationInOrZero(path_, true, value, range);
+  EXPECT_EQ(Noted(), "none");
+  value.set_nanos(1);
+  rules_.DurationInOrZero(path_, true, value, range);
+  EXPECT_EQ(Noted(), "f CONFIG_RANGE");
+}
+
 TEST_F(ConfigRulesTest, TokensHeadersAndPatterns) {
   rules_.IsToken(path_, "X-Trace_1", 16);
   rules_.IsHeaderValue(path_, "a\tb \xc3\xa4");

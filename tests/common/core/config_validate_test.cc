@@ -68,7 +68,9 @@ TEST(ConfigValidateTest, ServiceRules) {
       {"timeouts: {connect: 0s}", "timeouts.connect CONFIG_RANGE"},
       {"timeouts: {first_byte: 25h}", "timeouts.first_byte CONFIG_RANGE"},
       {"timeouts: {idle: 0s}", "timeouts.idle CONFIG_RANGE"},
-      {"timeouts: {request: 0s}", "timeouts.request CONFIG_RANGE"},
+      {"timeouts: {request: 0s}", "none"},
+      {"timeouts: {request: -1s}", "timeouts.request CONFIG_RANGE"},
+      {"timeouts: {request: 25h}", "timeouts.request CONFIG_RANGE"},
       {"retries: {max_retries: 6}", "retries.max_retries CONFIG_RANGE"},
       {"retries: {per_try_timeout: 31s}", "retries.per_try_timeout CONFIG_RANGE"},
       {"retries: {per_try_timeout: 31s}, timeouts: {first_byte: 40s}", "none"},
@@ -155,7 +157,8 @@ TEST(ConfigValidateTest, RouteRules) {
       {"match: {methods: [\"G T\"]}", "match.methods[0] CONFIG_VALUE"},
       {"match: {headers: [{name: x, prefix: y}, {name: x, matches: \"[\"}]}",
        "match.headers[1].matches CONFIG_PATTERN"},
-      {"request_timeout: 0s", "request_timeout CONFIG_RANGE"},
+      {"request_timeout: 0s", "none"},
+      {"request_timeout: -1s", "request_timeout CONFIG_RANGE"},
   };
   for (const Case& c : kCases) {
     const v1::Config config = Parsed("routes: [{name: r, service: web, " + c.fields + "}]");

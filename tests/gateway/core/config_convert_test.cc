@@ -44,6 +44,19 @@ TEST(ConfigConvertTest, ValuesOutOfRangeMoveToTheNearestEnd) {
   EXPECT_EQ(policy.retry_budget_ratio, 0.2);
 }
 
+TEST(ConfigConvertTest, AWholeRequestsTimeOfZeroIsNoLimit) {
+  v1::Service service;
+  EXPECT_EQ(PolicyOf(service).request_timeout, absl::Minutes(5));
+  service.mutable_timeouts()->mutable_request();
+  EXPECT_EQ(PolicyOf(service).request_timeout, absl::InfiniteDuration());
+  service.mutable_timeouts()->mutable_request()->set_seconds(-1);
+  EXPECT_EQ(PolicyOf(service).request_timeout, absl::Milliseconds(1));
+  v1::Config config;
+  config.add_routes()->mutable_direct_response()->set_status(200);
+  config.mutable_routes(0)->mutable_request_timeout();
+  EXPECT_EQ((*RoutesOf(config, {}))[0].request_timeout, absl::InfiniteDuration());
+}
+
 TEST(ConfigConvertTest, ReadsRoutesOfEveryForm) {
   v1::Config config;
   v1::Route* route = config.add_routes();

@@ -135,6 +135,36 @@ TEST_F(EngineLimitsTest, TheWholeRequestHasAnEnd) {
   EXPECT_EQ(client.ReadMessage().Field("x-pointsman-reason"), "request_timeout");
 }
 
+// Events: the whole lasts as long as something comes, and no longer.
+TEST_F(EngineLimitsTest, ARequestWithoutALimitIsEndedByIdlenessAlone) {
+  policy.request_timeout = absl::InfiniteDuration();
+  policy.idle_timeout = absl::Milliseconds(400);
+  constexpr int kEvents = 12;
+  ScriptedUpstream upstream([](Peer& peer, int) {
+    peer.ReadMessage();
+    peer.Write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    std::promise<void> never;
+    for (int i = 0; i < kEvents; ++i) {
+      never.get_future().wait_for(std::chrono::milliseconds(50));  // Longer, in all, than idle.
+      never = {};
+      peer.Write("3\r\nabc\r\n");
+    }
+    std::string all;
+    peer.ReadToEnd(&all);
+  });
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write(kGet);
+  std::string all;
+  client.ReadToEnd(&all);
+  size_t events = 0;
+  for (size_t at = all.find("abc"); at != std::string::npos; at = all.find("abc", at + 1)) ++events;
+  EXPECT_EQ(events, size_t{kEvents});
+  EXPECT_EQ(all.find("\r\n0\r\n"), std::string::npos) << "it was cut, not ended";
+  EXPECT_EQ(ReasonCountOf(Reason::kIdleTimeout), 1u);
+  EXPECT_EQ(ReasonCountOf(Reason::kRequestTimeout), 0u);
+}
+
 TEST_F(EngineLimitsTest, AStalledAnswerIsCut) {
   policy.idle_timeout = absl::Milliseconds(50);
   ScriptedUpstream upstream([](Peer& peer, int) {
