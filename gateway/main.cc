@@ -10,6 +10,7 @@
 #include "common/rpc/lock_checks.h"
 #include "common/signals.h"
 #include "common/version.h"
+#include "gateway/descriptor_limit.h"
 #include "gateway/handover.h"
 #include "gateway/replacement.h"
 #include "gateway/server.h"
@@ -133,6 +134,10 @@ int main(int argc, char** argv) {
     return code == 0 ? 0 : 2;
   }
   if (absl::Status status = SetUpLog(flags); !status.ok()) return Fail(status);
+  if (const auto raised = pointsman::gateway::RaiseDescriptorLimit(); !raised.ok()) {
+    pointsman::common::LogWarning("gateway.descriptors_not_raised",
+                                  {{"error", raised.status().ToString()}});
+  }
   flags.server.drain_grace = absl::Seconds(flags.drain_seconds);
   flags.server.program = pointsman::gateway::ProgramStartOf(argc, argv);
   auto server = Start(flags.server);

@@ -20,6 +20,7 @@
 #include "common/notify.h"
 #include "common/rpc/channel.h"
 #include "common/version.h"
+#include "gateway/descriptor_limit.h"
 #include "gateway/gateway_metrics.h"
 #include "gateway/table_dump.h"
 
@@ -146,6 +147,7 @@ absl::Status Server::Prepare() {
   PM_RETURN_IF_ERROR(PrepareFiles());
   PM_RETURN_IF_ERROR(PrepareListeners());
   PM_RETURN_IF_ERROR(PrepareLimits());
+  WarnOfFewDescriptors(limits_);
   cells_ = std::make_unique<EndpointCells>(options_.workers == 0 ? UsableCpus() : options_.workers);
   return absl::OkStatus();
 }
