@@ -23,7 +23,8 @@ bool Http1Client::Start(Fd fd) {
   return true;
 }
 
-void Http1Client::Start(TcpConnection* socket) {
+void Http1Client::Start(TcpConnection* socket, bool http2) {
+  http2_ = http2;
   tcp_.TakeOver(socket);
   StartReceiving();
   if (context_->draining) Drain();
@@ -118,7 +119,7 @@ bool Http1Client::TakePreface() {
   // RFC 9113 3.4. No HTTP/1 request begins with its first line: "PRI" is reserved.
   constexpr absl::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   const absl::string_view seen = pending_.view().substr(0, kPreface.size());
-  if (seen != kPreface.substr(0, seen.size())) {
+  if (!http2_ || seen != kPreface.substr(0, seen.size())) {
     fresh_ = false;
     return false;
   }

@@ -32,8 +32,9 @@ class Http1Client final : public ClientConnection,
 
   // Takes over an accepted socket; false when it cannot be registered.
   bool Start(Fd fd);
-  // Takes the socket over from another connection, with its TLS session.
-  void Start(TcpConnection* socket);
+  // Takes the socket over from another connection, with its TLS session. Not `http2`: HTTP/2's
+  // preface is a bad request line like any other.
+  void Start(TcpConnection* socket, bool http2);
   // The next answer says that it is the last. Without a request that may say so, closes when the
   // drain's wait for idle connections is over.
   void Drain() override;
@@ -132,8 +133,10 @@ class Http1Client final : public ClientConnection,
   // Of a tunnel: nothing follows what is queued.
   bool output_ended_ = false;
   bool input_ended_ = false;
-  // No byte of a request was parsed yet: it may still turn out to be HTTP/2.
+  // No byte of a request was parsed yet.
   bool fresh_ = true;
+  // While fresh it may still turn out to be HTTP/2.
+  bool http2_ = true;
   const ClientPeer peer_;
 };
 

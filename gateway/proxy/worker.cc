@@ -415,7 +415,7 @@ void Worker::OnTlsReady(ClientConnection* from, size_t listener, TcpConnection* 
   auto client = std::make_unique<Http1Client>(&context_, this, known);
   Http1Client* started = client.get();
   AddClient(std::move(client), std::move(from->source));
-  started->Start(socket);
+  started->Start(socket, listener_tls_[listener]->http2());
 }
 
 void Worker::OnClientClosed(ClientConnection* connection) {

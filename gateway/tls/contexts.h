@@ -47,6 +47,8 @@ class TlsServerContext {
   size_t CertificateFor(absl::string_view host) const { return names_.Find(host); }
   // Place of the one that a session was begun with.
   size_t CertificateOf(const SSL* session) const;
+  // See TlsServerOptions::http2.
+  bool http2() const { return http2_; }
   // Earliest end of a certificate, as seconds since 1970.
   int64_t not_after() const { return not_after_; }
 

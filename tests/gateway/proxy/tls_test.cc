@@ -64,6 +64,23 @@ TEST_F(TlsTest, ServesHttp1) {
   EXPECT_EQ(engine().Stats().tls_handshakes, 1u);
 }
 
+// Whatever ALPN said: the preface of HTTP/2 is a bad request line there.
+TEST_F(TlsTest, AListenerOfHttp1AloneRefusesHttp2) {
+  constexpr absl::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  Listen({peers_.Certificate("a", "DNS:a.example")});
+  listener_tls->http2 = false;
+  Publish({});
+  for (const size_t cut : {kPreface.size(), size_t{1}, size_t{20}}) {
+    Peer client = Secure("a.example", peers_.ClientContext());
+    client.Write(std::string(kPreface.substr(0, cut)));
+    if (cut < kPreface.size()) client.Write(std::string(kPreface.substr(cut)));
+    const TestMessage answer = client.ReadMessage();
+    EXPECT_EQ(answer.status(), 505) << cut;
+    EXPECT_EQ(answer.Field("x-pointsman-reason"), "bad_version");
+    EXPECT_TRUE(client.Closed());
+  }
+}
+
 TEST_F(TlsTest, ServesRequestsThatComeWithTheEndOfTheHandshake) {
   Listen({peers_.Certificate("a", "DNS:a.example")});
   ScriptedUpstream upstream(AnswerAll);
