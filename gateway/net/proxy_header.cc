@@ -14,8 +14,14 @@ constexpr absl::string_view kV1Begin = "PROXY ";
 constexpr size_t kV1BytesMax = 107;
 constexpr absl::string_view kV2Begin("\r\n\r\n\0\r\nQUIT\n", 12);
 constexpr size_t kV2FixedBytes = 16;
+// Address family and transport of version 2, and the bytes of its addresses.
+constexpr uint8_t kV2Unspecified = 0x00;
+constexpr uint8_t kV2Tcp4 = 0x11;
+constexpr uint8_t kV2Tcp6 = 0x21;
+constexpr uint8_t kV2UnixStream = 0x31;
 constexpr size_t kV2Ipv4Bytes = 12;
 constexpr size_t kV2Ipv6Bytes = 36;
+constexpr size_t kV2UnixBytes = 216;
 constexpr size_t kTlvHeadBytes = 3;
 
 ProxyHeader Failed(ProxyHeaderError error) {
@@ -106,13 +112,16 @@ bool TlvsFit(absl::string_view bytes) {
   return true;
 }
 
-ProxyHeader ReadV2Addresses(absl::string_view body, bool v6) {
+ProxyHeader ReadV2Addresses(absl::string_view body, uint8_t family) {
   ProxyHeader header;
   header.state = ProxyHeaderState::kDone;
-  const size_t size = v6 ? kV2Ipv6Bytes : kV2Ipv4Bytes;
+  const size_t size = family == kV2Tcp6   ? kV2Ipv6Bytes
+                      : family == kV2Tcp4 ? kV2Ipv4Bytes
+                                          : kV2UnixBytes;
   if (body.size() < size) return Failed(ProxyHeaderError::kAddress);
   if (!TlvsFit(body.substr(size))) return Failed(ProxyHeaderError::kTlv);
-  if (v6) {
+  if (family == kV2UnixStream) return header;
+  if (family == kV2Tcp6) {
     std::array<uint8_t, 16> bytes;
     std::copy_n(body.begin(), bytes.size(), bytes.begin());
     header.source = common::IpFromIpv6(bytes);
@@ -132,14 +141,18 @@ ProxyHeader ParseV2(absl::string_view bytes) {
   const size_t size = kV2FixedBytes + Big16(bytes, 14);
   if (size > kProxyHeaderBytesMax) return Failed(ProxyHeaderError::kTooLong);
   const uint8_t family = ByteAt(bytes, 13);
-  const bool local = command == 0x20;
-  if (!local && family != 0x11 && family != 0x21) return Failed(ProxyHeaderError::kFamily);
+  // A health check of the proxy's own, or a client it cannot name: what follows is to be skipped,
+  // whatever it is.
+  const bool skipped = command == 0x20 || family == kV2Unspecified;
+  if (!skipped && family != kV2Tcp4 && family != kV2Tcp6 && family != kV2UnixStream) {
+    return Failed(ProxyHeaderError::kFamily);
+  }
   if (bytes.size() < size) return {};
   ProxyHeader header;
   header.state = ProxyHeaderState::kDone;
-  // A health check of the proxy's own: its addresses are to be skipped, whatever they are.
-  if (!local)
-    header = ReadV2Addresses(bytes.substr(kV2FixedBytes, size - kV2FixedBytes), family == 0x21);
+  if (!skipped) {
+    header = ReadV2Addresses(bytes.substr(kV2FixedBytes, size - kV2FixedBytes), family);
+  }
   header.size = size;
   return header;
 }

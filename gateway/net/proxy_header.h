@@ -13,8 +13,9 @@
 
 namespace pointsman::gateway {
 
-// Longest header accepted: version 2 with 520 bytes of addresses and TLVs.
-inline constexpr size_t kProxyHeaderBytesMax = 536;
+// Longest header accepted: version 2 with 4,080 bytes of addresses and TLVs. Balancers of clouds
+// add names of endpoints, TLS's facts and certificates' names.
+inline constexpr size_t kProxyHeaderBytesMax = 4096;
 
 enum class ProxyHeaderState : uint8_t {
   kMore,  // Every header that begins so is longer.
@@ -26,7 +27,7 @@ enum class ProxyHeaderError : uint8_t {
   kNone,
   kNotOne,   // The bytes begin no header.
   kVersion,  // Of version 2: another version or command.
-  kFamily,   // Not TCP over IPv4 or IPv6.
+  kFamily,   // Of version 2: none that there is. Of version 1: another word.
   kAddress,  // Not two addresses of the family with ports.
   kTooLong,  // Above kProxyHeaderBytesMax; version 1: above 107.
   kTlv,      // TLVs that do not end where the header does.
@@ -37,7 +38,8 @@ struct ProxyHeader {
   ProxyHeaderError error = ProxyHeaderError::kNone;
   // kDone: bytes of the header; what follows belongs to the protocol behind it.
   size_t size = 0;
-  // Whom the header names; nullopt: the socket's own (LOCAL, UNKNOWN).
+  // Whom the header names; nullopt: the socket's own (LOCAL, UNKNOWN, or a family that is not TCP
+  // over IPv4 or IPv6: who is behind a unix socket has no address here).
   std::optional<common::IpAddress> source;
   uint16_t source_port = 0;
 };

@@ -55,13 +55,21 @@ TEST_F(ProxyHeaderAttackTest, TheHeaderNamesTheClient) {
       {"PROXY TCP6 2001:db8::7 2001:db8::8 5000 443\r\n", "2001:db8::7 http"},
       {kV2, "198.51.100.7 http"},
       {"PROXY UNKNOWN\r\n", "127.0.0.1 http"},
-      {kLocal, "127.0.0.1 http"}};
+      {kLocal, "127.0.0.1 http"},
+      // A client that the balancer cannot name, and one behind a unix socket of its.
+      {kSignature + std::string("\x21\x00\x00\x00", 4), "127.0.0.1 http"},
+      {kSignature + std::string("\x21\x31\x00\xd8", 4) + std::string(216, '\0'), "127.0.0.1 http"},
+      // 4 KiB in all.
+      {kSignature + std::string("\x21\x11\x0f\xf0", 4) +
+           std::string("\xc6\x33\x64\x07\x7f\x00\x00\x01\xd9\x03\x1f\x90", 12) +
+           std::string("\xea\x0f\xe1", 3) + std::string(4065, 'n'),
+       "198.51.100.7 http"}};
   for (const auto& [header, told] : rows) {
     Peer client = Client();
     EXPECT_EQ(AskOn(client, header), told);
     EXPECT_EQ(AskOn(client), told) << "and stays";
   }
-  EXPECT_EQ(engine().Stats().proxy_headers, 5u);
+  EXPECT_EQ(engine().Stats().proxy_headers, std::size(rows));
 }
 
 TEST_F(ProxyHeaderAttackTest, EachByteMayComeAlone) {
@@ -124,6 +132,8 @@ TEST_F(ProxyHeaderAttackTest, WhatIsNotAHeaderCloses) {
       "PROXY " + std::string(200, 'x'),
       kSignature + std::string("\x21\x11\xff\xff", 4),
       kSignature + std::string("\x21\x31\x00\x00", 4),
+      kSignature + std::string("\x21\x12\x00\x00", 4),
+      kSignature + std::string("\x21\x11\x0f\xf1", 4),
       kSignature + std::string("\x31\x11\x00\x0c", 4),
       kV2.substr(0, 15) + "\x0f" + kV2.substr(16),  // Ends within the TLV.
       "\x16\x03\x01\x02",
