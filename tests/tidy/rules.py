@@ -254,7 +254,42 @@ def names_are_domain_words(tree):
                 yield f'{path}:{number}: {match.group(1)}; take the domain\'s word'
 
 
+# "optional TYPE NAME = NUMBER", "map<K, V> NAME = NUMBER".
+_PROTO_FIELD = re.compile(r'(?!option\b)(?:(?:optional|repeated)\s+)?(?:map\s*<[^>]*>|[\w.]+)\s+'
+                          r'(\w+)\s*=\s*(?:\d|0x)')
+
+
+def _proto_fields(text):
+    """(line, name) of each field of a message; the line is the one its declaration begins on."""
+    blocks = []
+    for match in re.finditer(r'([^;{}]*)([;{}])', cpp_text.blank(text)):
+        statement = match.group(1).strip()
+        if match.group(2) == '{':
+            # What an option opens is a block too; it holds no fields.
+            blocks.append((statement.split() or [''])[0])
+        elif match.group(2) == '}':
+            if blocks:
+                blocks.pop()
+        elif blocks and blocks[-1] in ('message', 'oneof', 'extend'):
+            field = _PROTO_FIELD.match(statement)
+            if field:
+                begin = match.start(1) + len(match.group(1)) - len(match.group(1).lstrip())
+                yield text.count('\n', 0, begin) + 1, field.group(1)
+
+
+def proto_fields_are_explained(tree):
+    for path, text in tree.files.items():
+        if not path.startswith('proto/') or not path.endswith('.proto'):
+            continue
+        lines = text.splitlines()
+        for number, name in _proto_fields(text):
+            if number < 2 or not re.match(r'\s*//+\s*\S', lines[number - 2]):
+                yield (f'{path}:{number}: field {name} has no comment directly above it; say its '
+                       'meaning, unit, default and what its absence means')
+
+
 RULES = [layer_order, grpc_only_in_shells, cores_are_pure, cores_do_not_iterate_hashes,
          compilers_of_debian_12, heavy_headers_stay_in_one_file, headers_open_properly,
          cores_are_tested, sizes, no_paths_of_one_machine, nothing_is_left_for_later,
-         tests_do_not_sleep, tests_are_not_skipped, names_are_domain_words]
+         tests_do_not_sleep, tests_are_not_skipped, names_are_domain_words,
+         proto_fields_are_explained]

@@ -104,6 +104,22 @@ CASES = {
     rules.names_are_domain_words: (
         [{'cli/a.h': 'class TableManager {\n'}, {'cli/a.cc': 'struct StringUtils {\n'}],
         [{'cli/a.h': 'class Table {\n'}]),
+    rules.proto_fields_are_explained: (
+        [{'proto/pointsman/v1/a.proto': 'message A {\n' + fields + '}\n'}
+         for fields in ('  string a = 1;\n', '  // Told.\n  string a = 1;\n  string b = 2;\n',
+                        '  // Told.\n\n  string a = 1;\n', '  //\n  string a = 1;\n',
+                        '  string a = 1;  // Behind.\n', '  map<string, a.B> a = 1;\n',
+                        '  optional a.B a =\n      1 [deprecated = true];\n',
+                        '  // Told.\n  oneof c {\n    string a = 1;\n  }\n',
+                        '  enum E {\n    E_A = 0;\n  }\n  E e = 1;\n',
+                        '  // Told.\n  message B {\n    repeated string a = 1;\n  }\n')],
+        [{'proto/pointsman/v1/a.proto':
+          '// {\nsyntax = "proto3";\npackage a;\nservice S {\n  rpc F(A) returns (stream A);\n}\n'
+          'enum E {\n  E_A = 0;\n}\nmessage Empty {}\nmessage A {\n  option x = 1;\n'
+          '  reserved 4, 5;\n  enum K {\n    K_A = 0;\n  }\n  // Told: "}",\n  // at length.\n'
+          '  optional K k = 1;\n  oneof c {\n    // Told.\n    map<string, K> m =\n        2;\n'
+          '  }\n  // Told.\n  string s = 3 [json_name = "{"];\n}\n'},
+         {'tests/a.proto': 'message A {\n  string a = 1;\n}\n'}]),
 }
 
 
