@@ -61,6 +61,7 @@ void ApplyLimits(const v1::GatewayLimits& message, ProxyLimits* limits) {
   if (message.has_idle_connections_per_endpoint()) {
     limits->idle_per_endpoint_max = message.idle_connections_per_endpoint();
   }
+  if (message.has_buffer_bytes()) limits->buffer_bytes_max = message.buffer_bytes();
   if (message.has_replay_bytes()) limits->replay_bytes_max = message.replay_bytes();
   limits->stream_window_bytes =
       message.has_stream_window_bytes()

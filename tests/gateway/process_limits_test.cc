@@ -27,6 +27,7 @@ tls_handshake_timeout: 3s
 idle_connections_per_endpoint: 7
 upstream_idle_timeout: 4s
 replay_bytes: 0
+buffer_bytes: 33554432
 stream_window_bytes: 20000
 http2:
   streams: 10
@@ -47,6 +48,7 @@ http2:
   EXPECT_EQ(limits.idle_per_endpoint_max, 7u);
   EXPECT_EQ(limits.upstream_idle_timeout, absl::Seconds(4));
   EXPECT_EQ(limits.replay_bytes_max, 0u);
+  EXPECT_EQ(limits.buffer_bytes_max, 33'554'432u);
   EXPECT_EQ(limits.stream_window_bytes, 20'000u);
   EXPECT_EQ(limits.http2.streams_max, 10u);
   EXPECT_EQ(limits.http2.stream_window_bytes, 30'000u);
@@ -70,6 +72,7 @@ TEST(ProcessLimitsTest, WhatAFileDoesNotNameHasItsDefault) {
   EXPECT_EQ(limits.idle_per_endpoint_max, 128u);
   EXPECT_EQ(limits.upstream_idle_timeout, absl::Seconds(60));
   EXPECT_EQ(limits.replay_bytes_max, 131'072u);
+  EXPECT_EQ(limits.buffer_bytes_max, 1u << 30);
   EXPECT_EQ(limits.stream_window_bytes, 65'536u);
   EXPECT_EQ(limits.http2.streams_max, 128u);
   EXPECT_EQ(limits.http2.stream_window_bytes, 65'536u);

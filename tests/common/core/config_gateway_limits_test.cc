@@ -38,6 +38,7 @@ TEST(ConfigGatewayLimitsTest, EachNumberHasItsRange) {
       {"connections_per_source", 0, 4'000'000, false},
       {"idle_connections_per_endpoint", 1, 65'536, false},
       {"replay_bytes", 0, 16'777'216, false},
+      {"buffer_bytes", 16 << 20, int64_t{1} << 40, false},
       {"streams", 1, 10'000, true},
       {"stream_window_bytes", 16'384, 16'777'216, true},
       {"connection_window_bytes", 65'536, 268'435'456, true},
