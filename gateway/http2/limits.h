@@ -16,10 +16,16 @@ struct Http2Limits {
   // a lot; the library's own default (1,000 and 33) would cut them off.
   uint32_t resets_burst = 10'000;
   uint32_t resets_per_second = 1'000;
-  // Frames that carry nothing (pings, settings, priorities, empty data, window updates, errors): so
-  // many at once, and so many a second for ever; each KiB of a body forgives one.
+  // Frames that carry nothing (pings, settings, priorities, empty data, window updates, unknown
+  // ones, errors): so many at once, and so many a second for ever.
   uint32_t glitches_burst = 2'000;
   uint32_t glitches_per_second = 100;
+  // Work that was done forgives them, because honest peers answer it with such frames: gRPC's send
+  // a PING and a WINDOW_UPDATE or two for each message. So many for each request that both sides
+  // ended, and for each DATA frame we sent that the peer's window did not cut short (or windows of
+  // one byte would pay for themselves); beside them, each KiB of a body forgives one.
+  uint32_t glitches_forgiven_per_request = 8;
+  uint32_t glitches_forgiven_per_message = 3;
   // Memory that the decoded heads of a client's running requests may take: so much on every
   // connection, and for each byte ever received on it. A table entry that a byte names a hundred
   // times over is then no way to make a few bytes into megabytes.

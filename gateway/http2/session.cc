@@ -49,16 +49,29 @@ struct Http2Callbacks {
     return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session, id));
   }
 
-  // Priorities are ignored by the library without a word, and it reads on behind the end when more
-  // came with it.
+  // The library ignores some frames without a word later on (priorities, unknown ones, those for
+  // streams that are over), and it reads on behind the end when more came with it.
   static int OnBeginFrame(nghttp2_session* session, const nghttp2_frame_hd* head, void* user) {
     Http2Session* self = Self(user);
     if (self->goaway_received_ && nghttp2_session_want_read(session) == 0) {
       self->ended_ = true;
       return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
-    if (head->type != NGHTTP2_PRIORITY) return 0;
-    return self->Glitch(1) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    switch (head->type) {
+      case NGHTTP2_DATA:
+      case NGHTTP2_HEADERS:
+      case NGHTTP2_CONTINUATION:
+      case NGHTTP2_RST_STREAM:
+        return 0;
+      default:
+        return self->Glitch(1) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+  }
+
+  // Without this one the library would not tell of unknown frames at all.
+  static int OnUnknownFrame(nghttp2_session* /*session*/, void** /*payload*/,
+                            const nghttp2_frame_hd* /*head*/, void* /*user*/) {
+    return NGHTTP2_ERR_CANCEL;
   }
 
   static int OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
@@ -112,9 +125,12 @@ struct Http2Callbacks {
         return 0;
       case NGHTTP2_SETTINGS:
         self->peer_settled_ = true;
-        return self->Glitch(1) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+        return 0;
+      case NGHTTP2_RST_STREAM:
+        return self->CountReset(Of(session, frame->hd.stream_id)) ? 0
+                                                                  : NGHTTP2_ERR_CALLBACK_FAILURE;
       default:
-        return self->Glitch(1) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+        return 0;
     }
   }
 
@@ -172,6 +188,10 @@ struct Http2Callbacks {
     Http2Session* self = Self(user);
     Http2Stream* stream = Of(session, id);
     if (self->role_ == Http2Session::Role::kServer || stream != nullptr) --self->open_streams_;
+    if (code == NGHTTP2_NO_ERROR && nghttp2_session_get_stream_local_close(session, id) == 1 &&
+        nghttp2_session_get_stream_remote_close(session, id) == 1) {
+      self->glitches_forgiven_ += self->limits_.glitches_forgiven_per_request;
+    }
     if (stream == nullptr) return 0;
     // What it held of the connection's window is free again.
     if (stream->unconsumed_ > 0) {
@@ -183,7 +203,7 @@ struct Http2Callbacks {
   }
 
   // A reset that the peer's own mistake made necessary costs as much work as one it sends.
-  static void CountReset(Http2Session* self, uint32_t code) {
+  static void CountOurReset(Http2Session* self, uint32_t code) {
     if (self->role_ != Http2Session::Role::kServer) return;
     switch (code) {
       case NGHTTP2_NO_ERROR:
@@ -205,7 +225,7 @@ struct Http2Callbacks {
 
   static int OnFrameSent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
-      CountReset(Self(user), frame->rst_stream.error_code);
+      CountOurReset(Self(user), frame->rst_stream.error_code);
       return 0;
     }
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
@@ -268,6 +288,7 @@ struct Http2Callbacks {
       nghttp2_session_callbacks* made = nullptr;
       PM_CHECK(nghttp2_session_callbacks_new(&made) == 0);
       nghttp2_session_callbacks_set_on_begin_frame_callback(made, &OnBeginFrame);
+      nghttp2_session_callbacks_set_unpack_extension_callback(made, &OnUnknownFrame);
       nghttp2_session_callbacks_set_on_begin_headers_callback(made, &OnBeginHeaders);
       nghttp2_session_callbacks_set_on_header_callback2(made, &OnHeader);
       nghttp2_session_callbacks_set_on_frame_recv_callback(made, &OnFrame);
@@ -295,12 +316,17 @@ Http2Session::Http2Session(Role role, const Http2Limits& limits, const HeadLimit
       limits_(limits),
       owner_(owner),
       collector_(head),
-      glitch_tokens_(limits.glitches_burst) {
+      glitch_tokens_(limits.glitches_burst),
+      reset_tokens_(limits.resets_burst) {
   nghttp2_option* option = nullptr;
   PM_CHECK(nghttp2_option_new(&option) == 0);
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
-  nghttp2_option_set_stream_reset_rate_limit(option, limits.resets_burst, limits.resets_per_second);
+  // Counted by us: the library ends with another code, and counts nothing behind a GOAWAY.
+  nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, 0);
+  for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= 0xff; ++type) {
+    nghttp2_option_set_user_recv_extension_type(option, static_cast<uint8_t>(type));
+  }
   const int made = role == Role::kServer
                        ? nghttp2_session_server_new3(&session_, Http2Callbacks::Shared(), this,
                                                      option, SessionMemory())
@@ -337,12 +363,21 @@ bool Http2Session::Glitch(uint32_t weight) {
   return glitch_tokens_ >= 0;
 }
 
+bool Http2Session::CountReset(const Http2Stream* stream) {
+  if (role_ == Role::kClient || stream == nullptr) return Glitch(1);
+  reset_tokens_ -= 1;
+  return reset_tokens_ >= 0;
+}
+
 void Http2Session::RefillGlitches(common::MonotonicTime now) {
   const double seconds = absl::ToDoubleSeconds(now - std::exchange(refilled_, now));
   glitch_tokens_ = std::min<double>(limits_.glitches_burst,
                                     glitch_tokens_ + seconds * limits_.glitches_per_second +
-                                        static_cast<double>(payload_bytes_) / 1024);
-  payload_bytes_ = 0;
+                                        static_cast<double>(payload_bytes_) / 1024 +
+                                        static_cast<double>(glitches_forgiven_));
+  reset_tokens_ =
+      std::min<double>(limits_.resets_burst, reset_tokens_ + seconds * limits_.resets_per_second);
+  payload_bytes_ = glitches_forgiven_ = 0;
 }
 
 bool Http2Session::Receive(const Slice& bytes, common::MonotonicTime now) {
@@ -359,6 +394,8 @@ bool Http2Session::Receive(const Slice& bytes, common::MonotonicTime now) {
   }
   broken_ = true;
   if (taken == NGHTTP2_ERR_CALLBACK_FAILURE && !ended_) return Calm();
+  // More to acknowledge in a turn than the library keeps.
+  if (taken == NGHTTP2_ERR_FLOODED) return Calm();
   return false;
 }
 
@@ -380,6 +417,9 @@ void Http2Session::MoveData(Http2Stream* stream, const uint8_t* frame_head, size
     left -= part;
   }
   if (length > 0) stream->out_.Consume(length);
+  if (length > 0 && stream->out_.empty()) {
+    glitches_forgiven_ += limits_.glitches_forgiven_per_message;
+  }
   // The end of a tunnel may come without a byte.
   if (length > 0 || stream->tunnel_) stream->OnFramed();
 }

@@ -105,10 +105,12 @@ class Http2Session {
   friend struct Http2Callbacks;
 
   void SendSettings(const HeadLimits& head);
-  // The peer's budget is used up: says so by GOAWAY. False.
+  // A budget of the peer's is used up: says so by GOAWAY. False.
   bool Calm();
   // Counts frames that carry nothing. False: too many.
   bool Glitch(uint32_t weight);
+  // Counts a reset that came for a stream; null: the stream was over. False: too many.
+  bool CountReset(const Http2Stream* stream);
   void RefillGlitches(common::MonotonicTime now);
   void MoveData(Http2Stream* stream, const uint8_t* frame_head, size_t length);
   // The next frame goes to the output. False: there is none.
@@ -129,7 +131,10 @@ class Http2Session {
   OutQueue* out_ = nullptr;
   size_t open_streams_ = 0;
   double glitch_tokens_;
+  double reset_tokens_;
+  // What forgives glitches, since they were last counted up.
   uint64_t payload_bytes_ = 0;
+  uint64_t glitches_forgiven_ = 0;
   common::MonotonicTime refilled_;
   bool goaway_received_ = false;
   bool peer_settled_ = false;

@@ -155,6 +155,18 @@ TEST_F(Http2Test, ManyStreamsShareAConnection) {
   EXPECT_EQ(engine().Stats().connections, 1u);
 }
 
+// As gRPC's clients do, at the limits as they are by default.
+TEST_F(Http2Test, PingsAndOpenedWindowsBetweenSmallRequestsHaveNoEnd) {
+  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
+  Publish({upstream.port()});
+  for (int i = 0; i < 3'000; ++i) {
+    ASSERT_EQ(client().Await(client().Request(Http2Peer::Get())).status(), 200) << i;
+    nghttp2_submit_ping(client().session(), 0, nullptr);
+    nghttp2_submit_window_update(client().session(), 0, 0, 1);
+  }
+  EXPECT_FALSE(client().goaway());
+}
+
 TEST_F(Http2Test, LargeBodiesPassBothWays) {
   for (const bool http2 : {false, true}) {
     policy.upstream_http2 = http2;
