@@ -63,6 +63,12 @@ struct Http2Callbacks {
       case NGHTTP2_CONTINUATION:
       case NGHTTP2_RST_STREAM:
         return 0;
+      case NGHTTP2_PRIORITY:
+        // RFC 9113 6.3, which the library leaves out with the priorities.
+        if (head->stream_id == 0) {
+          nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR);
+        }
+        [[fallthrough]];
       default:
         return self->Glitch(1) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     }
@@ -198,6 +204,8 @@ struct Http2Callbacks {
       nghttp2_session_consume_connection(session, std::exchange(stream->unconsumed_, 0));
     }
     stream->id_ = -1;
+    // Its place may be used again late.
+    stream->out_.Clear();
     stream->OnClosed(code);
     return 0;
   }
@@ -394,8 +402,8 @@ bool Http2Session::Receive(const Slice& bytes, common::MonotonicTime now) {
   }
   broken_ = true;
   if (taken == NGHTTP2_ERR_CALLBACK_FAILURE && !ended_) return Calm();
-  // More to acknowledge in a turn than the library keeps.
-  if (taken == NGHTTP2_ERR_FLOODED) return Calm();
+  // More to acknowledge in a turn than the library keeps; a head in too many pieces.
+  if (taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) return Calm();
   return false;
 }
 

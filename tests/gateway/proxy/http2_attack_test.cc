@@ -63,7 +63,10 @@ TEST_F(Http2AttackTest, HeadsWithoutEndAreCut) {
   for (const std::string& piece : {std::string(), std::string(1, '\0')}) {
     std::string bytes = RawFrame(kFrameHeaders, kFlagEndStream, 1, RawBlock(RawGet()));
     for (int i = 0; i < 20'000; ++i) bytes += RawFrame(kFrameContinuation, 0, 1, piece);
-    EXPECT_TRUE(Attack(bytes).closed);
+    const Ending ending = Attack(bytes);
+    EXPECT_TRUE(ending.goaway);
+    EXPECT_EQ(ending.goaway_code, 11u) << "ENHANCE_YOUR_CALM";
+    EXPECT_TRUE(ending.closed);
     ExpectUnharmed();
   }
   EXPECT_EQ(requests_, 0);
