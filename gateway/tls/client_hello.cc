@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "gateway/tls/contexts.h"
+
 namespace pointsman::gateway {
 
 namespace {
@@ -36,7 +38,9 @@ int ClientHelloReader::OnHello(SSL* session, int* /*alert*/, void* /*self*/) {
 
 ClientHelloReader::Found ClientHelloReader::Read(absl::string_view bytes, std::string* name) {
   if (context_ == nullptr) {
-    context_.reset(SSL_CTX_new(TLS_server_method()));
+    if (library_ == nullptr) library_ = MakeTlsLibrary();
+    if (library_ == nullptr) return Found::kNotTls;
+    context_.reset(SSL_CTX_new_ex(library_.get(), nullptr, TLS_server_method()));
     if (context_ == nullptr) return Found::kNotTls;
     SSL_CTX_set_client_hello_cb(context_.get(), &ClientHelloReader::OnHello, nullptr);
   }

@@ -26,6 +26,8 @@ class ClientHelloReader {
  private:
   static int OnHello(SSL* session, int* alert, void* self);
 
+  // Its own: the process's default one would have workers wait for each other. Goes last.
+  LibraryPtr library_;
   SslContextPtr context_;
 };
 
