@@ -28,11 +28,14 @@ CASES = {
         [{'common/core/a.h': '#include "common/clock.h"\n'},
          {'agent/a.cc': '#include "gateway/core/pick.h"\n'},
          {'controller/core/a.cc': '#include "bench/support/load_run.h"\n'},
+         {'controller/core/a.cc': '#include "sim/event_queue.h"\n'},
+         {'sim/a.cc': '#include "gateway/net/b.h"\n'},
          {'gateway/net/a.cc': '#include "pointsman/v1/config.pb.h"\n'},
          {'gateway/core/a.h': '#include "common/core/b.h"\n',
           'common/core/b.h': '#include "agent/c.h"\n'}],
         [{'controller/rpc/a.cc': '#include "controller/core/b.h"\n#include "common/log.h"\n'},
          {'common/core/a.h': '// #include "common/clock.h"\n'},
+         {'sim/policies/a.cc': '#include "sim/a.h"\n#include "gateway/core/b.h"\n'},
          {'tests/a.cc': '#include "gateway/net/b.h"\n'}]),
     rules.grpc_only_in_shells: (
         [{'gateway/proxy/a.cc': '#include <grpcpp/grpcpp.h>\n'},
@@ -49,11 +52,14 @@ CASES = {
                       'absl::Time t = absl::Now();', 'absl::BitGen bits;', 'getenv("X");',
                       'std::mutex m;')] +
         [{'agent/core/a.cc': '#include "common/core/b.h"\n',
-          'common/core/b.h': '#include <mutex>\n'}],
+          'common/core/b.h': '#include <mutex>\n'},
+         {'sim/policies/a.cc': '#include <chrono>\n'}],
         [{'agent/core/a.cc': '// time(nullptr) is not called\nint last_time(int x);\n'
                              'std::string s = "rand()"; auto y = policy.time(3);\n'},
          {'gateway/core/a.h': '#include <atomic>\n'},
-         {'agent/a.cc': '#include <thread>\n'}]),
+         {'agent/a.cc': '#include <thread>\n'}, {'sim/main.cc': '#include <fstream>\n'},
+         {'sim/a.cc': '#include "gateway/core/a.h"\n',
+          'gateway/core/a.h': '#include <atomic>\n'}]),
     rules.cores_do_not_iterate_hashes: (
         [{'agent/core/a.h': 'absl::flat_hash_map<int, std::vector<int>> m_;\n',
           'agent/core/a.cc': 'for (auto& [k, v] : m_) Use(k);\n'},
