@@ -30,10 +30,10 @@ enum class InFlightView : uint8_t {
 };
 
 struct QueueingOptions {
-  std::vector<double> speeds;  // One for each server; above 0.
-  uint32_t concurrency = 1;    // Slots of each server.
-  double load = 0.5;           // Arriving work per work that all servers can do; above 0.
-  size_t dispatchers = 1;      // Each request comes to one of them at random.
+  std::vector<double> speeds = {};  // One for each server; above 0.
+  uint32_t concurrency = 1;         // Slots of each server.
+  double load = 0.5;                // Arriving work per work that all servers can do; above 0.
+  size_t dispatchers = 1;           // Each request comes to one of them at random.
   InFlightView view = InFlightView::kTrue;
   double board_period = 1;   // For the boards; above 0.
   double probe_delay = 0;    // From a pick to the answers of the probes it caused.
