@@ -21,7 +21,7 @@ class ConfigRulesTest : public ::testing::Test {
 
   ProblemList problems_;
   Rules rules_{&problems_};
-  const RulePath root_;
+  const RulePath root_{};
   const RulePath path_ = root_.Field("f");
 };
 

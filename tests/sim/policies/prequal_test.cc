@@ -80,6 +80,7 @@ TEST_F(ProbePoolTest, CountsItsOwnQueriesAndThenByRifWhenAllAreHot) {
   Add(pool, 1, 7, 1);
   // theta 5: endpoint 0 is cold once, then hot with 6, 7 and, the first of equals, 8.
   std::vector<size_t> taken;
+  taken.reserve(5);
   for (int i = 0; i < 5; ++i) taken.push_back(pool.Take(At(0), random));
   EXPECT_EQ(taken, (std::vector<size_t>{0, 0, 0, 1, 0}));
 }

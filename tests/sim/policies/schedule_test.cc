@@ -43,6 +43,7 @@ TEST(ScheduleTest, SmoothSpreadsTheHeavyOnesPicks) {
   const auto schedule = MakeSchedule(ScheduleKind::kSmooth);
   schedule->SetWeights(std::vector<double>{5, 1, 1}, random);
   std::vector<size_t> picks;
+  picks.reserve(7);
   for (int i = 0; i < 7; ++i) picks.push_back(schedule->Next(random));
   EXPECT_EQ(picks, (std::vector<size_t>{0, 0, 1, 0, 2, 0, 0}));
 }

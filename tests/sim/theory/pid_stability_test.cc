@@ -97,8 +97,7 @@ int Settles(int delay, double gain, double* worst_at_end) {
 
 // The reference's fleet of 20 with capacities 0.5 and 1.5: d = 2, k = 0.3 settles in 10 periods;
 // d = 5, k = 0.1 in 12; d = 2, k = 1.0 never (max / mean 1.78); d = 5, k = 0.3 never (1.17). All
-// reproduced but the last figure: the swing is 1.30 at its widest, and 1.17 one of the values it
-// goes through.
+// reproduced but the last figure: the swing is 1.30 at its widest.
 TEST(PidStabilityTest, SettlesAFleetOfTwoCapacitiesAsPublished) {
   double worst = 0;
   ExpectFigure("feedback, d 2, k 0.3, periods to settle", 10, Settles(2, 0.3, &worst), 0.1);
