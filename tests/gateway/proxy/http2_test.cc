@@ -109,6 +109,35 @@ TEST_F(Http2Test, FromAnHttp1Client) {
   EXPECT_EQ(upstream.connections(), 1);
 }
 
+// The largest that can be set (gateway_limits.proto): the library must not refuse to send it on.
+TEST_F(Http2Test, TheLargestHeadPassesFromHttp1AndBack) {
+  constexpr size_t kFields = 980;
+  limits.head.bytes_max = 48 * 1024;
+  limits.head.fields_max = 1000;
+  policy.upstream_http2 = true;
+  const std::string value(36, 'v');
+  std::atomic<size_t> seen{0};
+  ScriptedUpstream upstream(Http2Answering([&](const H2Message& request) {
+    seen = request.fields.size();
+    H2Answer answer{{{":status", "200"}}, "reply", {}};
+    // Sizes of heads count 32 bytes a field here.
+    for (int i = 0; i < 600; ++i) answer.fields.emplace_back(absl::StrCat("x-", i), value);
+    return answer;
+  }));
+  Publish({upstream.port()});
+  std::string head = "GET / HTTP/1.1\r\nHost: a.example\r\n";
+  for (size_t i = 0; i < kFields; ++i) absl::StrAppend(&head, "x-", i, ": ", value, "\r\n");
+  absl::StrAppend(&head, "x-rest: ", std::string(48 * 1024 - head.size() - 12, 'r'), "\r\n\r\n");
+  ASSERT_EQ(head.size(), size_t{48 * 1024});
+  Peer peer = Client();
+  peer.Write(head);
+  const TestMessage answer = peer.ReadMessage();
+  EXPECT_EQ(answer.status(), 200) << answer.Field("x-pointsman-reason");
+  EXPECT_EQ(answer.body, "reply");
+  EXPECT_EQ(answer.Field("x-599"), value);
+  EXPECT_GT(seen.load(), kFields);
+}
+
 TEST_F(Http2Test, AnEndpointCannotSpeakForTheGateway) {
   policy.upstream_http2 = true;
   ScriptedUpstream upstream(Http2Answering([](const H2Message&) {
