@@ -306,8 +306,9 @@ bool Worker::Offer(size_t listener, Fd* fd, const SocketAddress& peer) {
       offered_.fetch_sub(1, std::memory_order_relaxed);
       Begin(listener, std::move(fd), peer);
     });
+    // Under the lock: a drain that begins now finds the offer.
+    tasks_posted_.store(true, std::memory_order_release);
   }
-  tasks_posted_.store(true, std::memory_order_release);
   context_.loop.Wake();
   return true;
 }
