@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/core/address.h"
+#include "common/core/hex.h"
 #include "common/core/status_macros.h"
 
 namespace pointsman::agent {
@@ -59,6 +60,14 @@ v1::CheckFailure FailureOfErrno(int error) {
     default:
       return v1::CHECK_FAILURE_UNREACHABLE;
   }
+}
+
+// The bytes of one side of a dialogue: a text's, or those that digits stand for.
+absl::StatusOr<std::string> DialogueSide(const std::string& text, const std::string& hex) {
+  if (hex.empty()) return text;
+  std::optional<std::string> bytes = common::DecodeHex(hex);
+  if (!bytes.has_value()) return absl::InvalidArgumentError("not pairs of hexadecimal digits");
+  return *std::move(bytes);
 }
 
 }  // namespace
@@ -152,8 +161,10 @@ absl::Status Transfer::SetUpHttp(const ProbeEffect& probe) {
 }
 
 absl::Status Transfer::SetUpTcp(const ProbeEffect& probe) {
-  PM_ASSIGN_OR_RETURN(const common::Address target,
-                      Target(probe.address, probe.what->tcp().port()));
+  const v1::TcpCheck& check = probe.what->tcp();
+  PM_ASSIGN_OR_RETURN(to_send_, DialogueSide(check.send(), check.send_hex()));
+  PM_ASSIGN_OR_RETURN(expected_, DialogueSide(check.expect(), check.expect_hex()));
+  PM_ASSIGN_OR_RETURN(const common::Address target, Target(probe.address, check.port()));
   const std::string url = absl::StrCat("http://", Aim(easy_, target), "/");
   const bool ok = Set(easy_, CURLOPT_URL, url.c_str()) && Set(easy_, CURLOPT_CONNECT_ONLY, 1L);
   return ok ? absl::OkStatus() : absl::InternalError("libcurl refuses the connection");
@@ -246,7 +257,7 @@ absl::StatusOr<std::string> Transfer::TakeBody(CURLcode code) {
 }
 
 bool Transfer::WantsDialogue() const {
-  return kind_ == Kind::kTcp && (!what_->tcp().send().empty() || !what_->tcp().expect().empty());
+  return kind_ == Kind::kTcp && (!to_send_.empty() || !expected_.empty());
 }
 
 Transfer::Dialogue Transfer::Continue() {
@@ -260,21 +271,19 @@ Transfer::Dialogue Transfer::Continue() {
     dialogue_detail_ = std::strerror(error);
     return Dialogue::kFailed;
   };
-  const std::string& text = what_->tcp().send();
-  while (sent_ < text.size()) {
-    const ssize_t n =
-        ::send(socket_, text.data() + sent_, text.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (sent_ < to_send_.size()) {
+    const ssize_t n = ::send(socket_, to_send_.data() + sent_, to_send_.size() - sent_,
+                             MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0) return errno == EAGAIN || errno == EINTR ? Dialogue::kOpen : fail(errno);
     sent_ += static_cast<size_t>(n);
   }
-  const std::string& expected = what_->tcp().expect();
-  if (expected.empty()) return Dialogue::kPassed;
+  if (expected_.empty()) return Dialogue::kPassed;
   while (true) {
     char buffer[512];
     const ssize_t n = ::recv(socket_, buffer, sizeof(buffer), MSG_DONTWAIT);
     if (n < 0) return errno == EAGAIN || errno == EINTR ? Dialogue::kOpen : fail(errno);
     received_.append(buffer, static_cast<size_t>(n));
-    if (absl::StrContains(received_, expected)) return Dialogue::kPassed;
+    if (absl::StrContains(received_, expected_)) return Dialogue::kPassed;
     if (n == 0 || received_.size() >= kDialogueBytesMax) {
       dialogue_failure_ = v1::CHECK_FAILURE_BODY;
       dialogue_detail_ = absl::StrCat("expected text not among ", received_.size(), " bytes");

@@ -44,7 +44,7 @@ class Transfer {
   Dialogue Continue();
   RunResult JudgeDialogue(Dialogue state, common::MonotonicTime now) const;
   int socket() const { return socket_; }
-  bool wants_write() const { return sent_ < what_->tcp().send().size(); }
+  bool wants_write() const { return sent_ < to_send_.size(); }
 
   CURL* easy() const { return easy_; }
   Kind kind() const { return kind_; }
@@ -74,6 +74,9 @@ class Transfer {
   HttpAnswer answer_;
   bool body_full_ = false;
   char error_[CURL_ERROR_SIZE] = {};
+  // The dialogue of a TCP check, as bytes.
+  std::string to_send_;
+  std::string expected_;
   int socket_ = -1;
   size_t sent_ = 0;
   std::string received_;

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -77,7 +76,6 @@ std::string Quoted(absl::string_view text) {
 
 std::string TextValue(absl::string_view text) {
   if (IsPlainText(text)) return std::string(text);
-  if (!IsUtf8(text)) return absl::StrCat("!!binary \"", absl::Base64Escape(text), "\"");
   return Quoted(text);
 }
 

@@ -20,7 +20,7 @@ struct FormatOptions {
 std::string FormatYaml(const google::protobuf::Message& message, const FormatOptions& options = {});
 
 // JSON of protobuf's own mapping with the proto's field names, indented, newline at the end.
-// ParseYaml accepts it too, but for fields of bytes, which are base64 here.
+// ParseYaml reads it back to an equal message.
 std::string FormatJson(const google::protobuf::Message& message);
 
 }  // namespace pointsman::common

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/core/hex.h"
 #include "common/core/names.h"
 #include "common/core/proto_time.h"
 
@@ -104,9 +105,24 @@ void CheckHttpCheck(const v1::HttpCheck& check, const RulePath& path, Rules* rul
   CheckPort(check.port(), path.Field("port"), rules);
 }
 
+// One side of a dialogue: a text, or its bytes in hexadecimal digits.
+void CheckDialogue(const std::string& text, const std::string& hex, const RulePath& text_path,
+                   const RulePath& hex_path, Rules* rules) {
+  rules->BytesAtMost(text_path, text, kDialogueBytesMax);
+  rules->BytesAtMost(hex_path, hex, 2 * kDialogueBytesMax);
+  if (!DecodeHex(hex).has_value()) {
+    rules->Broken(config_code::kValue, hex_path,
+                  "expected pairs of hexadecimal digits, such as \"0d0a\"");
+  }
+  if (!text.empty() && !hex.empty()) {
+    rules->Broken(config_code::kConflict, hex_path, "say it as text or in digits, not both");
+  }
+}
+
 void CheckTcpCheck(const v1::TcpCheck& check, const RulePath& path, Rules* rules) {
-  rules->BytesAtMost(path.Field("send"), check.send(), kDialogueBytesMax);
-  rules->BytesAtMost(path.Field("expect"), check.expect(), kDialogueBytesMax);
+  CheckDialogue(check.send(), check.send_hex(), path.Field("send"), path.Field("send_hex"), rules);
+  CheckDialogue(check.expect(), check.expect_hex(), path.Field("expect"), path.Field("expect_hex"),
+                rules);
   CheckPort(check.port(), path.Field("port"), rules);
 }
 

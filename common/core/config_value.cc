@@ -118,20 +118,10 @@ absl::StatusOr<const EnumValueDescriptor*> ParseEnum(const EnumDescriptor& type,
   return Expected(expected, node);
 }
 
-absl::StatusOr<std::string> ParseText(const FieldDescriptor& field, const YamlNode& node) {
-  std::string text = node.text;
-  if (node.binary) {
-    if (field.type() != FieldDescriptor::TYPE_BYTES) return Expected("a text, not !!binary", node);
-    absl::RemoveExtraAsciiWhitespace(&text);
-    std::string bytes;
-    if (!absl::Base64Unescape(text, &bytes)) return Expected("base64 after !!binary", node);
-    return bytes;
-  }
+absl::StatusOr<std::string> ParseText(const YamlNode& node) {
   // An escape of the file's may still make what is not UTF-8.
-  if (field.type() == FieldDescriptor::TYPE_STRING && !IsUtf8(text)) {
-    return Expected("valid UTF-8", node);
-  }
-  return text;
+  if (!IsUtf8(node.text)) return Expected("valid UTF-8", node);
+  return node.text;
 }
 
 // Hides the difference between setting a field and adding to it.
@@ -199,7 +189,7 @@ struct Target {
         PM_SET_FIELD(Enum, value);
       }
       case FieldDescriptor::CPPTYPE_STRING: {
-        PM_ASSIGN_OR_RETURN(std::string value, ParseText(field, node));
+        PM_ASSIGN_OR_RETURN(std::string value, ParseText(node));
         PM_SET_FIELD(String, std::move(value));
       }
       default:

@@ -16,7 +16,7 @@ namespace pointsman::common {
 
 // Sets a singular field, or adds to a repeated one. Numbers in range of their type and finite;
 // sizes (fields ending in "_bytes") also as "64MiB"; enums by name with or without prefix, any
-// case; booleans true and false; texts valid UTF-8; bytes as text or !!binary. InvalidArgument:
+// case; booleans true and false; texts valid UTF-8. InvalidArgument:
 // what was expected and found. REQUIRES: `field` is no message; `node` is a scalar.
 absl::Status SetScalar(const google::protobuf::FieldDescriptor& field, const YamlNode& node,
                        google::protobuf::Message* message);

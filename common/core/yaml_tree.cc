@@ -51,9 +51,8 @@ class TreeBuilder : public YAML::EventHandler {
     const int index = NewNode(YamlNode::Kind::kScalar, mark, anchor);
     YamlNode& node = tree_.nodes.back();
     node.plain = tag == "?";
-    node.binary = tag == "tag:yaml.org,2002:binary" || tag == "!!binary";
     const bool text_tag = tag == "tag:yaml.org,2002:str" || tag == "!!str";
-    if (!node.plain && !node.binary && !text_tag && tag != "!" && !tag.empty()) {
+    if (!node.plain && !text_tag && tag != "!" && !tag.empty()) {
       Fail(config_code::kSyntax, mark, absl::StrCat("unknown tag \"", tag, "\""));
     }
     if (node.plain && (value == "~" || value == "null" || value == "Null" || value == "NULL")) {

@@ -20,8 +20,6 @@ struct YamlNode {
   std::string text = {};
   // kScalar: written without quotes.
   bool plain = false;
-  // kScalar: tagged !!binary, the text is base64.
-  bool binary = false;
   // Indices of nodes; of a map: key, value, key, value.
   std::vector<int> children = {};
   // From 1.

@@ -244,6 +244,14 @@ TEST_F(ProberTest, TcpConnectsTalksAndListens) {
   EXPECT_TRUE(Probe(server.address(), Tcp()).passed());
   EXPECT_TRUE(Probe(server.address(), Tcp("PING")).passed());
   EXPECT_TRUE(Probe(server.address(), Tcp("PING", "+PONG")).passed());
+  v1::HealthCheck in_digits;
+  in_digits.mutable_tcp()->set_send_hex("50494E47");
+  in_digits.mutable_tcp()->set_expect_hex("2b504f4e47");
+  EXPECT_TRUE(Probe(server.address(), in_digits).passed());
+  in_digits.mutable_tcp()->set_expect_hex("2b504f4e48");
+  EXPECT_FALSE(Probe(server.address(), in_digits, absl::Milliseconds(60)).passed());
+  in_digits.mutable_tcp()->set_send_hex("5");
+  EXPECT_FALSE(Probe(server.address(), in_digits).passed());
   EXPECT_EQ(Probe(server.address(), Tcp("PING", "-ERR"), absl::Milliseconds(60)).failure,
             v1::CHECK_FAILURE_TIMEOUT);
 }

@@ -57,7 +57,7 @@ services:
     rise: 4
   - tcp:
       send: "PING\r\n"
-      expect: !!binary AP8=
+      expect_hex: 00fF
   - {name: bare, tcp: }
   weights: {signal: in_flight, slow_start: 0s, minFactor: 0.5, max_factor: 2e0}
   picker: {kind: KIND_P2C}
@@ -87,7 +87,7 @@ overrides:
   EXPECT_EQ(web.checks(0).interval().seconds(), 90);
   EXPECT_EQ(web.checks(0).timeout().nanos(), 150'000'000);
   EXPECT_EQ(web.checks(1).tcp().send(), "PING\r\n");
-  EXPECT_EQ(web.checks(1).tcp().expect(), std::string("\0\xff", 2));
+  EXPECT_EQ(web.checks(1).tcp().expect_hex(), "00fF");
   EXPECT_TRUE(web.checks(2).has_tcp());
   EXPECT_EQ(web.weights().signal(), v1::LOAD_SIGNAL_IN_FLIGHT);
   EXPECT_TRUE(web.weights().has_slow_start());

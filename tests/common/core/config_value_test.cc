@@ -55,18 +55,11 @@ TEST(ConfigValueTest, EnumsHaveManySpellings) {
   EXPECT_EQ(ShortEnumName(*v1::LoadSignal_descriptor()->FindValueByNumber(4)), "queue_delay");
 }
 
-TEST(ConfigValueTest, BytesAreTextOrBase64) {
+TEST(ConfigValueTest, TextsAreUtf8) {
   v1::TcpCheck check;
-  YamlNode node = Text("AP8=");
-  EXPECT_TRUE(Set("send", node, &check));
-  EXPECT_EQ(check.send(), "AP8=");
-  node.binary = true;
-  EXPECT_TRUE(Set("send", node, &check));
-  EXPECT_EQ(check.send(), std::string("\0\xff", 2));
-  node.text = "not base64!";
-  EXPECT_FALSE(Set("send", node, &check));
-  v1::HttpCheck http;
-  EXPECT_FALSE(Set("path", node, &http));
+  EXPECT_TRUE(Set("send", Text(std::string("\0\xc3\xa4", 3)), &check));
+  EXPECT_EQ(check.send(), std::string("\0\xc3\xa4", 3));
+  EXPECT_FALSE(Set("send", Text("\xff"), &check));
 }
 
 TEST(ConfigValueTest, DurationsAndTimes) {
