@@ -21,6 +21,7 @@
 #include "common/core/check.h"
 #include "common/core/ip_address.h"
 #include "common/core/status_macros.h"
+#include "common/thread_name.h"
 #include "httplib.h"
 
 namespace pointsman::common {
@@ -112,7 +113,8 @@ class HttpAdminServer : public AdminServer {
     PM_ASSIGN_OR_RETURN(address_, ListenAddressOf(fd_));
     Configure();
     const int threads = std::clamp(options_.threads, 1, kThreadsMax);
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
+    for (int i = 0; i < threads; ++i)
+      threads_.push_back(NamedThread("pm-admin", [this] { Run(); }));
     return absl::OkStatus();
   }
 

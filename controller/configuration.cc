@@ -7,6 +7,7 @@
 #include "common/core/error_reason.h"
 #include "common/core/proto_time.h"
 #include "common/core/status_macros.h"
+#include "common/thread_name.h"
 #include "controller/config_archive.h"
 #include "controller/store/await.h"
 
@@ -89,7 +90,7 @@ absl::Status Configuration::Start() {
     common::MutexLock lock(mutex_);
     started_ = true;
   }
-  thread_ = std::thread([this] { Run(); });
+  thread_ = common::NamedThread("pm-config", [this] { Run(); });
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "common/core/proto_time.h"
+#include "common/thread_name.h"
 #include "controller/store/await.h"
 #include "controller/store/store_error.h"
 
@@ -45,7 +46,7 @@ EventLog::EventLog(const Options& options) : options_(options) {
     common::MutexLock lock(mutex_);
     if (last.ok()) next_sequence_ = *last + 1;
   }
-  thread_ = std::thread([this] { Run(); });
+  thread_ = common::NamedThread("pm-events", [this] { Run(); });
 }
 
 EventLog::~EventLog() {

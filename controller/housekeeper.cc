@@ -7,6 +7,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "common/log.h"
+#include "common/thread_name.h"
 #include "controller/core/frame_proto.h"
 #include "pointsman/v1/gateway.pb.h"
 
@@ -39,7 +40,7 @@ Housekeeper::~Housekeeper() { Stop(); }
 
 void Housekeeper::Start() {
   cpu_ = ProcessCpu();
-  thread_ = std::thread([this] { Run(); });
+  thread_ = common::NamedThread("pm-housekeeper", [this] { Run(); });
 }
 
 void Housekeeper::Stop() {

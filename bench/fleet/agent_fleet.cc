@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "bench/fleet/agent_messages.h"
 #include "common/clock.h"
 #include "pointsman/v1/agent.grpc.pb.h"
 
@@ -16,11 +16,6 @@ absl::Duration ToAbsl(const google::protobuf::Duration& d) {
   return absl::Seconds(d.seconds()) + absl::Nanoseconds(d.nanos());
 }
 
-void SetMillis(google::protobuf::Duration* d, int64_t millis) {
-  d->set_seconds(millis / 1000);
-  d->set_nanos(static_cast<int32_t>(millis % 1000) * 1'000'000);
-}
-
 }  // namespace
 
 // One agent's stream. Reports are written in place: one message, reused, one write at a time.
@@ -28,9 +23,10 @@ class SimulatedAgent final : public grpc::ClientBidiReactor<v1::AgentMessage, v1
  public:
   SimulatedAgent(uint32_t index, const FleetOptions& options,
                  std::shared_ptr<grpc::Channel> channel)
-      : stub_(v1::AgentService::NewStub(channel)), interval_(options.interval) {
-    BuildHello(index, options);
-    BuildReport();
+      : stub_(v1::AgentService::NewStub(channel)),
+        hello_(HelloOfAgent(index, options.services)),
+        report_(HealthyReport()),
+        interval_(options.interval) {
     stub_->async()->Connect(&context_, this);
     AddHold();
     StartRead(&command_);
@@ -46,7 +42,7 @@ class SimulatedAgent final : public grpc::ClientBidiReactor<v1::AgentMessage, v1
   void Report(const bool* passing) {
     common::MutexLock lock(mutex_);
     if (reads_ended_ || closing_) return;
-    if (passing != nullptr) SetCheck(*passing);
+    if (passing != nullptr) SetCheck(*passing, &report_);
     if (writing_) {
       if (passing != nullptr) {
         urgent_ = true;
@@ -125,44 +121,6 @@ class SimulatedAgent final : public grpc::ClientBidiReactor<v1::AgentMessage, v1
   }
 
  private:
-  void BuildHello(uint32_t index, const FleetOptions& options) {
-    v1::AgentHello& hello = *hello_.mutable_hello();
-    hello.set_agent_id(absl::StrFormat("agent-%05d", index));
-    hello.set_boot_id(0x9000'0000u + index);
-    hello.set_version("bench");
-    v1::Instance& instance = *hello.add_instances();
-    instance.set_service(absl::StrCat("s", index % options.services));
-    instance.mutable_endpoint()->set_id(absl::StrFormat("e%05d", index));
-    instance.mutable_endpoint()->set_address(
-        absl::StrFormat("10.%d.%d.%d:80", index >> 16, (index >> 8) & 255, index & 255));
-  }
-
-  void BuildReport() {
-    common::MutexLock lock(mutex_);
-    v1::AgentReport& report = *report_.mutable_report();
-    SetMillis(report.mutable_window(), 1000);
-    report.mutable_host()->set_cpu_utilisation(0.4f);
-    report.mutable_host()->set_memory_utilisation(0.5f);
-    v1::InstanceReport& instance = *report.add_instances();
-    instance.set_process(v1::PROCESS_STATE_RUNNING);
-    v1::CheckState& check = *instance.add_checks();
-    check.set_last_status(200);
-    SetMillis(check.mutable_last_latency(), 2);
-    v1::InstanceLoad& load = *instance.mutable_load();
-    load.set_cpu_utilisation(0.4f);
-    load.set_memory_bytes(100 << 20);
-    SetCheck(true);
-  }
-
-  void SetCheck(bool passing) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    v1::CheckState& check = *InstanceReport()->mutable_checks(0);
-    check.set_status(passing ? v1::CHECK_STATUS_PASSING : v1::CHECK_STATUS_FAILING);
-    check.set_last_failure(passing ? v1::CHECK_FAILURE_UNSPECIFIED : v1::CHECK_FAILURE_REFUSED);
-    check.set_consecutive(3);
-    SetMillis(check.mutable_age(), 0);  // The run that turned it has just ended.
-    SetMillis(check.mutable_since(), 0);
-  }
-
   v1::InstanceReport* InstanceReport() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return report_.mutable_report()->mutable_instances(0);
   }
@@ -173,12 +131,7 @@ class SimulatedAgent final : public grpc::ClientBidiReactor<v1::AgentMessage, v1
 
   void WriteReport() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     writing_ = true;
-    v1::AgentReport& report = *report_.mutable_report();
-    report.set_sequence(++sequence_);
-    v1::InstanceLoad& load = *report.mutable_instances(0)->mutable_load();
-    load.set_in_flight(1.0f + static_cast<float>(sequence_ % 7) * 0.1f);
-    load.set_requests(sequence_ * 100);
-    load.set_errors(0);
+    NumberReport(++sequence_, &report_);
     StartWrite(&report_);
   }
 

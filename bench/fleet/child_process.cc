@@ -73,6 +73,20 @@ absl::Duration ChildProcess::CpuTime() const {
   return absl::DurationFromTimespec(ts);
 }
 
+std::map<std::string, absl::Duration> ChildProcess::CpuTimeByThreadName() const {
+  std::map<std::string, absl::Duration> times;
+  std::error_code error;
+  for (const auto& task :
+       std::filesystem::directory_iterator(absl::StrCat("/proc/", pid_, "/task"), error)) {
+    std::string name;
+    int64_t nanos = 0;  // On a CPU, by the scheduler's count.
+    std::getline(std::ifstream(task.path() / "comm"), name);
+    std::ifstream(task.path() / "schedstat") >> nanos;
+    times[name] += absl::Nanoseconds(nanos);
+  }
+  return times;
+}
+
 uint64_t ChildProcess::RssAnonBytes() const {
   std::ifstream status(absl::StrCat("/proc/", pid_, "/status"));
   std::string word;

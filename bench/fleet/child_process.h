@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ class ChildProcess {
   pid_t pid() const { return pid_; }
   // User and system time so far; all threads.
   absl::Duration CpuTime() const;
+  // The same of its threads by name; those of one name together. Ended threads are missing.
+  std::map<std::string, absl::Duration> CpuTimeByThreadName() const;
   // Anonymous resident memory.
   uint64_t RssAnonBytes() const;
 

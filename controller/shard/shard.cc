@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/thread_name.h"
+
 namespace pointsman::controller {
 namespace {
 
@@ -19,7 +21,7 @@ Shard::~Shard() { Stop(); }
 
 void Shard::Start() {
   wake_at_ = clock_.Now();
-  thread_ = std::thread([this] { Run(); });
+  thread_ = common::NamedThread("pm-shard", [this] { Run(); });
 }
 
 void Shard::Stop() {

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/core/status_macros.h"
 #include "common/log.h"
+#include "common/thread_name.h"
 
 namespace pointsman::controller {
 namespace {
@@ -15,8 +16,10 @@ constexpr absl::Duration kProbeInterval = absl::Seconds(1);
 
 SqliteEngine::SqliteEngine(std::unique_ptr<Database> writer, std::unique_ptr<Database> reader)
     : writer_(std::move(writer)), reader_(std::move(reader)) {
-  write_thread_ = std::thread([this] { RunQueue(writes_, *writer_, true); });
-  read_thread_ = std::thread([this] { RunQueue(reads_, *reader_, false); });
+  write_thread_ =
+      common::NamedThread("pm-store-write", [this] { RunQueue(writes_, *writer_, true); });
+  read_thread_ =
+      common::NamedThread("pm-store-read", [this] { RunQueue(reads_, *reader_, false); });
 }
 
 SqliteEngine::~SqliteEngine() {

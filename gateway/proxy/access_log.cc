@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/core/check.h"
 #include "common/core/status_macros.h"
+#include "common/thread_name.h"
 
 namespace pointsman::gateway {
 
@@ -37,8 +37,7 @@ AccessLog::AccessLog(AccessLogOptions options) : options_(std::move(options)) {
 absl::StatusOr<std::unique_ptr<AccessLog>> AccessLog::Open(AccessLogOptions options) {
   std::unique_ptr<AccessLog> log(new AccessLog(std::move(options)));
   PM_RETURN_IF_ERROR(log->OpenFile());
-  log->writer_ = std::thread([raw = log.get()] { raw->Run(); });
-  pthread_setname_np(log->writer_.native_handle(), "pm-access-log");
+  log->writer_ = common::NamedThread("pm-access-log", [raw = log.get()] { raw->Run(); });
   return log;
 }
 

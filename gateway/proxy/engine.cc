@@ -1,7 +1,5 @@
 #include "gateway/proxy/engine.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <future>
 #include <utility>
@@ -9,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/core/check.h"
 #include "common/core/status_macros.h"
+#include "common/thread_name.h"
 
 namespace pointsman::gateway {
 
@@ -136,10 +135,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options,
     PM_RETURN_IF_ERROR(engine->ReplaceTls(i, *own.listeners[i].tls));
   }
   for (size_t i = 0; i < count; ++i) {
-    engine->threads_.emplace_back([raw = engine->workers_[i].get()] { raw->Run(); });
-    // Seen in top, /proc and profiles; at most 15 bytes.
-    pthread_setname_np(engine->threads_.back().native_handle(),
-                       absl::StrCat("pm-worker-", i % 10'000).c_str());
+    engine->threads_.push_back(common::NamedThread(
+        absl::StrCat("pm-worker-", i % 10'000), [raw = engine->workers_[i].get()] { raw->Run(); }));
   }
   return engine;
 }
