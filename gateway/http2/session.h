@@ -76,6 +76,9 @@ class Http2Session {
   bool peer_settled() const { return peer_settled_; }
   bool peer_takes_upgrades() const;
 
+  // Client: `:scheme` of requests. Static storage.
+  void SetScheme(absl::string_view scheme) { scheme_ = scheme; }
+
   // Client. False: this session takes no request any more. An upgrade is asked for by an extended
   // CONNECT; REQUIRES peer_takes_upgrades() then.
   bool SendRequest(Http2Stream* stream, const RequestHead& head, const ForwardedFacts& facts,
@@ -130,6 +133,7 @@ class Http2Session {
   const Slice* input_ = nullptr;
   OutQueue* out_ = nullptr;
   size_t open_streams_ = 0;
+  absl::string_view scheme_ = "http";
   double glitch_tokens_;
   double reset_tokens_;
   // What forgives glitches, since they were last counted up.

@@ -176,7 +176,9 @@ Http2Upstream::Http2Upstream(WorkerContext* context, UpstreamPools* pools, CellR
       cell_(cell),
       tls_(context, cell, tls),
       tcp_(&context->loop, &context->chunks, this),
-      session_(Http2Session::Role::kClient, context->limits.http2, context->limits.head, this) {}
+      session_(Http2Session::Role::kClient, context->limits.http2, context->limits.head, this) {
+  if (tls != 0) session_.SetScheme("https");
+}
 
 Http2Upstream::~Http2Upstream() = default;
 
