@@ -194,6 +194,7 @@ struct Http2Callbacks {
     Http2Session* self = Self(user);
     Http2Stream* stream = Of(session, id);
     if (self->role_ == Http2Session::Role::kServer || stream != nullptr) --self->open_streams_;
+    if (self->role_ == Http2Session::Role::kClient) --self->live_streams_;
     if (code == NGHTTP2_NO_ERROR && nghttp2_session_get_stream_local_close(session, id) == 1 &&
         nghttp2_session_get_stream_remote_close(session, id) == 1) {
       self->glitches_forgiven_ += self->limits_.glitches_forgiven_per_request;
@@ -453,11 +454,9 @@ bool Http2Session::MayFrameAtOnce() const {
   return out_ != nullptr && input_ == nullptr && out_->bytes() < kEnoughBytes;
 }
 
-bool Http2Session::FrameWaiting() {
-  while (nghttp2_session_get_outbound_queue_size(session_) > 0) {
-    if (!MakeFrame()) return false;
+void Http2Session::FrameHeads() {
+  while (nghttp2_session_get_outbound_queue_size(session_) > 0 && MakeFrame()) {
   }
-  return true;
 }
 
 bool Http2Session::finished() const {
@@ -466,6 +465,10 @@ bool Http2Session::finished() const {
 
 bool Http2Session::accepts_requests() const {
   return !broken_ && !goaway_received_ && nghttp2_session_check_request_allowed(session_) != 0;
+}
+
+bool Http2Session::has_room() const {
+  return accepts_requests() && (peer_settled_ ? !at_limit() : live_streams_ == 0);
 }
 
 uint32_t Http2Session::peer_streams_max() const {
@@ -477,8 +480,14 @@ bool Http2Session::peer_takes_upgrades() const {
                               session_, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
+void Http2Session::HoldRequest(Http2Stream* stream) {
+  stream->Reset();
+  stream->held_ = true;
+}
+
 bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
                                const ForwardedFacts& facts, bool end) {
+  if (!accepts_requests()) return false;
   const HeaderBlock& block = head.block;
   const bool at_once = MayFrameAtOnce();
   NvList list(at_once);
@@ -496,7 +505,7 @@ bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
   list.Put("via", facts.via);
   if (head.wants_trailers || WantsTrailers(block)) list.Put("te", "trailers");
   if (head.body == BodyKind::kLength) list.PutNumber("content-length", head.content_length);
-  stream->Reset();
+  if (!std::exchange(stream->held_, false)) stream->Reset();
   const nghttp2_data_provider provider = Http2Callbacks::Provider(stream);
   const int32_t id = nghttp2_submit_request(session_, nullptr, list.data(), list.size(),
                                             end && !upgrade ? nullptr : &provider, stream);
@@ -504,8 +513,12 @@ bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
   stream->tunnel_ = upgrade;
   stream->id_ = id;
   ++open_streams_;
-  if (!at_once || FrameWaiting()) return true;
-  // The peer's limit of streams stands against it: it must not be made of text that is gone then.
+  ++live_streams_;
+  if (!at_once) return true;
+  while (!stream->head_framed_ && stream->id_ >= 0 && MakeFrame()) {
+  }
+  if (stream->head_framed_ || stream->id_ < 0) return true;
+  // It must not be made of text that is gone then.
   Reset(stream, kCancel);
   Forget(stream);
   return false;
@@ -528,7 +541,7 @@ void Http2Session::SendHead(Http2Stream* stream, const ResponseHead& head, bool 
   const nghttp2_data_provider provider = Http2Callbacks::Provider(stream);
   nghttp2_submit_response(session_, stream->id_, list.data(), list.size(),
                           end ? nullptr : &provider);
-  if (at_once) FrameWaiting();
+  if (at_once) FrameHeads();
 }
 
 void Http2Session::SendInterim(Http2Stream* stream, const ResponseHead& head) {
@@ -584,13 +597,13 @@ void Http2Session::Resume(Http2Stream* stream) {
 }
 
 void Http2Session::SendData(Http2Stream* stream, const Slice& data) {
-  if (stream->id_ < 0) return;
+  if (stream->id_ < 0 && !stream->held_) return;
   stream->out_.Append(data);
   Resume(stream);
 }
 
 void Http2Session::SendEnd(Http2Stream* stream, const HeaderBlock& block) {
-  if (stream->id_ < 0) return;
+  if (stream->id_ < 0 && !stream->held_) return;
   PutFields(block, block.head_fields(), block.fields().size(),
             [stream](absl::string_view name, absl::string_view value) {
               stream->trailers_.emplace_back(name.data(), name.size());
@@ -617,6 +630,7 @@ void Http2Session::Consume(Http2Stream* stream) {
 
 void Http2Session::Forget(Http2Stream* stream) {
   Consume(stream);
+  if (std::exchange(stream->held_, false)) stream->Reset();
   if (stream->id_ < 0) return;
   nghttp2_session_set_stream_user_data(session_, stream->id_, nullptr);
   if (role_ == Role::kClient) --open_streams_;

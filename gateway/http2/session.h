@@ -76,11 +76,18 @@ class Http2Session {
   bool peer_settled() const { return peer_settled_; }
   bool peer_takes_upgrades() const;
 
+  // Client: another request is within the endpoint's limit of streams. Until its settings have come
+  // that is one.
+  bool has_room() const;
+  // Client: streams that the endpoint counts are as many as its limit, or more.
+  bool at_limit() const { return live_streams_ >= peer_streams_max(); }
   // Client: `:scheme` of requests. Static storage.
   void SetScheme(absl::string_view scheme) { scheme_ = scheme; }
 
+  // Client. The request is to be sent later: what is sent on the stream waits for it.
+  void HoldRequest(Http2Stream* stream);
   // Client. False: this session takes no request any more. An upgrade is asked for by an extended
-  // CONNECT; REQUIRES peer_takes_upgrades() then.
+  // CONNECT; REQUIRES peer_takes_upgrades() then. REQUIRES: has_room(), or !accepts_requests().
   bool SendRequest(Http2Stream* stream, const RequestHead& head, const ForwardedFacts& facts,
                    bool end);
   // Server.
@@ -119,8 +126,8 @@ class Http2Session {
   // The next frame goes to the output. False: there is none.
   bool MakeFrame();
   bool MayFrameAtOnce() const;
-  // Makes the frames of all heads, which go before data. False: one has to wait for the peer.
-  bool FrameWaiting();
+  // Makes the frames of all heads, which go before data.
+  void FrameHeads();
   void Resume(Http2Stream* stream);
 
   const Role role_;
@@ -133,6 +140,8 @@ class Http2Session {
   const Slice* input_ = nullptr;
   OutQueue* out_ = nullptr;
   size_t open_streams_ = 0;
+  // Client: those the endpoint knows or will know of, forgotten ones included.
+  size_t live_streams_ = 0;
   absl::string_view scheme_ = "http";
   double glitch_tokens_;
   double reset_tokens_;

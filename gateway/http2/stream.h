@@ -65,7 +65,7 @@ class Http2Stream {
     trailers_.clear();
     unconsumed_ = 0;
     ended_ = deferred_ = input_ended_ = head_framed_ = head_seen_ = false;
-    tunnel_ = end_framed_ = lingers_ = false;
+    tunnel_ = end_framed_ = lingers_ = held_ = false;
   }
 
   int32_t id_ = -1;
@@ -81,6 +81,7 @@ class Http2Stream {
   bool tunnel_ = false;
   bool lingers_ = false;
   bool head_seen_ = false;  // The peer's final head.
+  bool held_ = false;       // Its request will be sent later.
 };
 
 }  // namespace pointsman::gateway

@@ -19,7 +19,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
     stream_ = stream;
     attempt_ = attempt;
     after_idle_ = after_idle;
-    sent_ = received_ = refused_ = lost_ = over_ = false;
+    sent_ = received_ = refused_ = lost_ = over_ = over_limit_ = false;
     interim_left_ = connection_->context_->limits.interim_responses_max;
     // Whether the endpoint takes an upgrade is said by its settings.
     awaits_settings_ = RequestUpgrade() != Upgrade::kNone && !session().peer_settled();
@@ -46,11 +46,17 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
     if (head.upgrade != Upgrade::kNone && !session().peer_takes_upgrades()) {
       return Break(Reason::kUpgradeUnsupported);
     }
-    if (!session().SendRequest(this, head, facts, end)) {
-      refused_ = true;
-      return Lose(Reason::kUpstreamReset, /*connecting=*/false);
-    }
-    connection_->SendLater();
+    if (!connection_->MustWait()) return SendNow({&head, facts, end});
+    session().HoldRequest(this);
+    held_ = {&head, facts, end};
+    connection_->waiting_.push_back(this);
+  }
+  // What was held back has room now. What it points to lives as long as the try.
+  void SendHeld() { SendNow(held_); }
+  // The connection takes no request any more.
+  void RefuseHeld() {
+    refused_ = true;
+    Lose(Reason::kUpstreamReset, /*connecting=*/false);
   }
   void SendData(Slice data) override {
     session().SendData(this, data);
@@ -62,6 +68,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
   }
   void ContinueAfterInterim() override {}
   void Release(bool /*clean*/) override {
+    std::erase(connection_->waiting_, this);
     stream_ = nullptr;
     // Whatever of it is not over yet is not wanted any more.
     session().Reset(this, Http2Session::kCancel);
@@ -75,7 +82,9 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
     connection_->SendLater();
   }
   size_t UnsentBytes() const override { return waiting_bytes() + (end_waits() ? 1 : 0); }
-  bool stale() const override { return (lost_ && after_idle_) || (refused_ && !accepting()); }
+  bool stale() const override {
+    return (lost_ && after_idle_) || (refused_ && (over_limit_ || !accepting()));
+  }
   bool connected() const override { return connection_->connected_ && !awaits_settings_; }
   bool refused_unseen() const override { return refused_; }
   bool sent_any() const override { return sent_ || head_framed(); }
@@ -128,11 +137,25 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
     if (tunnel() && ended_regularly()) return;
     // Also for streams above the last one of a GOAWAY.
     refused_ = code == Http2Session::kRefusedStream;
+    // It was sent before the endpoint lowered its limit.
+    over_limit_ = refused_ && session().at_limit();
     Push(StreamEvent::Kind::kResponseReset, true, {}, Reason::kUpstreamReset);
   }
 
  private:
+  struct Held {
+    const RequestHead* head = nullptr;
+    ForwardedFacts facts;
+    bool end = false;
+  };
+
   Http2Session& session() { return connection_->session_; }
+  void SendNow(const Held& request) {
+    if (!session().SendRequest(this, *request.head, request.facts, request.end)) {
+      return RefuseHeld();
+    }
+    connection_->SendLater();
+  }
   bool accepting() const { return connection_->open_for_tries(); }
   // The response is none that may be forwarded.
   void Break(Reason reason = Reason::kUpstreamProtocol) {
@@ -160,11 +183,13 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
   Stream* stream_ = nullptr;
   uint8_t attempt_ = 0;
   int interim_left_ = 0;
+  Held held_;
   bool awaits_settings_ = false;
   bool after_idle_ = false;  // The connection had lain idle before.
   bool sent_ = false;
   bool received_ = false;
   bool refused_ = false;
+  bool over_limit_ = false;
   bool lost_ = false;
   bool over_ = false;  // The end of the try was told to its stream.
 };
@@ -253,6 +278,9 @@ void Http2Upstream::Close() {
 void Http2Upstream::Lose(Reason reason) {
   if (closed_) return;
   retired_ = true;
+  // What was not even sent may be sent elsewhere.
+  std::deque<Try*> waiting = std::exchange(waiting_, {});
+  if (reason != Reason::kDraining) RefuseHeld(waiting);
   for (auto& one : tries_) one->Lose(reason, !connected_);
   Close();
 }
@@ -270,7 +298,31 @@ void Http2Upstream::OnReceived(Slice bytes) {
   tcp_.SetCredit(context_->limits.stream_window_bytes);
   if (!session_.Receive(bytes, context_->loop.Now())) return Lose(Reason::kUpstreamProtocol);
   if (!settled_ && session_.peer_settled()) TellSettled();
+  StartWaiting();
   SendLater();
+}
+
+bool Http2Upstream::MustWait() const {
+  return session_.accepts_requests() && (!waiting_.empty() || !session_.has_room());
+}
+
+void Http2Upstream::RefuseHeld(const std::deque<Try*>& tries) {
+  for (Try* one : tries) one->RefuseHeld();
+}
+
+bool Http2Upstream::StartWaiting() {
+  if (waiting_.empty()) return false;
+  if (!session_.accepts_requests()) {
+    RefuseHeld(std::exchange(waiting_, {}));
+    return false;
+  }
+  const size_t before = waiting_.size();
+  while (!waiting_.empty() && session_.has_room()) {
+    Try* one = waiting_.front();
+    waiting_.pop_front();
+    one->SendHeld();
+  }
+  return waiting_.size() != before;
 }
 
 void Http2Upstream::TellSettled() {
@@ -281,6 +333,8 @@ void Http2Upstream::TellSettled() {
 void Http2Upstream::OnBeforeFlush() {
   if (!connected_ || closed_) return;
   session_.Produce();
+  // Resets that have left make room.
+  if (StartWaiting()) session_.Produce();
   // The endpoint broke the protocol, and was told so; or everything has ended.
   if (tcp_.out().empty() && session_.finished()) Lose(Reason::kUpstreamProtocol);
 }

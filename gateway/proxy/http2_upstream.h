@@ -5,6 +5,7 @@
 // time without any. Thread-compatible; owned by its worker's UpstreamPools.
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -85,6 +86,11 @@ class Http2Upstream final : public Mortal,
   void BecomeIdle();
   // The endpoint's settings have come.
   void TellSettled();
+  // Another request would be beyond the endpoint's limit of streams, or of those that wait.
+  bool MustWait() const;
+  // Sends what waits and has room now. False: nothing.
+  bool StartWaiting();
+  static void RefuseHeld(const std::deque<Try*>& tries);
 
   WorkerContext* const context_;
   UpstreamPools* const pools_;
@@ -94,6 +100,8 @@ class Http2Upstream final : public Mortal,
   Http2Session session_;
   std::vector<std::unique_ptr<Try>> tries_;
   std::vector<Try*> free_;
+  // Held back by the endpoint's limit of streams, in order; each is one of tries_.
+  std::deque<Try*> waiting_;
   common::MonotonicTime idle_since_;
   Reason start_failure_ = Reason::kConnectFailed;
   bool connected_ = false;

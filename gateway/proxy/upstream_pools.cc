@@ -52,7 +52,7 @@ UpstreamSide* UpstreamPools::Acquire(const Try& attempt) {
 }
 
 // The connection with the fewest tries, if it has room; else one more, up to the limit; beyond that
-// the endpoint's own limit of streams holds the request back in the codec.
+// the request waits for one of the endpoint's streams.
 UpstreamSide* UpstreamPools::AcquireHttp2(const Try& attempt) {
   auto& of_endpoint = http2_[attempt.cell.index];
   Http2Upstream* best = nullptr;

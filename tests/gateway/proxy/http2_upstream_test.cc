@@ -1,6 +1,8 @@
-// Connections to HTTP/2 endpoints. Over real sockets.
+// Connections to HTTP/2 endpoints: their limits of streams, and what TLS makes of requests.
+// Over real sockets.
 
-#include <memory>
+#include <atomic>
+#include <future>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,7 @@ namespace {
 class Http2UpstreamTest : public EngineFixture {
  protected:
   using Side = Http2Peer::Side;
+  using Settings = std::vector<nghttp2_settings_entry>;
 
   void SetUp() override { policy.upstream_http2 = true; }
   Http2Peer& client() {
@@ -24,6 +27,9 @@ class Http2UpstreamTest : public EngineFixture {
     }
     return *client_;
   }
+  static Settings StreamsMax(uint32_t most) {
+    return {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, most}};
+  }
   // Asks for `count` at once; how many were answered 200.
   int AskAtOnce(int count) {
     std::vector<int32_t> ids;
@@ -32,11 +38,105 @@ class Http2UpstreamTest : public EngineFixture {
     for (const int32_t id : ids) good += client().Await(id).status() == 200 ? 1 : 0;
     return good;
   }
+  // Nothing was held against the endpoint.
+  void ExpectBlameless(uint16_t endpoint) {
+    EXPECT_EQ(Totals(endpoint).resets, 0u);
+    EXPECT_EQ(Totals(endpoint).timeouts, 0u);
+    EXPECT_EQ(ReasonCountOf(Reason::kUpstreamReset), 0u);
+    EXPECT_EQ(engine().Stats().retries, 0u);
+  }
 
  private:
   Peer socket_;
   std::unique_ptr<Http2Peer> client_;
 };
+
+TEST_F(Http2UpstreamTest, RequestsBeyondTheEndpointsLimitWait) {
+  limits.http2_per_endpoint_max = 2;
+  std::atomic<int> most{0};
+  ScriptedUpstream upstream([&most](Peer& peer, int) {
+    Http2Peer http2(Side::kServer, &peer, StreamsMax(2));
+    std::vector<int32_t> open;
+    // Answers only when nothing more comes at once, so that streams pile up.
+    while (const int32_t id = http2.AwaitRequest()) {
+      open.push_back(id);
+      pollfd more{peer.fd(), POLLIN, 0};
+      if (open.size() < 2 && poll(&more, 1, 5) == 1) continue;
+      most = std::max<int>(most, static_cast<int>(open.size()));
+      for (const int32_t one : std::exchange(open, {})) {
+        http2.Respond(one, {{":status", "200"}}, "x");
+      }
+    }
+  });
+  Publish({upstream.port()});
+  EXPECT_EQ(AskAtOnce(50), 50);
+  EXPECT_EQ(AskAtOnce(50), 50);
+  EXPECT_LE(upstream.connections(), 2);
+  EXPECT_LE(most, 2);
+  ExpectBlameless(upstream.port());
+}
+
+TEST_F(Http2UpstreamTest, ALimitThatIsLoweredLaterIsKept) {
+  limits.http2_per_endpoint_max = 1;
+  ScriptedUpstream upstream([](Peer& peer, int) {
+    Http2Peer http2(Side::kServer, &peer, StreamsMax(100));
+    int answered = 0;
+    while (const int32_t id = http2.AwaitRequest()) {
+      // Streams on their way meanwhile are refused.
+      if (++answered == 5) {
+        const Settings less = StreamsMax(2);
+        nghttp2_submit_settings(http2.session(), 0, less.data(), less.size());
+      }
+      http2.Respond(id, {{":status", "200"}}, "x");
+    }
+  });
+  Publish({upstream.port()});
+  EXPECT_EQ(AskAtOnce(50), 50);
+  EXPECT_EQ(AskAtOnce(50), 50);
+  EXPECT_EQ(upstream.connections(), 1);
+  ExpectBlameless(upstream.port());
+}
+
+TEST_F(Http2UpstreamTest, AClientThatLeavesWhileItsRequestWaitsHoldsNobodyUp) {
+  limits.http2_per_endpoint_max = 1;
+  std::promise<void> go;
+  ScriptedUpstream upstream([ready = go.get_future().share()](Peer& peer, int) {
+    Http2Peer http2(Side::kServer, &peer, StreamsMax(1));
+    while (const int32_t id = http2.AwaitRequest()) {
+      ready.wait();
+      http2.Respond(id, {{":status", "200"}}, http2.message(id).Field(":path"));
+    }
+  });
+  Publish({upstream.port()});
+  const int32_t first = client().Request(Http2Peer::Get("/first"));
+  const int32_t leaves = client().Request(Http2Peer::Post("/leaves"), std::string(50'000, 'x'));
+  client().Flush();
+  ASSERT_TRUE(WaitFor([&] { return engine().Stats().requests_active == 2; }));
+  client().Reset(leaves, NGHTTP2_CANCEL);
+  ASSERT_TRUE(WaitFor([&] { return engine().Stats().requests_active == 1; }));
+  const int32_t last = client().Request(Http2Peer::Post("/last"), std::string(50'000, 'x'));
+  client().Flush();
+  ASSERT_TRUE(WaitFor([&] { return engine().Stats().requests_active == 2; }));
+  go.set_value();
+  EXPECT_EQ(client().Await(first).body, "/first");
+  EXPECT_EQ(client().Await(last).body, "/last");
+  EXPECT_TRUE(WaitFor([&] { return engine().Stats().buffer_bytes == 0; }));
+}
+
+TEST_F(Http2UpstreamTest, WhatWaitsGoesElsewhereWhenTheConnectionIsToEnd) {
+  limits.http2_per_endpoint_max = 1;
+  ScriptedUpstream upstream([](Peer& peer, int connection) {
+    Http2Peer http2(Side::kServer, &peer, StreamsMax(1));
+    while (const int32_t id = http2.AwaitRequest()) {
+      if (connection == 0) http2.Goaway(id);
+      http2.Respond(id, {{":status", "200"}}, "x");
+    }
+  });
+  Publish({upstream.port()});
+  EXPECT_EQ(AskAtOnce(10), 10);
+  EXPECT_EQ(upstream.connections(), 2);
+  ExpectBlameless(upstream.port());
+}
 
 TEST_F(Http2UpstreamTest, SaysTheSchemeThatItSpeaks) {
   std::string plain;
