@@ -60,6 +60,8 @@ struct Http2Callbacks {
     switch (head->type) {
       case NGHTTP2_DATA:
       case NGHTTP2_HEADERS:
+        ++self->answer_frames_;
+        return 0;
       case NGHTTP2_CONTINUATION:
       case NGHTTP2_RST_STREAM:
         return 0;
@@ -479,6 +481,8 @@ bool Http2Session::peer_takes_upgrades() const {
   return peer_settled_ && nghttp2_session_get_remote_settings(
                               session_, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
+
+void Http2Session::SendPing() { nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr); }
 
 void Http2Session::HoldRequest(Http2Stream* stream) {
   stream->Reset();

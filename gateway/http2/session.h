@@ -81,8 +81,12 @@ class Http2Session {
   bool has_room() const;
   // Client: streams that the endpoint counts are as many as its limit, or more.
   bool at_limit() const { return live_streams_ >= peer_streams_max(); }
+  // Client: HEADERS and DATA frames that came.
+  uint64_t answer_frames() const { return answer_frames_; }
   // Client: `:scheme` of requests. Static storage.
   void SetScheme(absl::string_view scheme) { scheme_ = scheme; }
+  // Asks the peer for a sign of life.
+  void SendPing();
 
   // Client. The request is to be sent later: what is sent on the stream waits for it.
   void HoldRequest(Http2Stream* stream);
@@ -142,6 +146,7 @@ class Http2Session {
   size_t open_streams_ = 0;
   // Client: those the endpoint knows or will know of, forgotten ones included.
   size_t live_streams_ = 0;
+  uint64_t answer_frames_ = 0;
   absl::string_view scheme_ = "http";
   double glitch_tokens_;
   double reset_tokens_;

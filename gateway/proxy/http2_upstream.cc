@@ -69,6 +69,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
   void ContinueAfterInterim() override {}
   void Release(bool /*clean*/) override {
     std::erase(connection_->waiting_, this);
+    if (!over_ && head_framed()) connection_->OnTryGivenUp(begun_);
     stream_ = nullptr;
     // Whatever of it is not over yet is not wanted any more.
     session().Reset(this, Http2Session::kCancel);
@@ -151,6 +152,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
 
   Http2Session& session() { return connection_->session_; }
   void SendNow(const Held& request) {
+    begun_ = connection_->context_->loop.Now();
     if (!session().SendRequest(this, *request.head, request.facts, request.end)) {
       return RefuseHeld();
     }
@@ -183,6 +185,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
   Stream* stream_ = nullptr;
   uint8_t attempt_ = 0;
   int interim_left_ = 0;
+  common::MonotonicTime begun_;  // When the request was sent.
   Held held_;
   bool awaits_settings_ = false;
   bool after_idle_ = false;  // The connection had lain idle before.
@@ -201,7 +204,8 @@ Http2Upstream::Http2Upstream(WorkerContext* context, UpstreamPools* pools, CellR
       cell_(cell),
       tls_(context, cell, tls),
       tcp_(&context->loop, &context->chunks, this),
-      session_(Http2Session::Role::kClient, context->limits.http2, context->limits.head, this) {
+      session_(Http2Session::Role::kClient, context->limits.http2, context->limits.head, this),
+      quick_pings_(context->limits.http2_quick_pings_max) {
   if (tls != 0) session_.SetScheme("https");
 }
 
@@ -235,7 +239,8 @@ size_t Http2Upstream::tries_max() const {
 }
 
 UpstreamSide* Http2Upstream::Bind(Stream* stream, uint8_t attempt) {
-  const bool idle = tries() == 0 && connected_;
+  const bool first = tries() == 0;
+  const bool idle = first && connected_;
   if (free_.empty()) {
     tries_.push_back(std::make_unique<Try>(this));
     free_.push_back(tries_.back().get());
@@ -243,6 +248,11 @@ UpstreamSide* Http2Upstream::Bind(Stream* stream, uint8_t attempt) {
   Try* one = free_.back();
   free_.pop_back();
   one->Begin(stream, attempt, idle);
+  if (first) busy_since_ = context_->loop.Now();
+  // What died while nobody listened is found out sooner.
+  const bool long_idle = idle && busy_since_ - heard_ >= context_->limits.http2_ping_after;
+  if (long_idle && quick_pings_ > 0) Ping();
+  if (idle) ArmTimer();
   if (!tcp_.open()) {
     // It could not even begin to connect.
     one->Lose(start_failure_, /*connecting=*/true);
@@ -259,7 +269,7 @@ void Http2Upstream::Free(Try* one) {
 
 void Http2Upstream::BecomeIdle() {
   idle_since_ = context_->loop.Now();
-  context_->loop.timers().Arm(*this, idle_since_ + context_->limits.upstream_idle_timeout);
+  ArmTimer();
 }
 
 void Http2Upstream::Retire() {
@@ -290,13 +300,21 @@ void Http2Upstream::OnConnected() {
   session_.SetOutput(&tcp_.out());
   tls_.OnConnected(tcp_);
   tcp_.SetCredit(context_->limits.stream_window_bytes);
+  heard_ = context_->loop.Now();
+  ArmTimer();
   for (auto& one : tries_) one->TellConnected();
   SendLater();
 }
 
 void Http2Upstream::OnReceived(Slice bytes) {
   tcp_.SetCredit(context_->limits.stream_window_bytes);
-  if (!session_.Receive(bytes, context_->loop.Now())) return Lose(Reason::kUpstreamProtocol);
+  heard_ = context_->loop.Now();
+  suspect_ = false;
+  if (std::exchange(pinged_, false)) ArmTimer();
+  if (!session_.Receive(bytes, heard_)) return Lose(Reason::kUpstreamProtocol);
+  if (std::exchange(answer_frames_, session_.answer_frames()) != session_.answer_frames()) {
+    quick_pings_ = context_->limits.http2_quick_pings_max;
+  }
   if (!settled_ && session_.peer_settled()) TellSettled();
   StartWaiting();
   SendLater();
@@ -340,6 +358,8 @@ void Http2Upstream::OnBeforeFlush() {
 }
 
 void Http2Upstream::OnSent(size_t /*n*/) {
+  // The kernel had no room and has some again: the endpoint lives, although it says nothing.
+  if (std::exchange(blocked_, !tcp_.out().empty())) pinged_at_ = context_->loop.Now();
   if (tcp_.out().empty()) OnBeforeFlush();
 }
 
@@ -351,14 +371,48 @@ void Http2Upstream::OnFailed(int error) {
 
 void Http2Upstream::OnGoaway() { retired_ = true; }
 
+// ---- Signs of life.
+
+void Http2Upstream::Ping() {
+  if (pinged_) return;
+  pinged_ = true;
+  pinged_at_ = context_->loop.Now();
+  --quick_pings_;
+  session_.SendPing();
+  SendLater();
+}
+
+void Http2Upstream::OnTryGivenUp(common::MonotonicTime begun) {
+  if (closed_ || retired_ || !connected_ || heard_ > begun || quick_pings_ <= 0) return;
+  if (context_->loop.Now() - begun < context_->limits.http2_silent_try_min) return;
+  suspect_ = true;
+  Ping();
+  ArmTimer();
+}
+
+common::MonotonicTime Http2Upstream::NextDeadline() const {
+  const ProxyLimits& limits = context_->limits;
+  common::MonotonicTime next = common::MonotonicTime::Infinite();
+  if (tries() == 0) next = idle_since_ + limits.upstream_idle_timeout;
+  if (pinged_) return std::min(next, pinged_at_ + limits.http2_ping_timeout);
+  if (tries() == 0 || !connected_) return next;
+  const absl::Duration silence =
+      quick_pings_ > 0 ? limits.http2_ping_after
+                       : std::max(limits.http2_ping_after, limits.http2_patient_ping_after);
+  return std::max(heard_, busy_since_) + silence;
+}
+
 void Http2Upstream::OnTimer() {
-  if (closed_ || tries() > 0) return;
-  const common::MonotonicTime deadline = idle_since_ + context_->limits.upstream_idle_timeout;
-  if (context_->loop.Now() < deadline) {
-    context_->loop.timers().Arm(*this, deadline);
-    return;
+  if (closed_) return;
+  const common::MonotonicTime deadline = NextDeadline();
+  if (deadline == common::MonotonicTime::Infinite()) return;  // Armed again when connected.
+  if (context_->loop.Now() < deadline) return ArmTimer();
+  if (pinged_ && context_->loop.Now() >= pinged_at_ + context_->limits.http2_ping_timeout) {
+    return Lose(Reason::kUpstreamReset);
   }
-  Close();
+  if (tries() == 0) return Close();
+  Ping();
+  ArmTimer();
 }
 
 }  // namespace pointsman::gateway

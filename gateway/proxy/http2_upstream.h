@@ -49,6 +49,8 @@ class Http2Upstream final : public Mortal,
   // Tries bound now, and how many the endpoint takes at once.
   size_t tries() const { return tries_.size() - free_.size(); }
   size_t tries_max() const;
+  // It may be dead: others are better, until something comes.
+  bool suspect() const { return suspect_; }
   bool connected() const { return connected_; }
   ConnectionFacts Describe() const {
     return {.upstream = true,
@@ -91,6 +93,11 @@ class Http2Upstream final : public Mortal,
   // Sends what waits and has room now. False: nothing.
   bool StartWaiting();
   static void RefuseHeld(const std::deque<Try*>& tries);
+  void Ping();
+  // A try was given up that began then.
+  void OnTryGivenUp(common::MonotonicTime begun);
+  common::MonotonicTime NextDeadline() const;
+  void ArmTimer() { context_->loop.timers().Arm(*this, NextDeadline()); }
 
   WorkerContext* const context_;
   UpstreamPools* const pools_;
@@ -103,11 +110,20 @@ class Http2Upstream final : public Mortal,
   // Held back by the endpoint's limit of streams, in order; each is one of tries_.
   std::deque<Try*> waiting_;
   common::MonotonicTime idle_since_;
+  common::MonotonicTime busy_since_;
+  // The last bytes that came, and the PING that waits for some.
+  common::MonotonicTime heard_;
+  common::MonotonicTime pinged_at_;
+  uint64_t answer_frames_ = 0;
+  int quick_pings_;
   Reason start_failure_ = Reason::kConnectFailed;
   bool connected_ = false;
   bool settled_ = false;
   bool retired_ = false;
   bool closed_ = false;
+  bool pinged_ = false;
+  bool suspect_ = false;
+  bool blocked_ = false;  // Bytes wait for the endpoint to take those before.
 };
 
 }  // namespace pointsman::gateway

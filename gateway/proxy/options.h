@@ -85,6 +85,18 @@ struct ProxyLimits {
   // Connections from these begin with a PROXY header, which names the peer from then on; all others
   // have none. Null: nobody.
   std::shared_ptr<const common::CidrSet> proxy_header_from;
+
+  // An endpoint's HTTP/2 connection that is silent for so long while a try runs, or was before one
+  // begins, is asked for a sign of life; without one for so long it is lost.
+  absl::Duration http2_ping_after = absl::Seconds(10);
+  absl::Duration http2_ping_timeout = absl::Seconds(5);
+  // So many times between two frames of answers; then no sooner than every so long: gRPC's servers
+  // end connections that ask oftener than every 5 minutes.
+  int http2_quick_pings_max = 2;
+  absl::Duration http2_patient_ping_after = absl::Seconds(310);
+  // A try that was given up after so long, without a byte on its connection meanwhile, makes the
+  // connection suspect.
+  absl::Duration http2_silent_try_min = absl::Milliseconds(50);
 };
 
 // A counter with one writer.

@@ -1,6 +1,7 @@
 #include "gateway/proxy/upstream_pools.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "common/core/check.h"
@@ -52,18 +53,21 @@ UpstreamSide* UpstreamPools::Acquire(const Try& attempt) {
 }
 
 // The connection with the fewest tries, if it has room; else one more, up to the limit; beyond that
-// the request waits for one of the endpoint's streams.
+// the request waits for one of the endpoint's streams. Those that may be dead are the last choice.
 UpstreamSide* UpstreamPools::AcquireHttp2(const Try& attempt) {
   auto& of_endpoint = http2_[attempt.cell.index];
+  const auto rank = [](const Http2Upstream& connection) {
+    return std::pair<bool, size_t>(connection.suspect(), connection.tries());
+  };
   Http2Upstream* best = nullptr;
   size_t usable = 0;
   for (Http2Upstream* connection : of_endpoint) {
     if (connection->cell() != attempt.cell || !connection->open_for_tries()) continue;
     if (connection->tls_policy() != attempt.tls) continue;
     ++usable;
-    if (best == nullptr || connection->tries() < best->tries()) best = connection;
+    if (best == nullptr || rank(*connection) < rank(*best)) best = connection;
   }
-  const bool full = best != nullptr && best->tries() >= best->tries_max();
+  const bool full = best != nullptr && (best->suspect() || best->tries() >= best->tries_max());
   if (best == nullptr || (full && usable < context_->limits.http2_per_endpoint_max)) {
     best = OpenHttp2(attempt);
   } else {

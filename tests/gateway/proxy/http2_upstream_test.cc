@@ -1,5 +1,5 @@
-// Connections to HTTP/2 endpoints: their limits of streams, and what TLS makes of requests.
-// Over real sockets.
+// Connections to HTTP/2 endpoints: their limits of streams, their deaths, and what TLS makes of
+// requests. Over real sockets.
 
 #include <atomic>
 #include <future>
@@ -168,6 +168,94 @@ TEST_F(Http2UpstreamTest, SaysHttpsOverTls) {
   Publish({upstream.port()});
   EXPECT_EQ(AskAtOnce(1), 1);
   EXPECT_EQ(scheme, "https");
+}
+
+// ---- Signs of life.
+
+// Answers requests until told to say nothing any more.
+ScriptedUpstream::Script FallingSilent(std::atomic<bool>& silent) {
+  return [&silent](Peer& peer, int connection) {
+    Http2Peer http2(Http2Peer::Side::kServer, &peer);
+    while (const int32_t id = http2.AwaitRequest()) {
+      if (connection == 0 && silent) break;
+      http2.Respond(id, {{":status", "200"}}, absl::StrCat(connection));
+    }
+    std::string unread;
+    while (silent && peer.fd() >= 0 && peer.ReadSome(&unread)) {
+    }
+  };
+}
+
+TEST_F(Http2UpstreamTest, AConnectionThatDiedUnderARequestIsLost) {
+  limits.http2_ping_after = absl::Milliseconds(50);
+  limits.http2_ping_timeout = absl::Milliseconds(50);
+  std::atomic<bool> silent{false};
+  ScriptedUpstream upstream(FallingSilent(silent));
+  Publish({upstream.port()});
+  EXPECT_EQ(client().Await(client().Request(Http2Peer::Get())).body, "0");
+  silent = true;
+  // Long before any timeout of the request.
+  EXPECT_EQ(client().Await(client().Request(Http2Peer::Get())).body, "1");
+  EXPECT_EQ(upstream.connections(), 2);
+}
+
+TEST_F(Http2UpstreamTest, ALivingConnectionMayBeSilent) {
+  limits.http2_ping_after = absl::Milliseconds(20);
+  limits.http2_ping_timeout = absl::Milliseconds(500);
+  limits.http2_patient_ping_after = absl::Milliseconds(20);
+  std::atomic<int> pings{0};
+  ScriptedUpstream upstream([&pings](Peer& peer, int) {
+    Http2Peer http2(Side::kServer, &peer);
+    const int32_t id = http2.AwaitRequest();
+    // Reads and acknowledges, but has no answer yet.
+    while (pings < 5 && http2.Pump()) ++pings;
+    http2.Respond(id, {{":status", "200"}}, "late");
+    http2.AwaitRequest();
+  });
+  Publish({upstream.port()});
+  EXPECT_EQ(client().Await(client().Request(Http2Peer::Get())).body, "late");
+  EXPECT_EQ(upstream.connections(), 1);
+}
+
+// gRPC's servers end connections that ask oftener than every 5 minutes.
+TEST_F(Http2UpstreamTest, SilentAnswersAreAskedForTwiceOnly) {
+  limits.http2_ping_after = absl::Milliseconds(20);
+  int reads = 0;
+  ScriptedUpstream upstream([&reads](Peer& peer, int) {
+    Http2Peer http2(Side::kServer, &peer);
+    const int32_t id = http2.AwaitRequest();
+    // Until nothing has come for some times 20 ms.
+    int silence = 0;
+    while (++silence < 15) {
+      pollfd more{peer.fd(), POLLIN, 0};
+      if (poll(&more, 1, 10) != 1) continue;
+      if (!http2.Pump()) return;
+      ++reads;
+      silence = 0;
+    }
+    http2.Respond(id, {{":status", "200"}}, "late");
+    http2.AwaitRequest();
+  });
+  Publish({upstream.port()});
+  EXPECT_EQ(client().Await(client().Request(Http2Peer::Get())).body, "late");
+  EXPECT_GE(reads, 2);
+  EXPECT_LE(reads, 3) << "two pings, and perhaps the acknowledged settings";
+}
+
+TEST_F(Http2UpstreamTest, ATryThatTimedOutInSilenceMakesItsConnectionSuspect) {
+  policy.max_retries = 0;
+  policy.first_byte_timeout = absl::Milliseconds(100);
+  std::atomic<bool> silent{false};
+  ScriptedUpstream upstream(FallingSilent(silent));
+  Publish({upstream.port()});
+  EXPECT_EQ(client().Await(client().Request(Http2Peer::Get())).body, "0");
+  silent = true;
+  EXPECT_EQ(client().Await(client().Request(Http2Peer::Get())).status(), 504);
+  // The connection stands, for some seconds more, but takes nothing.
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(client().Await(client().Request(Http2Peer::Get())).body, "1");
+  }
+  EXPECT_EQ(upstream.connections(), 2);
 }
 
 }  // namespace
