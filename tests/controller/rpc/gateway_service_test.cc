@@ -169,7 +169,12 @@ TEST_F(GatewayServiceTest, DropsBadObservationsAndUploadsAndGoesOn) {
   web.mutable_endpoints(0)->set_in_flight(-1);
   ASSERT_TRUE(gateway.Send(message));
   v1::GatewayMessage upload;
-  upload.mutable_uploaded_slice()->mutable_slice()->set_service("web");
+  v1::SliceFrame& slice = *upload.mutable_uploaded_slice()->mutable_slice();
+  slice.set_service("web");
+  ASSERT_TRUE(gateway.Send(upload));  // It holds none: no mistake.
+  slice.set_to(7);
+  slice.set_epoch(1);
+  slice.add_entries();
   ASSERT_TRUE(gateway.Send(upload));
   EXPECT_TRUE(Eventually([this] { return Refused("FRAME_INVALID") == 1; }));
   EXPECT_EQ(Refused("OBSERVATIONS_NOT_FINITE"), 1);
