@@ -44,8 +44,10 @@ HandshakeLoad::~HandshakeLoad() {
 
 int HandshakeLoad::OnTicket(SSL* ssl, SSL_SESSION* session) {
   auto* self = static_cast<HandshakeLoad*>(SSL_get_app_data(ssl));
-  self->ticket_.reset(session);
-  return 1;  // Ours from now on.
+  // A copy, which stays as it came: OpenSSL lets a TLS 1.3 session be used once, and marks it when
+  // the handshake that used it ends.
+  self->ticket_.reset(SSL_SESSION_dup(session));
+  return 0;
 }
 
 absl::Status HandshakeLoad::Prepare() {
@@ -129,7 +131,11 @@ bool HandshakeLoad::Start(MonotonicTime due) {
   SSL_set_fd(ssl, *fd);
   SSL_set_tlsext_host_name(ssl, options_.host.c_str());
   SSL_set_connect_state(ssl);
-  if (ticket_ != nullptr) SSL_set_session(ssl, ticket_.get());
+  if (ticket_ != nullptr) {
+    SSL_SESSION* once = SSL_SESSION_dup(ticket_.get());
+    SSL_set_session(ssl, once);
+    SSL_SESSION_free(once);
+  }
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.ptr = connection;
