@@ -24,6 +24,7 @@ namespace {
 constexpr absl::string_view kHead = "pointsman-handover 1";
 constexpr absl::string_view kListener = "listener ";
 constexpr absl::string_view kAdmin = "admin ";
+constexpr absl::string_view kTickets = "tickets ";
 constexpr absl::string_view kTable = "table";
 constexpr absl::string_view kEnd = "end";
 constexpr absl::string_view kReady = "ready";
@@ -186,6 +187,10 @@ absl::Status Take(Message message, Handover* out) {
   if (absl::ConsumePrefix(&text, kListener)) {
     return AddListener(text, std::move(message.descriptors), out);
   }
+  if (absl::ConsumePrefix(&text, kTickets)) {
+    PM_ASSIGN_OR_RETURN(out->tickets, DecodeTickets(text));
+    return absl::OkStatus();
+  }
   if (message.descriptors.size() != 1) {
     return absl::InvalidArgumentError("hand-over: one descriptor is missing, or one too many came");
   }
@@ -211,6 +216,9 @@ absl::Status SendHandover(int socket, const Handover& handover) {
   if (!handover.admin.sockets.empty()) {
     PM_RETURN_IF_ERROR(
         Send(socket, absl::StrCat(kAdmin, handover.admin.wanted), handover.admin.sockets[0].get()));
+  }
+  if (!handover.tickets.empty()) {
+    PM_RETURN_IF_ERROR(Send(socket, absl::StrCat(kTickets, EncodeTickets(handover.tickets))));
   }
   if (!handover.table.empty()) {
     PM_ASSIGN_OR_RETURN(const Fd table, WriteTable(handover.table));

@@ -1,13 +1,14 @@
 #pragma once
 
 // What a gateway process gives the one that takes its place, over a unix socket between the two:
-// the very sockets it listens on, so that no connection that waits on them is lost, and its table.
+// the very sockets it listens on, so that no connection that waits on them is lost, its table, and
+// the keys that let its clients resume their TLS sessions.
 //
-// The old process sends a head, its listeners in its own order, the admin socket, the table (in
-// memory of its own), an end. The new one answers "ready", with the listeners it has taken, or
-// "failed"; the old one then says "go" and stops accepting, and only then the new one accepts.
-// Messages are small and kept whole (SOCK_SEQPACKET). Both sides check what they receive: the other
-// may be another version. Thread-safe (no state).
+// The old process sends a head, its listeners in its own order, the admin socket, the keys of its
+// session tickets, the table (in memory of its own), an end. The new one answers "ready", with the
+// listeners it has taken, or "failed"; the old one then says "go" and stops accepting, and only
+// then the new one accepts. Messages are small and kept whole (SOCK_SEQPACKET). Both sides check
+// what they receive: the other may be another version. Thread-safe (no state).
 
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "gateway/net/fd.h"
+#include "gateway/tls/ticket_keys.h"
 
 namespace pointsman::gateway {
 
@@ -37,6 +39,8 @@ struct Handover {
   std::vector<HandedListener> listeners;
   // Invalid: none.
   HandedListener admin;
+  // Of TLS sessions; empty: none.
+  TicketRing tickets;
   // As EncodeSnapshot() writes it; empty: none.
   std::string table;
 };

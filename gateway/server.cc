@@ -269,6 +269,7 @@ absl::Status Server::StartEngine() {
   engine.clock = &common::SystemClock();
   engine.observer = access_log_.get();
   engine.hold_listeners = predecessor_.has_value();
+  if (predecessor_.has_value()) engine.tickets = std::move(predecessor_->handover.tickets);
   PM_ASSIGN_OR_RETURN(engine_, Engine::Start(std::move(engine), InheritSockets()));
   if (!options_.listener_file.empty()) {
     certificates_ = std::make_unique<CertificateKeeper>(options_.listener_file,

@@ -87,6 +87,7 @@ absl::Status Server::BeginUpgrade() {
   handover.admin.wanted = options_.admin;
   handover.admin.sockets.push_back(Fd(admin_->DuplicateListener()));
   if (!handover.admin.sockets[0].valid()) return absl::ResourceExhaustedError("no descriptor");
+  handover.tickets = engine_->tickets();
   handover.table = control_->TableForSuccessor();
   PM_ASSIGN_OR_RETURN(replacement_, Replacement::Begin(options_.program, handover,
                                                        common::SystemClock().Now() + kUpgradeWait));

@@ -129,7 +129,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options,
   std::vector<Worker*> peers;
   for (const auto& worker : engine->workers_) peers.push_back(worker.get());
   for (const auto& worker : engine->workers_) worker->SetPeers(peers);
-  engine->RotateTickets();
+  engine->BeginTickets();
   for (size_t i = 0; i < own.listeners.size(); ++i) {
     if (!own.listeners[i].tls.has_value()) continue;
     PM_RETURN_IF_ERROR(engine->ReplaceTls(i, *own.listeners[i].tls));

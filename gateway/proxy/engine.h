@@ -42,6 +42,8 @@ struct EngineOptions {
   ProxyLimits limits;
   // Accepts nothing before ReleaseListeners().
   bool hold_listeners = false;
+  // Keys of an engine before this one, whose clients may resume here; empty: none.
+  TicketRing tickets;
   // Shared with the control side; has one WorkerCells for each worker, so it also says how many
   // workers run. Outlives the engine.
   EndpointCells* cells = nullptr;
@@ -86,6 +88,8 @@ class Engine {
   absl::Status ReplaceTls(size_t listener, const TlsServerOptions& tls);
   // A new key seals session tickets from now on. Thread-safe.
   void RotateTickets();
+  // The keys now. Thread-safe.
+  TicketRing tickets() const;
   // When the first of the listeners' certificates ends, as seconds since 1970; 0: there is none.
   // Thread-safe.
   int64_t certificates_end() const { return certificates_end_.load(std::memory_order_relaxed); }
@@ -129,6 +133,7 @@ class Engine {
   explicit Engine(EngineOptions options);
   absl::Status Listen(std::vector<Sockets> inherited);
   void OnAdopted(size_t worker, uint64_t sequence);
+  void BeginTickets();
   // Contexts for services whose TLS is new in `table`.
   void PrepareUpstreamTls(const RoutingTable& table);
 
@@ -152,7 +157,7 @@ class Engine {
   std::atomic<bool> draining_{false};
 
   // Held while contexts are built; workers never take it.
-  common::Mutex tls_mutex_;
+  mutable common::Mutex tls_mutex_;
   std::shared_ptr<const TicketRing> tickets_ ABSL_GUARDED_BY(tls_mutex_);
   std::shared_ptr<const UpstreamTlsMap> upstream_tls_ ABSL_GUARDED_BY(tls_mutex_);
   std::vector<TlsClientContexts> client_contexts_ ABSL_GUARDED_BY(tls_mutex_);  // By worker.

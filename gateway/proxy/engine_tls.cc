@@ -35,6 +35,20 @@ absl::Status Engine::ReplaceTls(size_t listener, const TlsServerOptions& tls) {
   return absl::OkStatus();
 }
 
+// A key of its own in front, so that a key does not live on however often processes are replaced.
+void Engine::BeginTickets() {
+  {
+    common::MutexLock lock(tls_mutex_);
+    if (!options_.tickets.empty()) tickets_ = std::make_shared<TicketRing>(options_.tickets);
+  }
+  RotateTickets();
+}
+
+TicketRing Engine::tickets() const {
+  common::MutexLock lock(tls_mutex_);
+  return tickets_ == nullptr ? TicketRing() : *tickets_;
+}
+
 void Engine::RotateTickets() {
   common::MutexLock lock(tls_mutex_);
   auto next = ::pointsman::gateway::RotateTickets(tickets_.get());

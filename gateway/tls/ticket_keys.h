@@ -7,8 +7,11 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace pointsman::gateway {
@@ -31,5 +34,10 @@ inline constexpr absl::Duration kTicketLifetime = absl::Hours(12);
 // `before` with a new random key in front, and the oldest left out; null: a ring of one. Null when
 // the system has no randomness.
 std::shared_ptr<const TicketRing> RotateTickets(const TicketRing* before);
+
+// A ring as bytes, for the process that takes this one's place, and back. InvalidArgument: not
+// such bytes.
+std::string EncodeTickets(const TicketRing& ring);
+absl::StatusOr<TicketRing> DecodeTickets(absl::string_view bytes);
 
 }  // namespace pointsman::gateway

@@ -49,6 +49,7 @@ TEST_F(HandoverTest, CarriesSocketsNamesAndATableOfAnyLength) {
   given.listeners[2].sockets.push_back(Listening());
   given.admin.wanted = "127.0.0.1:7421";
   given.admin.sockets.push_back(Listening());
+  given.tickets = *RotateTickets(RotateTickets(nullptr).get());
   given.table.assign(3'000'000, 't');
   ASSERT_TRUE(SendHandover(old_.get(), given).ok());
   const auto taken = ReceiveHandover(new_.get(), kWait);
@@ -63,6 +64,7 @@ TEST_F(HandoverTest, CarriesSocketsNamesAndATableOfAnyLength) {
   }
   EXPECT_EQ(taken->admin.wanted, given.admin.wanted);
   EXPECT_EQ(Where(taken->admin.sockets[0]), Where(given.admin.sockets[0]));
+  EXPECT_EQ(EncodeTickets(taken->tickets), EncodeTickets(given.tickets));
   EXPECT_EQ(taken->table, given.table);
   EXPECT_NE(fcntl(taken->admin.sockets[0].get(), F_GETFD) & FD_CLOEXEC, 0);
 }
@@ -70,7 +72,8 @@ TEST_F(HandoverTest, CarriesSocketsNamesAndATableOfAnyLength) {
 TEST_F(HandoverTest, RefusesWhatIsNone) {
   Say("pointsman-handover 2");
   EXPECT_EQ(ReceiveHandover(new_.get(), kWait).status().code(), absl::StatusCode::kInvalidArgument);
-  for (const char* text : {"listener ", "admin 127.0.0.1:1", "table", "nonsense"}) {
+  for (const char* text :
+       {"listener ", "admin 127.0.0.1:1", "tickets ", "tickets key", "table", "nonsense"}) {
     Say("pointsman-handover 1");
     Say(text);
     EXPECT_EQ(ReceiveHandover(new_.get(), kWait).status().code(),

@@ -26,6 +26,7 @@ class EngineFixture : public ::testing::Test {
   ServicePolicy policy;
   std::optional<TlsServerOptions> listener_tls;
   std::shared_ptr<TcpForwarding> listener_tcp;
+  TicketRing tickets;
   // Of the service's policy.
   std::optional<UpstreamTls> upstream_tls;
   size_t workers = 1;
@@ -44,6 +45,12 @@ class EngineFixture : public ::testing::Test {
     engine_.reset();
   }
 
+  // The next engine() is another one, on another port, without a table.
+  void StartOver() {
+    TearDown();
+    cell_of_.clear();
+  }
+
   Engine& engine() {
     if (engine_ == nullptr) {
       cells_ = std::make_unique<EndpointCells>(workers);
@@ -53,6 +60,7 @@ class EngineFixture : public ::testing::Test {
       options.cells = cells_.get();
       options.clock = &common::SystemClock();
       options.observer = observer;
+      options.tickets = tickets;
       auto started = Engine::Start(std::move(options));
       PM_CHECK(started.ok());
       engine_ = *std::move(started);

@@ -192,6 +192,31 @@ TEST_F(TlsTest, ResumesWithTicketsOnAnyWorker) {
   SSL_SESSION_free(session);
 }
 
+TEST_F(TlsTest, ResumesAtTheEngineThatTakesItsPlace) {
+  Listen({peers_.Certificate("a", "DNS:a.example")});
+  ScriptedUpstream upstream(AnswerAll);
+  Publish({upstream.port()});
+  const SslContext context = peers_.ClientContext();
+  Peer first = Secure("a.example", context);
+  first.Write(kGet);
+  ASSERT_EQ(first.ReadMessage().status(), 200);
+  SSL_SESSION* session = SSL_get1_session(first.tls());
+  const auto resumed = [&] {
+    StartOver();
+    Publish({upstream.port()});
+    Peer again = Client();
+    EXPECT_TRUE(StartResumed(again, context.get(), session));
+    return SSL_session_reused(again.tls()) == 1;
+  };
+  const TicketRing handed = engine().tickets();
+  tickets = handed;
+  EXPECT_TRUE(resumed());
+  EXPECT_NE(engine().tickets().front().name, handed.front().name) << "no key lives for ever";
+  tickets.clear();
+  EXPECT_FALSE(resumed());
+  SSL_SESSION_free(session);
+}
+
 TEST_F(TlsTest, AsksForClientCertificates) {
   TlsCertificate required = peers_.Certificate("a", "DNS:a.example");
   required.clients = ClientCertificates::kRequired;
