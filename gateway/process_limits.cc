@@ -40,6 +40,12 @@ void ApplyTimes(const v1::GatewayLimits& message, ProxyLimits* limits) {
   if (message.has_upstream_idle_timeout()) {
     limits->upstream_idle_timeout = common::FromProto(message.upstream_idle_timeout());
   }
+  if (message.has_upstream_ping_after()) {
+    limits->http2_ping_after = common::FromProto(message.upstream_ping_after());
+  }
+  if (message.has_upstream_ping_timeout()) {
+    limits->http2_ping_timeout = common::FromProto(message.upstream_ping_timeout());
+  }
 }
 
 // Equal for equal limits: the message has no maps.

@@ -43,6 +43,10 @@ void CheckTimes(const v1::GatewayLimits& limits, const RulePath& path, Rules* ru
                     limits.tls_handshake_timeout(), {Milliseconds(100), Minutes(10)});
   rules->DurationIn(path.Field("upstream_idle_timeout"), limits.has_upstream_idle_timeout(),
                     limits.upstream_idle_timeout(), {Milliseconds(100), Hours(24)});
+  rules->DurationIn(path.Field("upstream_ping_after"), limits.has_upstream_ping_after(),
+                    limits.upstream_ping_after(), {Seconds(1), Hours(1)});
+  rules->DurationIn(path.Field("upstream_ping_timeout"), limits.has_upstream_ping_timeout(),
+                    limits.upstream_ping_timeout(), {Milliseconds(100), Minutes(10)});
 }
 
 void CheckHttp2(const v1::GatewayHttp2Limits& http2, const RulePath& path, Rules* rules) {

@@ -224,6 +224,8 @@ void EngineStats::Add(const WorkerCounters& counters) {
   upstream_reused += counters.upstream_reused.value();
   upstream_idle += counters.upstream_idle.value();
   upstream_idle_closed += counters.upstream_idle_closed.value();
+  upstream_waiting += counters.upstream_waiting.value();
+  upstream_silent += counters.upstream_silent.value();
   received_bytes += counters.received_bytes.value();
   sent_bytes += counters.sent_bytes.value();
   buffer_bytes += counters.buffer_bytes.value();

@@ -50,6 +50,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
     session().HoldRequest(this);
     held_ = {&head, facts, end};
     connection_->waiting_.push_back(this);
+    connection_->context_->counters.upstream_waiting.Add();
   }
   // What was held back has room now. What it points to lives as long as the try.
   void SendHeld() { SendNow(held_); }
@@ -68,7 +69,8 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
   }
   void ContinueAfterInterim() override {}
   void Release(bool /*clean*/) override {
-    std::erase(connection_->waiting_, this);
+    const size_t waited = std::erase(connection_->waiting_, this);
+    connection_->context_->counters.upstream_waiting.Subtract(waited);
     if (!over_ && head_framed()) connection_->OnTryGivenUp(begun_);
     stream_ = nullptr;
     // Whatever of it is not over yet is not wanted any more.
@@ -289,7 +291,7 @@ void Http2Upstream::Lose(Reason reason) {
   if (closed_) return;
   retired_ = true;
   // What was not even sent may be sent elsewhere.
-  std::deque<Try*> waiting = std::exchange(waiting_, {});
+  std::deque<Try*> waiting = TakeWaiting();
   if (reason != Reason::kDraining) RefuseHeld(waiting);
   for (auto& one : tries_) one->Lose(reason, !connected_);
   Close();
@@ -328,16 +330,22 @@ void Http2Upstream::RefuseHeld(const std::deque<Try*>& tries) {
   for (Try* one : tries) one->RefuseHeld();
 }
 
+std::deque<Http2Upstream::Try*> Http2Upstream::TakeWaiting() {
+  context_->counters.upstream_waiting.Subtract(waiting_.size());
+  return std::exchange(waiting_, {});
+}
+
 bool Http2Upstream::StartWaiting() {
   if (waiting_.empty()) return false;
   if (!session_.accepts_requests()) {
-    RefuseHeld(std::exchange(waiting_, {}));
+    RefuseHeld(TakeWaiting());
     return false;
   }
   const size_t before = waiting_.size();
   while (!waiting_.empty() && session_.has_room()) {
     Try* one = waiting_.front();
     waiting_.pop_front();
+    context_->counters.upstream_waiting.Subtract();
     one->SendHeld();
   }
   return waiting_.size() != before;
@@ -408,6 +416,7 @@ void Http2Upstream::OnTimer() {
   if (deadline == common::MonotonicTime::Infinite()) return;  // Armed again when connected.
   if (context_->loop.Now() < deadline) return ArmTimer();
   if (pinged_ && context_->loop.Now() >= pinged_at_ + context_->limits.http2_ping_timeout) {
+    context_->counters.upstream_silent.Add();
     return Lose(Reason::kUpstreamReset);
   }
   if (tries() == 0) return Close();

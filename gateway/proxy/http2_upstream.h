@@ -90,6 +90,8 @@ class Http2Upstream final : public Mortal,
   void TellSettled();
   // Another request would be beyond the endpoint's limit of streams, or of those that wait.
   bool MustWait() const;
+  // All that wait, which wait no more.
+  std::deque<Try*> TakeWaiting();
   // Sends what waits and has room now. False: nothing.
   bool StartWaiting();
   static void RefuseHeld(const std::deque<Try*>& tries);

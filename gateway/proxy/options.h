@@ -144,6 +144,8 @@ struct alignas(64) WorkerCounters {
   Counter upstream_reused;
   Counter upstream_idle;  // Now.
   Counter upstream_idle_closed;
+  Counter upstream_waiting;
+  Counter upstream_silent;
   Counter received_bytes;  // From clients.
   Counter sent_bytes;      // To clients.
   Counter buffer_bytes;    // Chunks in use, after the last turn.
@@ -180,6 +182,8 @@ struct EngineStats {
   uint64_t upstream_reused = 0;
   uint64_t upstream_idle = 0;
   uint64_t upstream_idle_closed = 0;
+  uint64_t upstream_waiting = 0;
+  uint64_t upstream_silent = 0;
   uint64_t received_bytes = 0;
   uint64_t sent_bytes = 0;
   uint64_t buffer_bytes = 0;

@@ -26,6 +26,8 @@ client_head_timeout: 2s
 tls_handshake_timeout: 3s
 idle_connections_per_endpoint: 7
 upstream_idle_timeout: 4s
+upstream_ping_after: 6s
+upstream_ping_timeout: 7s
 replay_bytes: 0
 buffer_bytes: 33554432
 stream_window_bytes: 20000
@@ -47,6 +49,8 @@ http2:
   EXPECT_EQ(limits.tls_handshake_timeout, absl::Seconds(3));
   EXPECT_EQ(limits.idle_per_endpoint_max, 7u);
   EXPECT_EQ(limits.upstream_idle_timeout, absl::Seconds(4));
+  EXPECT_EQ(limits.http2_ping_after, absl::Seconds(6));
+  EXPECT_EQ(limits.http2_ping_timeout, absl::Seconds(7));
   EXPECT_EQ(limits.replay_bytes_max, 0u);
   EXPECT_EQ(limits.buffer_bytes_max, 33'554'432u);
   EXPECT_EQ(limits.stream_window_bytes, 20'000u);

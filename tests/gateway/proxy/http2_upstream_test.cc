@@ -44,6 +44,7 @@ class Http2UpstreamTest : public EngineFixture {
     EXPECT_EQ(Totals(endpoint).timeouts, 0u);
     EXPECT_EQ(ReasonCountOf(Reason::kUpstreamReset), 0u);
     EXPECT_EQ(engine().Stats().retries, 0u);
+    EXPECT_EQ(engine().Stats().upstream_waiting, 0u);
   }
 
  private:
@@ -111,9 +112,10 @@ TEST_F(Http2UpstreamTest, AClientThatLeavesWhileItsRequestWaitsHoldsNobodyUp) {
   const int32_t first = client().Request(Http2Peer::Get("/first"));
   const int32_t leaves = client().Request(Http2Peer::Post("/leaves"), std::string(50'000, 'x'));
   client().Flush();
-  ASSERT_TRUE(WaitFor([&] { return engine().Stats().requests_active == 2; }));
+  ASSERT_TRUE(WaitFor([&] { return engine().Stats().upstream_waiting == 1; }));
   client().Reset(leaves, NGHTTP2_CANCEL);
   ASSERT_TRUE(WaitFor([&] { return engine().Stats().requests_active == 1; }));
+  EXPECT_EQ(engine().Stats().upstream_waiting, 0u);
   const int32_t last = client().Request(Http2Peer::Post("/last"), std::string(50'000, 'x'));
   client().Flush();
   ASSERT_TRUE(WaitFor([&] { return engine().Stats().requests_active == 2; }));
@@ -197,6 +199,7 @@ TEST_F(Http2UpstreamTest, AConnectionThatDiedUnderARequestIsLost) {
   // Long before any timeout of the request.
   EXPECT_EQ(client().Await(client().Request(Http2Peer::Get())).body, "1");
   EXPECT_EQ(upstream.connections(), 2);
+  EXPECT_EQ(engine().Stats().upstream_silent, 1u);
 }
 
 TEST_F(Http2UpstreamTest, ALivingConnectionMayBeSilent) {
