@@ -49,6 +49,7 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"too_many_requests", 503},
     {"buffers_full", 503},
     {"heads_held", 0},
+    {"stream_error", 0},
     {"retry_budget", 503},
     {"draining", 503},
     {"bad_proxy_header", 0},

@@ -131,6 +131,7 @@ enum class Reason : uint8_t {
   kTooManyRequests,
   kBuffersFull,
   kHeadsHeld,
+  kStreamError,
   kRetryBudget,
   kDraining,
   kBadProxyHeader,

@@ -214,7 +214,7 @@ struct Http2Callbacks {
   }
 
   // A reset that the peer's own mistake made necessary costs as much work as one it sends.
-  static void CountOurReset(Http2Session* self, uint32_t code) {
+  static void CountOurReset(Http2Session* self, int32_t id, uint32_t code) {
     if (self->role_ != Http2Session::Role::kServer) return;
     switch (code) {
       case NGHTTP2_NO_ERROR:
@@ -226,6 +226,9 @@ struct Http2Callbacks {
         return;
       default:
         self->Glitch(10);
+        if (Http2Stream* stream = Of(self->session_, id); stream != nullptr) {
+          stream->peer_erred_ = true;
+        }
     }
   }
 
@@ -236,7 +239,7 @@ struct Http2Callbacks {
 
   static int OnFrameSent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
-      CountOurReset(Self(user), frame->rst_stream.error_code);
+      CountOurReset(Self(user), frame->hd.stream_id, frame->rst_stream.error_code);
       return 0;
     }
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;

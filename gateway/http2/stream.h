@@ -36,6 +36,8 @@ class Http2Stream {
   bool end_waits() const { return ended_ && !end_framed_; }
   // Both directions ended as they should.
   bool ended_regularly() const { return input_ended_ && end_framed_; }
+  // Server: the stream was reset for a mistake of the peer's, a stream error of RFC 9113 5.4.2.
+  bool peer_erred() const { return peer_erred_; }
 
  protected:
   // Where the coming head is written; null: it is not wanted any more.
@@ -65,7 +67,7 @@ class Http2Stream {
     trailers_.clear();
     unconsumed_ = 0;
     ended_ = deferred_ = input_ended_ = head_framed_ = head_seen_ = false;
-    tunnel_ = end_framed_ = lingers_ = held_ = false;
+    tunnel_ = end_framed_ = lingers_ = held_ = peer_erred_ = false;
   }
 
   int32_t id_ = -1;
@@ -82,6 +84,7 @@ class Http2Stream {
   bool lingers_ = false;
   bool head_seen_ = false;  // The peer's final head.
   bool held_ = false;       // Its request will be sent later.
+  bool peer_erred_ = false;
 };
 
 }  // namespace pointsman::gateway

@@ -127,7 +127,9 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
     codec_done_ = true;
     if (stream_ == nullptr) return client_->Free(this);
     // A tunnel's last bytes may still be on their way to the endpoint.
-    if (!ended_regularly()) ClientGone(Reason::kClientGone);
+    if (!ended_regularly()) {
+      ClientGone(peer_erred() ? Reason::kStreamError : Reason::kClientGone);
+    }
   }
 
  private:

@@ -231,7 +231,7 @@ void Stream::UpdateRequestCredit() {
 
 void Stream::OnRequestReset(Reason reason) {
   if (reason == Reason::kClientGone || reason == Reason::kDraining ||
-      reason == Reason::kHeadsHeld) {
+      reason == Reason::kHeadsHeld || reason == Reason::kStreamError) {
     reason_ = reason;
     context_->counters.reasons[static_cast<size_t>(reason)].Add();
     return Finish();
@@ -470,7 +470,10 @@ void Stream::Record() {
 }
 
 TryOutcome Stream::Outcome() const {
-  if (reason_ == Reason::kClientGone || reason_ == Reason::kDraining) return TryOutcome::kAbandoned;
+  if (reason_ == Reason::kClientGone || reason_ == Reason::kStreamError ||
+      reason_ == Reason::kDraining) {
+    return TryOutcome::kAbandoned;
+  }
   if (reason_ != Reason::kNone && phase_ == Phase::kResponding) return TryOutcome::kReset;
   const int status = reason_ == Reason::kNone ? status_ : ReasonStatus(reason_);
   if (status == 504) return TryOutcome::kTimeout;

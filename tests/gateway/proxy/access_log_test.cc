@@ -17,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "tests/gateway/proxy/engine_fixture.h"
 #include "tests/gateway/proxy/http2_peer.h"
+#include "tests/gateway/proxy/raw_frames.h"
 #include "tests/gateway/proxy/tls_peers.h"
 
 namespace pointsman::gateway {
@@ -243,6 +244,24 @@ TEST_F(AccessLogTest, SaysWhoSentWhatWasRefused) {
   EXPECT_TRUE(absl::StrContains(lines[0], "\"status\":400")) << lines[0];
   EXPECT_TRUE(absl::StrContains(lines[1], "\"protocol\":\"2\"")) << lines[1];
   EXPECT_TRUE(absl::StrContains(lines[1], "\"reason\":\"too_many_fields\"")) << lines[1];
+}
+
+TEST_F(AccessLogTest, SaysWhichHttp2RequestsBrokeTheRules) {
+  observer = &Log();
+  Publish({DeadPort()});
+  Peer socket = Client();
+  // Before its head is whole (a name in upper case), and within its body (longer than it said).
+  socket.Write(absl::StrCat(kHttp2Preface, RawFrame(kFrameSettings, 0, 0, ""),
+                            RawHeaders(1, RawGet({{"Upper", "1"}})),
+                            RawHeaders(3, RawGet({{"content-length", "1"}}), /*end=*/false),
+                            RawFrame(kFrameData, kFlagEndStream, 3, "12")));
+  ASSERT_TRUE(WaitForLines(2));
+  socket.ShutdownBoth();
+  for (const std::string& line : Lines()) {
+    EXPECT_TRUE(absl::StrContains(line, "\"reason\":\"stream_error\"")) << line;
+    EXPECT_TRUE(absl::StrContains(line, "\"client\":\"127.0.0.1\"")) << line;
+  }
+  EXPECT_EQ(engine().Stats().reasons[static_cast<size_t>(Reason::kStreamError)], 2u);
 }
 
 TEST_F(AccessLogTest, SaysTheStatusOfGrpc) {
