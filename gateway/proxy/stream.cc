@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_format.h"
+#include "absl/strings/match.h"
 #include "gateway/core/picker.h"
 #include "gateway/grpc/status.h"
 #include "gateway/http/forwarded.h"
@@ -127,6 +127,7 @@ void Stream::OnRequestHead(bool end) {
   counted_ = true;
   request_ended_ = end;
   started_ = progress_ = context_->loop.Now();
+  RecogniseGrpc();
   if (context_->table == nullptr || context_->table->router == nullptr)
     return Fail(Reason::kNoTable);
   if (client_->Misdirected(request_.block.At(request_.authority))) {
@@ -236,6 +237,9 @@ void Stream::OnRequestReset(Reason reason) {
     context_->counters.reasons[static_cast<size_t>(reason)].Add();
     return Finish();
   }
+  // A head that was refused: what came of it tells. HTTP/1 has no gRPC of its own, and an answer
+  // of 200 to what is no HTTP would mislead.
+  if (!counted_ && absl::StartsWith(client_->Via(), "2")) RecogniseGrpc();
   Fail(reason);
 }
 

@@ -115,6 +115,7 @@ class Stream final : public TimerEntry {
   void FinishTunnelIfDone();
 
   // gRPC (stream_grpc.cc).
+  void RecogniseGrpc();
   Reason PrepareGrpc();
   bool BeginGrpcWeb(GrpcWebKind kind);
   void OnGrpcWebData(Slice data, bool end);

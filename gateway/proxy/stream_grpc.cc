@@ -24,13 +24,18 @@ void AddTrailer(absl::string_view name, absl::string_view value, HeaderBlock* bl
 
 }  // namespace
 
-// The deadline of a gRPC request is part of its head.
-Reason Stream::PrepareGrpc() {
+// First of all, so that whatever is wrong with the request is said in terms that it understands.
+void Stream::RecogniseGrpc() {
   const Field* type = request_.block.Find(FieldToken::kContentType);
-  if (type == nullptr) return Reason::kNone;
+  if (type == nullptr) return;
   const absl::string_view name = request_.block.At(type->value);
   grpc_ = IsGrpcContentType(name) || BeginGrpcWeb(GrpcWebKindOf(name));
+}
+
+// The deadline of a gRPC request is part of its head.
+Reason Stream::PrepareGrpc() {
   if (!grpc_) return Reason::kNone;
+  if (web_ != nullptr) web_->TranslateRequest(&request_);
   const Field* timeout = request_.block.Find(FieldToken::kGrpcTimeout);
   if (timeout == nullptr) return Reason::kNone;
   const auto wait = ParseGrpcTimeout(request_.block.At(timeout->value));
@@ -42,7 +47,6 @@ Reason Stream::PrepareGrpc() {
 bool Stream::BeginGrpcWeb(GrpcWebKind kind) {
   if (kind == GrpcWebKind::kNone) return false;
   web_ = std::make_unique<GrpcWebSide>(kind, client_, &context_->chunks);
-  web_->TranslateRequest(&request_);
   client_ = web_.get();
   return true;
 }

@@ -66,6 +66,12 @@ TEST_F(GrpcTest, AnswersInItsTerms) {
   ScriptedUpstream upstream(Http2Answering([](const H2Message&) { return H2Answer(); }));
   Publish({upstream.port()});
   ExpectStatus(Ask(Call()), "8", "body_too_large");
+  H2Fields bad_path = Call();
+  bad_path[3].second = "/a%zz";
+  ExpectStatus(Ask(bad_path), "13", "bad_path");
+  H2Fields many = Call();
+  for (int i = 0; i < 200; ++i) many.emplace_back(absl::StrCat("x-", i), "1");
+  ExpectStatus(Ask(many), "8", "too_many_fields");
   // Others are told as ever.
   H2Fields plain = Call();
   plain.back().second = "text/plain";
