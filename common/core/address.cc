@@ -156,6 +156,12 @@ std::string HostOf(const Address& address) {
   return address.name;
 }
 
+bool IsHostText(absl::string_view text) {
+  auto address = ParseAddress(text);
+  if (!address.ok()) address = ParseAddress(absl::StrCat(text, ":80"));
+  return address.ok() && address->kind != Address::Kind::kUnix;
+}
+
 std::string ToString(const Address& address) {
   switch (address.kind) {
     case Address::Kind::kUnix:

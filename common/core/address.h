@@ -39,6 +39,9 @@ absl::StatusOr<Address> ParseAddress(absl::string_view text);
 // As ParseAddress, of something to connect to. InvalidArgument also: port 0.
 absl::StatusOr<Address> ParseEndpointAddress(absl::string_view text);
 
+// "HOST" or "HOST:PORT" with a name or an IP address, as a Host field has it.
+bool IsHostText(absl::string_view text);
+
 // The canonical text: ParseAddress(ToString(a)) == a. IPv6 as RFC 5952 writes it.
 std::string ToString(const Address& address);
 // The same without port: "10.0.0.7", "2001:db8::7", "/run/web.sock", "name".

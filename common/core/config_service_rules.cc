@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/core/address.h"
 #include "common/core/hex.h"
 #include "common/core/names.h"
 #include "common/core/proto_time.h"
@@ -31,6 +32,7 @@ constexpr size_t kPathBytesMax = 1024;
 constexpr size_t kHostBytesMax = 255;
 constexpr size_t kBodyPatternBytesMax = 1024;
 constexpr size_t kDialogueBytesMax = 1024;
+constexpr size_t kAuthorityBytesMax = kAddressBytesMax;
 constexpr size_t kServerNameBytesMax = 253;
 constexpr size_t kCaPemBytesMax = 64 * 1024;
 constexpr size_t kHeaderNameBytesMax = 127;
@@ -271,6 +273,20 @@ void CheckUpstreamTls(const v1::Service& service, const RulePath& path, Rules* r
   }
 }
 
+void CheckAuthority(const v1::Service& service, const RulePath& path, Rules* rules) {
+  const std::string& authority = service.authority();
+  if (authority.empty()) return;
+  rules->BytesAtMost(path, authority, kAuthorityBytesMax);
+  if (service.protocol() == v1::PROTOCOL_TCP) {
+    rules->Broken(config_code::kConflict, path, "bytes that are passed through name no host");
+  }
+  if (!IsHostText(authority)) {
+    rules->Broken(config_code::kValue, path,
+                  "must be a host name or an IP address, such as \"api.example.org\" or "
+                  "\"api.example.org:8443\"");
+  }
+}
+
 void CheckEndpoints(const v1::Service& service, const RulePath& path, Rules* rules) {
   rules->EntriesAtMost(path.Field("endpoints"), service.endpoints_size(), kEndpointsMax);
   std::set<absl::string_view> ids;
@@ -344,6 +360,7 @@ void CheckService(const v1::Service& service, const RulePath& path, Rules* rules
   CheckFailoverAndRecovery(service, path, rules);
   CheckTimeoutsAndRetries(service, path, rules);
   CheckUpstreamTls(service, path.Field("tls"), rules);
+  CheckAuthority(service, path.Field("authority"), rules);
   CheckEndpoints(service, path, rules);
 }
 

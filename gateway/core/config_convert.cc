@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/core/address.h"
 #include "common/core/names.h"
 #include "common/core/status_macros.h"
 
@@ -159,6 +160,7 @@ ServicePolicy PolicyOf(const v1::Service& service) {
   if (retries.has_budget_min_per_second()) {
     policy.retry_budget_min_per_second = std::min(retries.budget_min_per_second(), 1000u);
   }
+  if (common::IsHostText(service.authority())) policy.authority = service.authority();
   const v1::Limits& limits = service.limits();
   if (limits.max_in_flight_per_endpoint() != 0) {
     policy.max_in_flight_per_endpoint = limits.max_in_flight_per_endpoint();

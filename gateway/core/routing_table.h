@@ -77,6 +77,8 @@ struct ServicePolicy {
   uint32_t max_in_flight_per_endpoint = 1024;
   uint32_t max_in_flight = 16384;
   uint64_t max_request_body_bytes = uint64_t{64} << 20;
+  // Host that endpoints are told; empty: the client's.
+  std::string authority;
   friend bool operator==(const ServicePolicy&, const ServicePolicy&) = default;
 };
 

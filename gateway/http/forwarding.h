@@ -16,11 +16,19 @@ struct ForwardedFacts {
   absl::string_view request_id;
   // Of a trace that begins here; empty: the request belongs to another, or to none.
   absl::string_view traceparent;
+  // Host that takes the place of the request's own; empty: none does.
+  absl::string_view authority;
   // Host of requests that named none (HTTP/1.0).
   absl::string_view default_host;
   // Of the message as it came: "1.1 pointsman" and the like.
   absl::string_view via = "1.1 pointsman";
 };
+
+// The host that the upstream is told.
+inline absl::string_view HostToTell(const RequestHead& head, const ForwardedFacts& facts) {
+  if (!facts.authority.empty()) return facts.authority;
+  return head.authority.size > 0 ? head.block.At(head.authority) : facts.default_host;
+}
 
 // The gateway's own fields: `put(name, value)` for each.
 template <typename Put>

@@ -75,14 +75,14 @@ void PutUpgrade(Upgrade upgrade, HeadWriter* writer) {
 
 void WriteRequestHead(const RequestHead& head, const ForwardedFacts& facts, OutQueue* out) {
   const HeaderBlock& block = head.block;
-  HeadWriter writer(HeadBound(block, 448 + head.authority.size + facts.client_host.size() +
-                                         facts.request_id.size()),
+  HeadWriter writer(HeadBound(block, 448 + head.authority.size + facts.authority.size() +
+                                         facts.client_host.size() + facts.request_id.size()),
                     out);
   writer.Put(block.At(head.method_text));
   writer.Put(" ");
   writer.Put(block.At(head.target));
   writer.Put(" HTTP/1.1\r\n");
-  writer.PutField("host", head.authority.size > 0 ? block.At(head.authority) : facts.default_host);
+  writer.PutField("host", HostToTell(head, facts));
   PutRequestFields(head, facts, [&writer](absl::string_view name, absl::string_view value) {
     writer.PutField(name, value);
   });

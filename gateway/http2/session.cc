@@ -502,7 +502,7 @@ bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
   list.Put(":method", upgrade ? "CONNECT" : block.At(head.method_text));
   if (upgrade) list.Put(":protocol", UpgradeName(head.upgrade));
   list.Put(":scheme", scheme_);
-  list.Put(":authority", head.authority.size > 0 ? block.At(head.authority) : facts.default_host);
+  list.Put(":authority", HostToTell(head, facts));
   list.Put(":path", block.At(head.target));
   PutRequestFields(head, facts, [&list, upgrade](absl::string_view name, absl::string_view value) {
     // RFC 8441 5.1: the key stays with HTTP/1.

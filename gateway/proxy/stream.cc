@@ -300,6 +300,7 @@ void Stream::SendRequest() {
       .proto = client_->Proto(),
       .request_id = absl::string_view(request_id_, sizeof(request_id_)),
       .traceparent = absl::string_view(traceparent_, trace_begun_ ? kTraceParentBytes : 0),
+      .authority = policy_.authority,
       .default_host = service_name_,
       .via = client_->Via(),
   };

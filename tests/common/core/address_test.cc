@@ -111,5 +111,15 @@ TEST(AddressTest, KnowsLoopback) {
   }
 }
 
+TEST(AddressTest, KnowsWhatAHostFieldMayHold) {
+  for (const char* text : {"a.example", "a.example:8443", "10.0.0.7", "[::1]", "[::1]:80"}) {
+    EXPECT_TRUE(IsHostText(text)) << text;
+  }
+  for (const char* text : {"", ":80", "a b", "a\r\nb", "a:b", "a:80:80", "unix:/run/a.sock", "::1",
+                           "http://a", "a/b", "a@b"}) {
+    EXPECT_FALSE(IsHostText(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace pointsman::common

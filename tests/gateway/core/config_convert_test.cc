@@ -29,6 +29,10 @@ TEST(ConfigConvertTest, TheProtocolOfTheEndpoints) {
   EXPECT_FALSE(PolicyOf(service).upstream_http2);
   service.set_protocol(v1::PROTOCOL_HTTP2);
   EXPECT_TRUE(PolicyOf(service).upstream_http2);
+  service.set_authority("a.example:80");
+  EXPECT_EQ(PolicyOf(service).authority, "a.example:80");
+  service.set_authority("a\r\nb: c");
+  EXPECT_EQ(PolicyOf(service).authority, "") << "however it came here";
 }
 
 TEST(ConfigConvertTest, ValuesOutOfRangeMoveToTheNearestEnd) {

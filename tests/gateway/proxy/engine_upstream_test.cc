@@ -328,6 +328,25 @@ TEST_F(EngineUpstreamTest, ForwardsHeadsWithoutBodies) {
   EXPECT_EQ(upstream.connections(), 1);
 }
 
+TEST_F(EngineUpstreamTest, TellsAnotherHostWhenTheServiceSaysSo) {
+  policy.authority = "api.internal:8443";
+  TestMessage seen;
+  ScriptedUpstream upstream(Answering([&seen](const TestMessage& request) {
+    seen = request;
+    return Ok("x");
+  }));
+  Publish({upstream.port()});
+  Peer client = Client();
+  client.Write(kGet);
+  ASSERT_EQ(client.ReadMessage().status(), 200);
+  EXPECT_EQ(seen.Field("host"), "api.internal:8443");
+  EXPECT_EQ(seen.Field("x-forwarded-host"), "a");
+  client.Write("GET / HTTP/1.0\r\n\r\n");
+  ASSERT_EQ(client.ReadMessage().status(), 200);
+  EXPECT_EQ(seen.Field("host"), "api.internal:8443");
+  EXPECT_FALSE(seen.Has("x-forwarded-host"));
+}
+
 TEST_F(EngineUpstreamTest, ForwardsInterimResponses) {
   ScriptedUpstream upstream(Answering([](const TestMessage&) {
     return absl::StrCat("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", Ok("final"));

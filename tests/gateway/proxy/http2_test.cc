@@ -81,6 +81,20 @@ TEST_F(Http2Test, ToAnHttp2Endpoint) {
   EXPECT_EQ(engine().Stats().requests_active, 0u);
 }
 
+TEST_F(Http2Test, TellsAnotherHostWhenTheServiceSaysSo) {
+  policy.upstream_http2 = true;
+  policy.authority = "api.internal";
+  H2Message seen;
+  ScriptedUpstream upstream(Http2Answering([&seen](const H2Message& request) {
+    seen = request;
+    return H2Answer{{{":status", "200"}}, "", {}};
+  }));
+  Publish({upstream.port()});
+  EXPECT_EQ(client().Await(client().Request(Http2Peer::Get())).status(), 200);
+  EXPECT_EQ(seen.Field(":authority"), "api.internal");
+  EXPECT_EQ(seen.Field("x-forwarded-host"), "a");
+}
+
 TEST_F(Http2Test, FromAnHttp1Client) {
   policy.upstream_http2 = true;
   H2Message seen;
