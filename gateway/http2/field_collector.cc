@@ -82,8 +82,9 @@ void FieldCollector::AddPseudo(absl::string_view name, absl::string_view value) 
   }
 }
 
+// The library has refused names that are no tokens in lower case.
 void FieldCollector::AddRegular(absl::string_view name, absl::string_view value) {
-  if (!IsToken(name) || !IsValueText(value)) {
+  if (!IsValueText(value)) {
     reason_ = place_ == Place::kResponse ? Reason::kUpstreamProtocol : Reason::kBadHeader;
     return;
   }
