@@ -22,7 +22,7 @@ absl::Duration ToAbsl(const google::protobuf::Duration& d) {
 class SimulatedAgent final : public grpc::ClientBidiReactor<v1::AgentMessage, v1::AgentCommand> {
  public:
   SimulatedAgent(uint32_t index, const FleetOptions& options,
-                 std::shared_ptr<grpc::Channel> channel)
+                 const std::shared_ptr<grpc::Channel>& channel)
       : stub_(v1::AgentService::NewStub(channel)),
         hello_(HelloOfAgent(index, options.services)),
         report_(HealthyReport()),
@@ -172,7 +172,7 @@ AgentFleet::AgentFleet(const FleetOptions& options) : options_(options) {
     } else {
       channel = shared[i % shared.size()];
     }
-    agents_.push_back(std::make_unique<SimulatedAgent>(i, options_, std::move(channel)));
+    agents_.push_back(std::make_unique<SimulatedAgent>(i, options_, channel));
     // At most 128 unanswered at once, so that connecting does not overflow the listen queue.
     if (i % 64 == 63) WaitWelcomed(i - 63, absl::Seconds(10));
   }

@@ -46,6 +46,7 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const std::vector<std::string>&
       dup2(log, 2);
     }
     std::vector<char*> raw;
+    raw.reserve(argv.size() + 1);
     for (const std::string& arg : argv) raw.push_back(const_cast<char*>(arg.c_str()));
     raw.push_back(nullptr);
     execv(raw[0], raw.data());

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "absl/strings/string_view.h"
 #include "bench/fleet/agent_messages.h"
@@ -171,7 +170,7 @@ class FloodConnection {
     FloodStream& stream = *static_cast<FloodStream*>(source->ptr);
     const size_t size = std::min(length, stream.out.size() - stream.taken);
     if (size == 0) return NGHTTP2_ERR_DEFERRED;
-    std::memcpy(buffer, stream.out.data() + stream.taken, size);
+    std::copy_n(stream.out.data() + stream.taken, size, buffer);
     stream.taken += size;
     if (stream.taken == stream.out.size()) {
       stream.out.clear();

@@ -121,7 +121,7 @@ class YamlWriter {
 
   // The fields of `message`, each on a line of its own. `first_prefix` replaces the indentation of
   // the first line ("- " of a list's entry). False: nothing was there to write.
-  bool WriteFields(const Message& message, int indent, std::string first_prefix) {
+  bool WriteFields(const Message& message, int indent, const std::string& first_prefix) {
     const Reflection& reflection = *message.GetReflection();
     std::vector<const FieldDescriptor*> fields;
     reflection.ListFields(message, &fields);

@@ -46,7 +46,7 @@ absl::Status SqliteEngine::Submit(Queue& queue, Job job) {
   return absl::OkStatus();
 }
 
-void SqliteEngine::Write(Durability durability, Body body, Done done) {
+void SqliteEngine::Write(Durability durability, Body body, const Done& done) {
   const absl::Status admitted = Submit(writes_, [this, durability, body = std::move(body), done](
                                                     absl::Status run, Database& database) {
     if (run.ok()) run = RunTransaction(durability, body, database);
@@ -55,7 +55,7 @@ void SqliteEngine::Write(Durability durability, Body body, Done done) {
   if (!admitted.ok()) done(admitted);
 }
 
-void SqliteEngine::Read(Body body, Done done) {
+void SqliteEngine::Read(Body body, const Done& done) {
   const absl::Status admitted =
       Submit(reads_, [body = std::move(body), done](absl::Status run, Database& database) {
         if (run.ok()) run = database.Execute("BEGIN");
@@ -69,7 +69,7 @@ void SqliteEngine::Read(Body body, Done done) {
 }
 
 void SqliteEngine::Post(std::function<void()> work) {
-  Submit(writes_, [work = std::move(work)](absl::Status run, Database&) {
+  Submit(writes_, [work = std::move(work)](const absl::Status& run, Database&) {
     if (run.ok()) work();
   }).IgnoreError();
 }

@@ -39,9 +39,9 @@ class SqliteEngine {
   SqliteEngine& operator=(const SqliteEngine&) = delete;
 
   // Runs the body in a transaction on the writing thread, then `done` there.
-  void Write(Durability durability, Body body, Done done);
+  void Write(Durability durability, Body body, const Done& done);
   // Runs the body in a read transaction (one moment's state) on the reading thread, then `done`.
-  void Read(Body body, Done done);
+  void Read(Body body, const Done& done);
   // Runs on the writing thread between transactions; dropped when the queue is full.
   void Post(std::function<void()> work);
 

@@ -30,7 +30,7 @@ class GatewayServiceTest : public ServerWorld {
   absl::Status EndOf(const v1::GatewayMessage& message) {
     TestGateway gateway(channel_);
     gateway.Send(message);
-    const absl::Status end = gateway.Finish();
+    absl::Status end = gateway.Finish();
     EXPECT_EQ(std::string(end.message()).find(common::ReasonOf(end) + ": "), 0u) << end;
     return end;
   }

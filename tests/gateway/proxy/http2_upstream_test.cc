@@ -33,6 +33,7 @@ class Http2UpstreamTest : public EngineFixture {
   // Asks for `count` at once; how many were answered 200.
   int AskAtOnce(int count) {
     std::vector<int32_t> ids;
+    ids.reserve(count);
     for (int i = 0; i < count; ++i) ids.push_back(client().Request(Http2Peer::Post(), "ask"));
     int good = 0;
     for (const int32_t id : ids) good += client().Await(id).status() == 200 ? 1 : 0;
