@@ -85,6 +85,8 @@ struct EndpointState {
   bool clamped = false;
   bool weighed = false;  // `weight` was set by inheritance, measurement or the others' median.
   common::MonotonicTime measured_at;
+  // An operator brought it back during a freeze, which then does not hold its slow start.
+  bool back_in_freeze = false;
   // Slow start's factor as taken over: kept until fresh evidence comes, then it grows on. 0: none.
   float inherited_ramp = 0;
   SentParts sent_parts;

@@ -50,6 +50,7 @@ double ServiceState::MedianFactor() const {
 }
 
 void ServiceState::BeginServing(EndpointState& endpoint, StepContext& context) {
+  endpoint.back_in_freeze = context.frozen;
   endpoint.traffic.ForgetEvidence(context.now);
   if (!endpoint.weighed) {
     endpoint.weight = MedianFactor() * endpoint.info->capacity;
@@ -64,7 +65,8 @@ absl::Duration ServiceState::ServingTime(const EndpointState& endpoint, Monotoni
 }
 
 void ServiceState::RefreshWeight(EndpointState& endpoint, StepContext& context) {
-  if (context.frozen && endpoint.override == nullptr && endpoint.sent != 0) return;
+  const bool held = context.frozen && endpoint.override == nullptr && !endpoint.back_in_freeze;
+  if (held && endpoint.sent != 0) return;
   const bool serves = Serves(endpoint.health.verdict);
   SentInput input;
   input.weight = endpoint.weight;

@@ -276,6 +276,27 @@ TEST(ShardCoreTest, AFreezeStopsAllButTheOperator) {
   EXPECT_NE(world.HandleOf("web-9"), 0u);
 }
 
+TEST(ShardCoreTest, WhatAnOperatorBringsBackInAFreezeStartsSlowly) {
+  ShardWorld world = Serving(5);
+  world.RunWithReports(absl::Minutes(2));
+  ASSERT_EQ(world.WeightOf("web-1"), kNominalWeight);
+  world.Step(FreezeInput{true, "operator:alice", ""});
+  v1::Override* drain = world.config.add_overrides();
+  drain->set_service("web");
+  drain->set_endpoint("web-1");
+  drain->set_drain(true);
+  world.Configure("operator:alice");
+  EXPECT_EQ(world.VerdictOf("web-1"), v1::VERDICT_DRAINING);
+  world.RunWithReports(absl::Seconds(5));
+  world.config.clear_overrides();
+  world.Configure("operator:alice");
+  EXPECT_EQ(world.VerdictOf("web-1"), v1::VERDICT_HEALTHY);
+  EXPECT_LT(world.WeightOf("web-1"), kNominalWeight / 2);
+  EXPECT_EQ(world.WeightOf("web-2"), kNominalWeight);
+  world.RunWithReports(absl::Minutes(2));
+  EXPECT_EQ(world.WeightOf("web-1"), kNominalWeight);
+}
+
 TEST(ShardCoreTest, MassSilenceFreezesSilenceAndEndsByItself) {
   ShardWorld world = Serving(10);
   world.config.mutable_services(0)->mutable_health()->mutable_deregister_after()->set_seconds(3600);
