@@ -66,7 +66,7 @@ absl::Status LoadRun::Run() {
   now_ = started_ = interval_started_ = common::SystemClock().Now();
   while (true) {
     StartDueRequests();
-    if (ScheduleEnded()) waiting_.clear();
+    if (ScheduleEnded()) DropWaiting();
     if (ScheduleEnded() && in_flight_ == 0) break;
     WaitForEvents();
     ExpireRequests();
@@ -74,6 +74,12 @@ absl::Status LoadRun::Run() {
   }
   ended_ = now_;
   return absl::OkStatus();
+}
+
+// What still waits for a connection at the end was never sent.
+void LoadRun::DropWaiting() {
+  total_.sent -= waiting_.size();
+  waiting_.clear();
 }
 
 bool LoadRun::ScheduleEnded() const {

@@ -109,6 +109,7 @@ class LoadRun {
   void CountResponse(const Connection& connection);
   void ReportInterval();
   void WaitForEvents();
+  void DropWaiting();
   bool ScheduleEnded() const;
 
   const LoadOptions options_;
