@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/admin_http.h"
 #include "common/core/check.h"
 #include "common/core/config_load.h"
+#include "common/core/hashing.h"
 #include "common/core/status_macros.h"
 #include "common/files.h"
 #include "common/log.h"
@@ -37,6 +39,9 @@ namespace {
 constexpr uint64_t kConfigFileBytesMax = common::kConfigTextBytesMax;
 // Largest message read: a configuration of Apply, an uploaded slice.
 constexpr int kReceiveBytesMax = 32 << 20;
+
+// Who applies the file of --config, in the history.
+constexpr char kFileActor[] = "controller";
 
 // The part of a configuration that gateways need.
 SharedBytes GatewayConfig(const ConfigSnapshot& snapshot, SliceVersion version) {
@@ -195,8 +200,30 @@ class LiveServer final : public Server {
                         common::ReadFile(options_.config_file, kConfigFileBytesMax));
     v1::ApplyRequest request;
     PM_ASSIGN_OR_RETURN(*request.mutable_config(), common::LoadConfig(text, options_.config_file));
-    request.set_comment(absl::StrCat("file ", options_.config_file));
-    return configuration_->ApplyNow(std::move(request), "controller").status();
+    request.set_comment(
+        absl::StrFormat("file %s (%016x)", options_.config_file, common::Hash64(text)));
+    PM_ASSIGN_OR_RETURN(const bool known, IsOfTheLastFile(request.comment()));
+    if (known) {
+      common::LogInfo("config.file_unchanged",
+                      {{"file", options_.config_file},
+                       {"serving_revision", configuration_->Current().revision}});
+      return absl::OkStatus();
+    }
+    return configuration_->ApplyNow(std::move(request), kFileActor).status();
+  }
+
+  // The newest revision that a file made is of this text: what was applied since then stays.
+  absl::StatusOr<bool> IsOfTheLastFile(const std::string& comment) {
+    PM_ASSIGN_OR_RETURN(const std::vector<v1::ConfigRevision> revisions,
+                        Await<std::vector<v1::ConfigRevision>>(
+                            [this](auto done) {
+                              configuration_->ListRevisions(0, kRevisionsKept, std::move(done));
+                            },
+                            absl::Minutes(1)));
+    for (const v1::ConfigRevision& revision : revisions) {
+      if (revision.actor() == kFileActor) return revision.comment() == comment;
+    }
+    return false;
   }
 
   void OnConfig(const ConfigSnapshot& snapshot) {

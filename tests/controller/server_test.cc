@@ -168,6 +168,28 @@ TEST_F(ServerTest, ServesTheEarlierRevisionWithABadFile) {
   EXPECT_EQ(services.services_size(), 1);
 }
 
+TEST_F(ServerTest, AppliesItsFileAgainOnlyWhenItHasChanged) {
+  const auto names = [this] {
+    v1::ListServicesResponse services;
+    EXPECT_TRUE(admin_->ListServices(Context().get(), {}, &services).ok());
+    std::vector<std::string> found;
+    for (const v1::Service& service : services.services()) found.push_back(service.name());
+    return found;
+  };
+  const std::vector<std::string> of_file = names();
+  v1::ApplyRequest request;
+  request.mutable_config()->add_services()->set_name("applied");
+  v1::ApplyResponse response;
+  ASSERT_TRUE(admin_->Apply(Context().get(), request, &response).ok());
+  Restart();
+  EXPECT_EQ(names(), std::vector<std::string>{"services/applied"}) << "the file is as it was";
+  WriteConfig("services:\n- name: web\n- name: more\n");
+  Restart();
+  EXPECT_EQ(names().size(), of_file.size() + 1);
+  Restart();
+  EXPECT_EQ(names().size(), of_file.size() + 1);
+}
+
 TEST_F(ServerTest, TellsOfAFreezeOnce) {
   v1::FreezeRequest request;
   request.set_frozen(true);
