@@ -138,6 +138,11 @@ absl::Status Server::Prepare() {
   if (!options_.static_file.empty() && !options_.controller.empty()) {
     return absl::InvalidArgumentError("--static and --controller exclude each other");
   }
+  if (options_.static_file.empty() && options_.controller.empty()) {
+    return absl::InvalidArgumentError(
+        "give the controller's address with --controller HOST:PORT, or a configuration to run from "
+        "without one with --static FILE");
+  }
   if (options_.workers > kWorkersMax) {
     return absl::InvalidArgumentError(
         absl::StrCat("--workers ", options_.workers, ": at most ", kWorkersMax));

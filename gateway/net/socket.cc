@@ -146,6 +146,16 @@ absl::StatusOr<Fd> Listen(const SocketAddress& address, const ListenOptions& opt
   return fd;
 }
 
+absl::Status CheckUnused(const SocketAddress& address) {
+  if (address.port() == 0) return absl::OkStatus();
+  const Fd fd(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return SystemError("socket for", address, errno);
+  const int one = 1;
+  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+  if (bind(fd.get(), address.get(), address.length()) == 0) return absl::OkStatus();
+  return SystemError("cannot bind", address, errno);
+}
+
 absl::StatusOr<Fd> Duplicate(const Fd& fd) {
   Fd copy(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
   if (copy.valid()) return copy;

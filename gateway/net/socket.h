@@ -59,6 +59,10 @@ struct ListenOptions {
 // Unavailable (with the address and the kernel's reason) when binding fails.
 absl::StatusOr<Fd> Listen(const SocketAddress& address, const ListenOptions& options);
 
+// Unavailable: somebody listens on this address already, as Listen() cannot see, which would share
+// the port and its connections with them. Unix sockets and port 0 are always free.
+absl::Status CheckUnused(const SocketAddress& address);
+
 // Another descriptor of the same socket. ResourceExhausted: there is none left.
 absl::StatusOr<Fd> Duplicate(const Fd& fd);
 

@@ -24,6 +24,7 @@ namespace {
 absl::StatusOr<Engine::Sockets> OpenSockets(const common::Address& wanted, size_t workers) {
   Engine::Sockets sockets;
   SocketAddress address = SocketAddress::From(wanted);
+  PM_RETURN_IF_ERROR(CheckUnused(address));
   for (size_t i = 0; i < workers; ++i) {
     // The first socket of port 0 decides the port for all.
     PM_ASSIGN_OR_RETURN(Fd fd, Listen(address, ListenOptions{}));

@@ -100,6 +100,10 @@ TEST_F(ServerTest, BadOptionsAreRefusedWithTheirName) {
   options = Options();
   options.controller = "127.0.0.1:1";
   EXPECT_EQ(Server::Start(options).status().code(), absl::StatusCode::kInvalidArgument);
+  options.controller.clear();
+  options.static_file.clear();
+  EXPECT_EQ(Server::Start(options).status().code(), absl::StatusCode::kInvalidArgument)
+      << "nobody tells it where requests go";
   options = Options();
   EXPECT_TRUE(common::WriteFileAtomically(options.static_file, "servces: []").ok());
   const absl::Status status = Server::Start(options).status();

@@ -110,6 +110,18 @@ TEST_F(EngineBasicTest, ForwardsChunkedBodiesAndTrailersBothWays) {
   EXPECT_EQ(seen.trailers[0].first, "x-end");
 }
 
+TEST_F(EngineBasicTest, NeverSharesThePortOfAnother) {
+  Publish({});
+  EndpointCells cells(1);
+  EngineOptions options;
+  options.listeners = {{*common::ParseAddress(engine().listen_addresses()[0])}};
+  options.cells = &cells;
+  options.clock = &common::SystemClock();
+  const auto second = Engine::Start(std::move(options));
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+}
+
 TEST_F(EngineBasicTest, AnswersWithoutARoute) {
   routes.clear();
   Publish({});
