@@ -147,5 +147,5 @@ int main(int argc, char** argv) {
   const absl::Status status = pointsman::agent::RunAgent(flags);
   if (status.ok()) return 0;
   std::cerr << "pointsman-agent: " << std::string(status.message()) << "\n";
-  return 1;
+  return absl::IsInvalidArgument(status) ? 2 : 1;
 }

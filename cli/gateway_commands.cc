@@ -27,9 +27,11 @@ CommandResult UpgradeGateway(const std::string& admin, const CommandContext& con
   client.set_read_timeout(kUpgradeSeconds);
   const httplib::Result answer = client.Post("/upgrade");
   if (!answer) {
-    return WithNext(
-        absl::UnavailableError(absl::StrCat("gateway at ", admin, ": ", to_string(answer.error()))),
-        "give the gateway's admin address with --admin HOST:PORT");
+    const std::string why = answer.error() == httplib::Error::Connection
+                                ? "nobody listens there"
+                                : absl::StrCat("no answer (", to_string(answer.error()), ")");
+    return WithNext(absl::UnavailableError(absl::StrCat("gateway at ", admin, ": ", why)),
+                    "give the gateway's admin address with --admin HOST:PORT");
   }
   const std::string text(absl::StripAsciiWhitespace(answer->body));
   if (answer->status == 200) {

@@ -30,6 +30,10 @@ routes:
 """
 
 
+# Ctrl-C, an orderly end, the end of the terminal.
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def raise_the_curtain(cluster, screen):
     """Starts everything; the load runs when this returns."""
     screen.say('Starting a controller (SQLite in a temporary folder), five backends with an agent'
@@ -100,11 +104,17 @@ def play(cluster, options):
     return 0 if summarise(stage, load.stop()) else 1
 
 
+def interrupt(*_):
+    """The first one unwinds, so that the cluster is taken down; nothing disturbs that."""
+    for ending in ENDINGS:
+        signal.signal(ending, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main():
     bin_folder, options = sys.argv[1], sys.argv[2:]
-    # Ctrl-C, SIGTERM and the end of the terminal all unwind, so that the cluster is taken down.
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
+    for ending in ENDINGS:
+        signal.signal(ending, interrupt)
     try:
         with Cluster(bin_folder, CONFIG) as cluster:
             return play(cluster, options)
