@@ -86,13 +86,28 @@ void EventLoop::RunRequeued(Delegate& delegate) {
   requeued_now_.clear();
 }
 
+int EventLoop::Wait() {
+  int count = epoll_wait(epoll_.get(), events_.data(), kEventsPerTurnMax, WaitMillis());
+  // A process that was stopped and goes on gets EINTR instead of what came meanwhile.
+  if (count < 0) count = epoll_wait(epoll_.get(), events_.data(), kEventsPerTurnMax, 0);
+  return std::max(count, 0);
+}
+
+bool EventLoop::SawAll(int count) {
+  if (count == kEventsPerTurnMax) {
+    if (!behind_since_.has_value()) behind_since_ = now_;
+    if (now_ - *behind_since_ < kTimersWaitMax) return false;
+  }
+  behind_since_.reset();
+  return true;
+}
+
 void EventLoop::RunTurn(Delegate& delegate) {
-  const int wait_millis = WaitMillis();
-  const int count = epoll_wait(epoll_.get(), events_.data(), kEventsPerTurnMax, wait_millis);
+  const int count = Wait();
   now_ = clock_.Now();
   delegate.OnTurnStart();
   delegate.Settle();
-  events_end_ = std::max(count, 0);
+  events_end_ = count;
   for (events_begin_ = 0; events_begin_ < events_end_;) {
     const epoll_event& event = events_[events_begin_++];
     auto* handler = static_cast<IoHandler*>(event.data.ptr);
@@ -101,10 +116,12 @@ void EventLoop::RunTurn(Delegate& delegate) {
     delegate.Settle();
   }
   if (!requeued_.empty()) RunRequeued(delegate);
-  timers_->Advance(now_, [&](TimerEntry& entry) {
-    entry.OnTimer();
-    delegate.Settle();
-  });
+  if (SawAll(count)) {
+    timers_->Advance(now_, [&](TimerEntry& entry) {
+      entry.OnTimer();
+      delegate.Settle();
+    });
+  }
   delegate.OnTurnEnd();
   dead_.clear();
 }

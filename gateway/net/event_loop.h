@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -40,6 +41,9 @@ class EventLoop {
   static constexpr int kEventsPerTurnMax = 64;
   // The longest a turn waits when nothing is due.
   static constexpr int64_t kWaitMicrosMax = 1'000'000;
+  // A timer says that something did not come, so it fires when all that came before was seen. While
+  // there are more events than one turn takes, timers wait, but no longer than this.
+  static constexpr absl::Duration kTimersWaitMax = absl::Milliseconds(100);
 
   // What the owner of the loop does inside a turn.
   class Delegate {
@@ -87,12 +91,18 @@ class EventLoop {
 
  private:
   int WaitMillis() const;
+  // Fills `events_`; how many there are.
+  int Wait();
+  // After a turn that took `count` events: whether the timers' time has come.
+  bool SawAll(int count);
   void RunRequeued(Delegate& delegate);
 
   const common::Clock& clock_;
   Fd epoll_;
   Fd wake_;
   common::MonotonicTime now_;
+  // Of the first turn of a row in which there was more than it took.
+  std::optional<common::MonotonicTime> behind_since_;
   std::unique_ptr<TimerWheel> timers_;
   std::array<epoll_event, kEventsPerTurnMax> events_;
   // Events of this turn not handled yet; Forget() takes handlers out.
