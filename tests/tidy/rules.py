@@ -125,6 +125,24 @@ def cores_are_pure(tree):
                     yield f'{path}:{number}: core uses "{code.strip()}"; {instead}'
 
 
+# Every way to the wall clock, which may jump.
+_WALL_CLOCK = re.compile(
+    r'\bWallNow\b|\babsl::Now\b|\bsystem_clock\b|\bCLOCK_REALTIME\b|\bgettimeofday\b'
+    r'|\btimespec_get\b|\bftime\s*\(|(?<![\w.>:])(?:std::|::)?time\s*\(')
+# What shows it to people, and decides nothing by it.
+_WALL_CLOCK_SHOWN = {'gateway/proxy/access_log.cc'}
+
+
+def wall_clock_decides_nothing(tree):
+    for path, text in tree.cpp():
+        if not path.startswith(('gateway/', 'agent/')) or path in _WALL_CLOCK_SHOWN:
+            continue
+        for number, code in enumerate(cpp_text.blank(text).splitlines(), 1):
+            if _WALL_CLOCK.search(code):
+                yield (f'{path}:{number}: reads the wall clock in "{code.strip()}"; decide by '
+                       'common::Clock::Now(), which never jumps')
+
+
 def cores_do_not_iterate_hashes(tree):
     for path, text in tree.cpp():
         if not layers.is_core(path):
@@ -288,8 +306,8 @@ def proto_fields_are_explained(tree):
                        'meaning, unit, default and what its absence means')
 
 
-RULES = [layer_order, grpc_only_in_shells, cores_are_pure, cores_do_not_iterate_hashes,
-         compilers_of_debian_12, heavy_headers_stay_in_one_file, headers_open_properly,
-         cores_are_tested, sizes, no_paths_of_one_machine, nothing_is_left_for_later,
-         tests_do_not_sleep, tests_are_not_skipped, names_are_domain_words,
-         proto_fields_are_explained]
+RULES = [layer_order, grpc_only_in_shells, cores_are_pure, wall_clock_decides_nothing,
+         cores_do_not_iterate_hashes, compilers_of_debian_12, heavy_headers_stay_in_one_file,
+         headers_open_properly, cores_are_tested, sizes, no_paths_of_one_machine,
+         nothing_is_left_for_later, tests_do_not_sleep, tests_are_not_skipped,
+         names_are_domain_words, proto_fields_are_explained]

@@ -60,6 +60,15 @@ CASES = {
          {'agent/a.cc': '#include <thread>\n'}, {'sim/main.cc': '#include <fstream>\n'},
          {'sim/a.cc': '#include "gateway/core/a.h"\n',
           'gateway/core/a.h': '#include <atomic>\n'}]),
+    rules.wall_clock_decides_nothing: (
+        [{path: f'auto t = {read};\n'}
+         for path in ('gateway/proxy/a.cc', 'gateway/core/a.h', 'agent/a.cc')
+         for read in ('clock_->WallNow()', 'absl::Now()', 'time(nullptr)', 'std::time(nullptr)',
+                      'std::chrono::system_clock::now()', 'Read(CLOCK_REALTIME)')],
+        [{'gateway/a.cc': '// Not absl::Now().\nauto t = clock_->Now();\nint last_time(int);\n'
+                          'x.time();\nSay("time(s)");\n'},
+         {'gateway/proxy/access_log.cc': 'auto t = clock_->WallNow();\n'},
+         {'common/clock.cc': 'Read(CLOCK_REALTIME);\n'}]),
     rules.cores_do_not_iterate_hashes: (
         [{'agent/core/a.h': 'absl::flat_hash_map<int, std::vector<int>> m_;\n',
           'agent/core/a.cc': 'for (auto& [k, v] : m_) Use(k);\n'},
