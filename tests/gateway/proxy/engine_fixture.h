@@ -32,6 +32,8 @@ class EngineFixture : public ::testing::Test {
   size_t workers = 1;
   RequestObserver* observer = nullptr;
   std::vector<RouteEntry> routes = {AnyRoute()};
+  // Of the endpoints; those that have none here have all the same.
+  std::vector<uint32_t> weights;
 
   static RouteEntry AnyRoute() {
     RouteEntry route;
@@ -89,20 +91,20 @@ class EngineFixture : public ::testing::Test {
     }
     service->cell = CellOf(0);
     BlockListEditor<Endpoint> editor(&service->endpoints);
-    std::vector<uint32_t> weights;
+    std::vector<uint32_t> weights_of_all;
     for (size_t i = 0; i < ports.size(); ++i) {
       Endpoint endpoint;
       endpoint.handle = static_cast<uint32_t>(i + 1);
       endpoint.cell = CellOf(ports[i]);
       endpoint.id = absl::StrCat("web-", i);
       endpoint.address = *common::ParseAddress(absl::StrCat("127.0.0.1:", ports[i]));
-      endpoint.weight = 65'536;
+      endpoint.weight = i < weights.size() ? weights[i] : 65'536;
       endpoint.routable = true;
       editor.Set(i, endpoint);
-      weights.push_back(65'536);
+      weights_of_all.push_back(endpoint.weight);
     }
     editor.Finish();
-    if (!ports.empty()) service->groups.push_back({0, 65'536, common::AliasTable(weights)});
+    if (!ports.empty()) service->groups.push_back({0, 65'536, common::AliasTable(weights_of_all)});
     auto table = std::make_shared<RoutingTable>();
     table->serial = ++serial_;
     auto router = Router::Build(routes);
@@ -120,9 +122,10 @@ class EngineFixture : public ::testing::Test {
   }
 
   // Publishes and waits until every worker runs it.
-  void Publish(const std::vector<uint16_t>& ports) {
+  void Publish(const std::vector<uint16_t>& ports) { PublishTable(Table(ports)); }
+  void PublishTable(std::shared_ptr<const RoutingTable> table) {
     std::atomic<bool> running{false};
-    engine().PublishTable(Table(ports), [&running] { running.store(true); });
+    engine().PublishTable(std::move(table), [&running] { running.store(true); });
     PM_CHECK(WaitFor([&] { return running.load(); }));
   }
 
