@@ -96,7 +96,7 @@ class AttackFixture : public EngineFixture {
   }
 
   static constexpr absl::string_view kGoodPath = "/good";
-  bool GoodRequest() {
+  virtual bool GoodRequest() {
     Peer client = Client();
     client.Write(absl::StrCat("GET ", kGoodPath, " HTTP/1.1\r\nHost: a\r\n\r\n"));
     return client.ReadMessage().status() == 200;

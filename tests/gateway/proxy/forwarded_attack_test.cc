@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "tests/gateway/proxy/engine_fixture.h"
+#include "tests/gateway/proxy/attack_fixture.h"
 #include "tests/gateway/proxy/http2_peer.h"
 
 namespace pointsman::gateway {
@@ -34,7 +34,7 @@ class ClientLog final : public RequestObserver {
   int requests_ = 0;
 };
 
-class ForwardedAttackTest : public EngineFixture, public ::testing::WithParamInterface<bool> {
+class ForwardedAttackTest : public AttackFixture, public ::testing::WithParamInterface<bool> {
  protected:
   void Serve() {
     observer = &log_;
@@ -116,6 +116,12 @@ TEST_P(ForwardedAttackTest, ClientsCannotSayWhereTheyComeFrom) {
   }
   EXPECT_FALSE(seen_.Has("forwarded"));
   EXPECT_FALSE(seen_.Has("x-pointsman-reason"));
+  BeginRow();
+  constexpr size_t kTimes = 50;
+  MemoryWatch watch;
+  for (size_t i = 0; i < kTimes; ++i) EXPECT_EQ(Ask(Lies()), 200);
+  ExpectProportion(watch.Stop(), 1, kTimes);
+  ExpectUnharmed();
 }
 
 TEST_P(ForwardedAttackTest, OthersThanThisPeerAreTrusted) {

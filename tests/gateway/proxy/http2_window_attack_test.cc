@@ -71,6 +71,7 @@ TEST_F(Http2WindowAttackTest, ATrickledWindowDoesNotPinAnAnswer) {
   const std::string body(1'000, 'x');
   ScriptedUpstream upstream(Answering([&body](const TestMessage&) { return Ok(body); }));
   Publish({upstream.port()});
+  BeginRow();
   Peer socket = Client();
   socket.Write(absl::StrCat(kHttp2Preface, Setting(4, 0), RawHeaders(1, RawGet())));
   std::string seen;
@@ -91,6 +92,8 @@ TEST_F(Http2WindowAttackTest, ATrickledWindowDoesNotPinAnAnswer) {
   EXPECT_EQ(ending.resets[1], static_cast<uint32_t>(NGHTTP2_CANCEL));
   EXPECT_FALSE(ending.goaway);
   EXPECT_TRUE(WaitFor([&] { return Quiet(); }));
+  socket.ShutdownBoth();
+  ExpectUnharmed();
 }
 
 TEST_F(Http2WindowAttackTest, AWindowOfOneByteEndsTheConnection) {

@@ -4,7 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "tests/gateway/proxy/engine_fixture.h"
+#include "tests/gateway/proxy/attack_fixture.h"
 #include "tests/gateway/proxy/http2_peer.h"
 #include "tests/gateway/proxy/tls_peers.h"
 
@@ -23,7 +23,7 @@ const std::string kV2 =
                      24);
 const std::string kLocal = kSignature + std::string("\x20\x00\x00\x00", 4);
 
-class ProxyHeaderAttackTest : public EngineFixture {
+class ProxyHeaderAttackTest : public AttackFixture {
  protected:
   void Serve(absl::string_view networks = "127.0.0.0/8") {
     limits.proxy_header_from =
@@ -40,9 +40,9 @@ class ProxyHeaderAttackTest : public EngineFixture {
     const TestMessage answer = client.ReadMessage();
     return answer.status() == 200 ? answer.body : absl::StrCat(answer.status());
   }
-  void ExpectServing() {
+  bool GoodRequest() override {
     Peer next = Client();
-    EXPECT_EQ(AskOn(next, kV1), "192.0.2.1 http");
+    return AskOn(next, kV1) == "192.0.2.1 http";
   }
 
   std::unique_ptr<ScriptedUpstream> upstream_;
@@ -146,7 +146,16 @@ TEST_F(ProxyHeaderAttackTest, WhatIsNotAHeaderCloses) {
     EXPECT_EQ(ReasonCountOf(Reason::kBadProxyHeader), ++closed) << row;
   }
   EXPECT_EQ(upstream_->connections(), 0);
-  ExpectServing();
+  BeginRow();
+  MemoryWatch watch;
+  for (const std::string& row : rows) {
+    Peer client = Client();
+    client.Write(absl::StrCat(row, kGet));
+    EXPECT_TRUE(client.Closed()) << row;
+  }
+  // Each alone: one connection at a time.
+  ExpectProportion(watch.Stop(), 1, 0);
+  ExpectUnharmed();
 }
 
 TEST_F(ProxyHeaderAttackTest, ACutHeaderCloses) {
@@ -163,7 +172,16 @@ TEST_F(ProxyHeaderAttackTest, ACutHeaderCloses) {
   probe.ShutdownWrite();
   EXPECT_TRUE(probe.Closed());
   EXPECT_EQ(ReasonCountOf(Reason::kBadProxyHeader), 2u);
-  ExpectServing();
+  BeginRow();
+  for (const std::string& header : {std::string(kV1), kV2}) {
+    for (size_t size = 1; size < header.size(); ++size) {
+      Peer client = Client();
+      client.Write(header.substr(0, size));
+      client.ShutdownWrite();
+      EXPECT_TRUE(client.Closed()) << size;
+    }
+  }
+  ExpectUnharmed();
 }
 
 TEST_F(ProxyHeaderAttackTest, AHeaderThatDoesNotComeTimesOut) {

@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gateway/http/upgrade.h"
-#include "tests/gateway/proxy/engine_fixture.h"
+#include "tests/gateway/proxy/attack_fixture.h"
 #include "tests/gateway/proxy/http2_peer.h"
 
 namespace pointsman::gateway {
@@ -110,7 +110,7 @@ class TunnelEnd {
   int32_t id_ = 0;
 };
 
-class TunnelFixture : public EngineFixture {
+class TunnelFixture : public AttackFixture {
  protected:
   using Tunnel = std::function<void(Peer& peer, const TestMessage& request)>;
 
