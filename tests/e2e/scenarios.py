@@ -13,6 +13,8 @@ from world import BACKENDS, CONFIG, REQUESTS, ClusterError, TableWatch, check, w
 
 VICTIM = BACKENDS[0]
 OTHERS = BACKENDS[1:]
+# Longer than a try may take (world.CONFIG), shorter than clients wait and a session's lease.
+STOPPED_SECONDS = 3
 
 
 def _requests_after(world, load, backend, count=20):
@@ -54,6 +56,40 @@ def backend_sigstop(world):
     _requests_after(world, load, VICTIM)
     summary = world.finish(load)
     return f"stopped and continued; the longest request took {summary['max_ms']:.0f} ms"
+
+
+def gateway_sigstop(world):
+    """The gateway stands still for seconds under load, and goes on: nobody was left without an answer.
+
+    Each answer takes longer than the gateway needs to be stopped, so that many are under way and
+    come while it stands. Their tries are long over by then; what came is looked at first all the
+    same: nothing is taken for a time-out, no endpoint gets a bad name, and POSTs, which nobody could
+    send again, are answered too.
+    """
+    world.begin()
+    for name in BACKENDS:
+        world.control(name, 'delay_ms=150')
+    load = world.load()
+    h2 = H2Load(world.gateway_address())
+    posts = PostLoad(world.gateway_address(), 'web', connections=16)
+    wait_until(lambda: h2.ok > 50 and posts.ok > 50, 30, 'all clients to be answered')
+    world.processes['gateway'].signal(signal.SIGSTOP)
+    time.sleep(STOPPED_SECONDS)
+    world.processes['gateway'].signal(signal.SIGCONT)
+    load.wait_for_requests(REQUESTS)
+    check(world.processes['gateway'].alive(), 'the gateway did not live on')
+    retries = world.gateway_metric('pointsman_gateway_retries_total')
+    check(retries == 0, f'{retries:.0f} tries were given up although their answers had come')
+    for name in BACKENDS:
+        world.control(name, 'delay_ms=5')
+    wait_until(lambda: load.total()['sent'] - load.total()['ok'] < 20, 30,
+               'what was to be sent meanwhile to be answered')
+    failures = h2.finish() + posts.finish()
+    check(not failures, f'{h2.ok} over HTTP/2 and {posts.ok} POSTs, not so: {failures[:5]}')
+    summary = world.finish(load)
+    check(summary['max_ms'] > 500 * STOPPED_SECONDS, 'no client waited: it was never stopped')
+    return (f"the longest request took {summary['max_ms']:.0f} ms; {h2.ok} over HTTP/2 and "
+            f'{posts.ok} POSTs beside')
 
 
 def agent_sighup(world):
@@ -344,6 +380,6 @@ def gateway_upgrade(world):
             f'{posts.ok} of POST beside')
 
 
-ALL = [backend_sigkill, backend_sigstop, agent_sigkill, agent_sighup, controller_sigkill,
-       controller_database_deleted, gateway_restart_without_controller, store_failing,
-       table_update_every_10_ms, scale_in_without_drain, gateway_upgrade]
+ALL = [backend_sigkill, backend_sigstop, gateway_sigstop, agent_sigkill, agent_sighup,
+       controller_sigkill, controller_database_deleted, gateway_restart_without_controller,
+       store_failing, table_update_every_10_ms, scale_in_without_drain, gateway_upgrade]
