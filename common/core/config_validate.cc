@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -14,6 +15,7 @@
 #include "common/core/config_service_rules.h"
 #include "common/core/names.h"
 #include "common/core/request_path.h"
+#include "common/core/upgrade_name.h"
 
 namespace pointsman::common {
 namespace {
@@ -21,6 +23,7 @@ namespace {
 constexpr int kHostsMax = 64;
 constexpr int kMethodsMax = 16;
 constexpr int kHeaderMatchesMax = 16;
+constexpr int kUpgradesMax = 8;
 constexpr size_t kMethodBytesMax = 32;
 constexpr size_t kHostBytesMax = 253;
 constexpr size_t kPathBytesMax = 1024;
@@ -84,6 +87,21 @@ void CheckRouteMatch(const v1::RouteMatch& match, const RulePath& path, Rules* r
   }
 }
 
+void CheckUpgrades(const v1::Route& route, const RulePath& path, Rules* rules) {
+  if (route.has_direct_response() && route.upgrades_size() > 0) {
+    rules->Broken(config_code::kConflict, path.Field("upgrades"),
+                  "a direct_response follows no upgrade: they need a service");
+  }
+  rules->EntriesAtMost(path.Field("upgrades"), route.upgrades_size(), kUpgradesMax);
+  for (int i = 0; i < std::min(route.upgrades_size(), kUpgradesMax); ++i) {
+    const std::string& name = route.upgrades(i);
+    const absl::string_view error = UpgradeNameError(name);
+    if (error.empty()) continue;
+    rules->Broken(config_code::kValue, path.Entry("upgrades", i),
+                  absl::StrCat("\"", absl::Utf8SafeCHexEscape(name.substr(0, 80)), "\" ", error));
+  }
+}
+
 void CheckRoute(const v1::Route& route, const RulePath& path, Rules* rules) {
   absl::string_view id = route.name();
   if (!absl::ConsumePrefix(&id, "routes/") || !IsServiceId(id)) {
@@ -98,6 +116,7 @@ void CheckRoute(const v1::Route& route, const RulePath& path, Rules* rules) {
                                "\" must be a name without port, \"*.\" and a name, or \"*\""));
   }
   CheckRouteMatch(route.match(), path.Field("match"), rules);
+  CheckUpgrades(route, path, rules);
   switch (route.action_case()) {
     case v1::Route::kService:
       if (!IsServiceId(route.service())) {

@@ -8,6 +8,7 @@
 #include "common/core/address.h"
 #include "common/core/names.h"
 #include "common/core/status_macros.h"
+#include "common/core/upgrade_name.h"
 
 namespace pointsman::gateway {
 namespace {
@@ -184,6 +185,9 @@ absl::StatusOr<std::vector<RouteEntry>> RoutesOf(const v1::Config& config,
     }
     PM_RETURN_IF_ERROR(ReadMatch(message.match(), &route));
     route.path_traits = TraitsOf(message.path_options());
+    for (const std::string& name : message.upgrades()) {
+      if (common::UpgradeNameError(name).empty()) route.upgrades.push_back(name);
+    }
     PM_RETURN_IF_ERROR(ReadAction(message, indexes, &route));
     if (message.has_request_timeout()) {
       route.request_timeout = RequestTimeoutOf(message.request_timeout());

@@ -53,6 +53,8 @@ struct RouteEntry {
   std::string path;
   // What the paths of its requests may have beyond the canonical form.
   common::PathTraits path_traits = 0;
+  // Protocols beside WebSocket that its requests may change to, in any case.
+  std::vector<std::string> upgrades;
   std::vector<std::string> methods;  // Empty: any.
   std::vector<HeaderCondition> headers;
 };

@@ -168,6 +168,10 @@ TEST(ConfigValidateTest, RouteRules) {
        "match.headers[1].matches CONFIG_PATTERN"},
       {"request_timeout: 0s", "none"},
       {"request_timeout: -1s", "request_timeout CONFIG_RANGE"},
+      {"upgrades: [spdy/3.1, TCP, websocket, a, b, c, d, e]", "none"},
+      {"upgrades: [a, b, c, d, e, f, g, h, i]", "upgrades CONFIG_LIMIT"},
+      {"upgrades: [tcp, \"a b\"]", "upgrades[1] CONFIG_VALUE"},
+      {"upgrades: [\"H2C\"]", "upgrades[0] CONFIG_VALUE"},
   };
   for (const Case& c : kCases) {
     const v1::Config config = Parsed("routes: [{name: r, service: web, " + c.fields + "}]");
@@ -180,6 +184,7 @@ TEST(ConfigValidateTest, RouteRules) {
   EXPECT_EQ(action("direct_response: {}"), "direct_response.status CONFIG_RANGE");
   EXPECT_EQ(action("direct_response: {status: 600}"), "direct_response.status CONFIG_RANGE");
   EXPECT_EQ(action("direct_response: {status: 204}"), "none");
+  EXPECT_EQ(action("direct_response: {status: 204}, upgrades: [tcp]"), "upgrades CONFIG_CONFLICT");
   EXPECT_EQ(action("service: services/web"), "none");
   EXPECT_EQ(action("service: a/b"), "service CONFIG_VALUE");
 }

@@ -75,6 +75,7 @@ TEST(ConfigConvertTest, ReadsRoutesOfEveryForm) {
   route->mutable_request_timeout()->set_seconds(3);
   route->mutable_path_options()->set_allow_encoded_slash(true);
   route->mutable_path_options()->set_keep_empty_segments(true);
+  for (const char* name : {"SPDY/3.1", "h2c", "tcp"}) route->add_upgrades(name);
   v1::Route* direct = config.add_routes();
   direct->set_name("d");
   direct->mutable_direct_response()->set_status(418);
@@ -89,7 +90,9 @@ TEST(ConfigConvertTest, ReadsRoutesOfEveryForm) {
   EXPECT_EQ((*routes)[0].service, 4u);
   EXPECT_EQ((*routes)[0].request_timeout, absl::Seconds(3));
   EXPECT_EQ((*routes)[0].path_traits, common::kPathEncodedSlash | common::kPathEmptySegment);
+  EXPECT_EQ((*routes)[0].upgrades, (std::vector<std::string>{"SPDY/3.1", "tcp"}));
   EXPECT_EQ((*routes)[1].path_traits, 0);
+  EXPECT_TRUE((*routes)[1].upgrades.empty());
   EXPECT_EQ((*routes)[1].service, RouteEntry::kNoService);
   EXPECT_EQ((*routes)[1].direct_status, 418);
 }
