@@ -157,8 +157,9 @@ void RequestHead::Clear() {
   expects_continue = false;
   legacy = false;
   keep_alive = true;
-  upgrade = Upgrade::kNone;
+  protocols = TextRef{};
   extended_connect = false;
+  upgrade = Upgrade::kNone;
 }
 
 void ResponseHead::Clear() {

@@ -44,8 +44,9 @@ enum class BodyKind : uint8_t {
   kUntilClose,  // Responses only.
 };
 
-// A protocol that a request asks to change to (gateway/http/upgrade.h).
-enum class Upgrade : uint8_t { kNone, kWebSocket };
+// What a request changes to (gateway/http/upgrade.h): nothing, WebSocket with its handshake, or
+// another protocol that its route allows, which is known by its name only.
+enum class Upgrade : uint8_t { kNone, kWebSocket, kOther };
 
 struct RequestHead {
   HeaderBlock block;
@@ -69,9 +70,13 @@ struct RequestHead {
   bool keep_alive = true;
   // Trailers of the answer are wanted although the client did not say so.
   bool wants_trailers = false;
-  // The change of protocol that is asked for, and whether by an extended CONNECT (RFC 8441).
-  Upgrade upgrade = Upgrade::kNone;
+  // What the client asks to change to: the list of Upgrade, or the one of ":protocol", when this is
+  // an extended CONNECT (RFC 8441). Empty: nothing.
+  TextRef protocols;
   bool extended_connect = false;
+  // What is asked of the endpoint: chosen once the route is known (ChooseUpgrade), which leaves its
+  // name alone in `protocols`.
+  Upgrade upgrade = Upgrade::kNone;
 
   void Clear();
 };

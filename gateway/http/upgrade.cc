@@ -48,35 +48,27 @@ absl::string_view OnlyValue(const HeaderBlock& block, FieldToken token) {
   return found != nullptr ? block.At(found->value) : absl::string_view();
 }
 
-}  // namespace
-
-absl::string_view UpgradeName(Upgrade upgrade) {
-  return upgrade == Upgrade::kWebSocket ? kWebSocketName : absl::string_view();
+// A request of HTTP/1 must be the GET of RFC 6455 4.1 with its key; a length, of zero too, says
+// that it has a body.
+bool IsWebSocketHandshake(const RequestHead& head) {
+  if (head.extended_connect) return true;
+  return head.method == Method::kGet && head.body == BodyKind::kNone &&
+         !WebSocketKeyOf(head.block).empty();
 }
 
-Upgrade UpgradeNamed(absl::string_view name) {
-  return absl::EqualsIgnoreCase(name, kWebSocketName) ? Upgrade::kWebSocket : Upgrade::kNone;
-}
-
-Upgrade UpgradeAskedFor(const RequestHead& head) {
-  if (head.method != Method::kGet || head.legacy || head.body != BodyKind::kNone) {
-    return Upgrade::kNone;
+Upgrade UpgradeNamed(absl::string_view name, std::span<const std::string> allowed,
+                     const RequestHead& head) {
+  // Whatever a route lists, nobody comes around the handshake.
+  if (absl::EqualsIgnoreCase(name, kWebSocketName)) {
+    return IsWebSocketHandshake(head) ? Upgrade::kWebSocket : Upgrade::kNone;
   }
-  const Field* field = head.block.Find(FieldToken::kUpgrade);
-  if (field == nullptr || WebSocketKeyOf(head.block).empty()) return Upgrade::kNone;
-  absl::string_view list = head.block.At(field->value);
-  while (!list.empty()) {
-    const size_t comma = list.find(',');
-    const Upgrade found = UpgradeNamed(TrimBlanks(list.substr(0, comma)));
-    if (found != Upgrade::kNone) return found;
-    if (comma == absl::string_view::npos) break;
-    list.remove_prefix(comma + 1);
+  for (const std::string& one : allowed) {
+    if (absl::EqualsIgnoreCase(name, one)) return Upgrade::kOther;
   }
   return Upgrade::kNone;
 }
 
-bool SwitchesTo(Upgrade asked, const HeaderBlock& response) {
-  if (asked == Upgrade::kNone) return false;
+bool SwitchesTo(absl::string_view asked, const HeaderBlock& response) {
   const Field* found = nullptr;
   for (size_t i = 0; i < response.head_fields(); ++i) {
     const Field& field = response.fields()[i];
@@ -84,7 +76,39 @@ bool SwitchesTo(Upgrade asked, const HeaderBlock& response) {
     if (found != nullptr) return false;
     found = &field;
   }
-  return found != nullptr && UpgradeNamed(response.At(found->value)) == asked;
+  return found != nullptr && absl::EqualsIgnoreCase(response.At(found->value), asked);
+}
+
+}  // namespace
+
+TextRef ProtocolsAskedFor(const RequestHead& head) {
+  const bool empty =
+      head.body == BodyKind::kNone || (head.body == BodyKind::kLength && head.content_length == 0);
+  if (!empty || head.legacy || head.method == Method::kHead) return {};
+  if (head.block.At(head.target) == "*") return {};
+  const Field* field = head.block.Find(FieldToken::kUpgrade);
+  return field != nullptr ? field->value : TextRef{};
+}
+
+void ChooseUpgrade(std::span<const std::string> allowed, RequestHead* head) {
+  absl::string_view list = head->block.At(head->protocols);
+  while (!list.empty()) {
+    // ":protocol" is one name and no list.
+    const size_t comma = head->extended_connect ? absl::string_view::npos : list.find(',');
+    const absl::string_view name = TrimBlanks(list.substr(0, comma));
+    head->upgrade = UpgradeNamed(name, allowed, *head);
+    if (head->upgrade != Upgrade::kNone) {
+      head->protocols = head->block.RefTo(name);
+      return;
+    }
+    if (comma == absl::string_view::npos) return;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+absl::string_view UpgradeName(const RequestHead& head) {
+  if (head.upgrade == Upgrade::kWebSocket) return kWebSocketName;
+  return head.block.At(head.protocols);
 }
 
 WebSocketKey MakeWebSocketKey(absl::BitGenRef random) {
@@ -110,6 +134,8 @@ WebSocketAccept AcceptFor(absl::string_view key) {
 }
 
 bool TakeHandshake(const RequestHead& request, HeaderBlock* response) {
+  if (!SwitchesTo(UpgradeName(request), *response)) return false;
+  if (request.upgrade != Upgrade::kWebSocket) return true;
   const absl::string_view said = OnlyValue(*response, FieldToken::kSecWebSocketAccept);
   const WebSocketAccept wanted = AcceptFor(WebSocketKeyOf(request.block));
   if (said != absl::string_view(wanted.data(), wanted.size())) return false;

@@ -164,7 +164,7 @@ Reason ApplyRequestRules(RequestHead* head) {
   }
   if (head->legacy) head->expects_continue = false;
   head->keep_alive = head->legacy ? framing.keep_alive && !framing.close : !framing.close;
-  if (framing.upgrade) head->upgrade = UpgradeAskedFor(*head);
+  if (framing.upgrade) head->protocols = ProtocolsAskedFor(*head);
   return Reason::kNone;
 }
 
@@ -175,7 +175,7 @@ Reason ApplyResponseRules(Method request_method, Upgrade asked, bool legacy, Res
   DropGatewaysOwnFields(&head->block);
   head->keep_alive = !legacy && !framing.close;
   if (head->status == 101) {
-    head->switched = framing.upgrade && !legacy && SwitchesTo(asked, head->block);
+    head->switched = framing.upgrade && !legacy && asked != Upgrade::kNone;
     if (!head->switched) return Reason::kUpstreamProtocol;
   }
   if (head->status < 200 || head->status == 204) {

@@ -10,13 +10,14 @@
 
 namespace pointsman::gateway {
 
-// Checks and fills in authority, body, content_length, expects_continue and keep_alive, and marks
-// the fields that belong to this connection only. Returns why the request is refused, or kNone.
+// Checks and fills in authority, body, content_length, expects_continue, keep_alive and protocols,
+// and marks the fields that belong to this connection only. Returns why the request is refused, or
+// kNone.
 Reason ApplyRequestRules(RequestHead* head);
 
 // The same for a response to a request of `request_method`. kUpstreamProtocol when its framing is
 // not certain. `legacy`: the response is HTTP/1.0. `asked`: what the request asked to change to; a
-// 101 that does not do exactly this is refused.
+// 101 to nothing is refused. Whether another says the right thing is for TakeHandshake() to tell.
 Reason ApplyResponseRules(Method request_method, Upgrade asked, bool legacy, ResponseHead* head);
 
 }  // namespace pointsman::gateway

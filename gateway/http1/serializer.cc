@@ -66,9 +66,9 @@ void PutStatusLine(int status, absl::string_view text, HeadWriter* writer) {
   writer->Put(kLineEnd);
 }
 
-void PutUpgrade(Upgrade upgrade, HeadWriter* writer) {
+void PutUpgrade(const RequestHead& request, HeadWriter* writer) {
   writer->Put("connection: upgrade\r\n");
-  writer->PutField("upgrade", UpgradeName(upgrade));
+  writer->PutField("upgrade", UpgradeName(request));
 }
 
 }  // namespace
@@ -89,20 +89,22 @@ void WriteRequestHead(const RequestHead& head, const ForwardedFacts& facts, OutQ
   writer.PutField("via", facts.via);
   if (head.body == BodyKind::kChunked) writer.Put("transfer-encoding: chunked\r\n");
   if (head.body == BodyKind::kLength) writer.PutNumberField("content-length", head.content_length);
-  if (head.upgrade != Upgrade::kNone) PutUpgrade(head.upgrade, &writer);
+  if (head.upgrade != Upgrade::kNone) PutUpgrade(head, &writer);
   writer.Put(kLineEnd);
 }
 
 void WriteSwitch(const RequestHead& request, const ResponseHead& head, OutQueue* out) {
   const HeaderBlock& block = head.block;
-  HeadWriter writer(HeadBound(block, 192), out);
+  HeadWriter writer(HeadBound(block, 192 + request.protocols.size), out);
   PutStatusLine(101, StatusText(101), &writer);
   PutFields(
       block, 0, block.head_fields(),
       [&writer](absl::string_view name, absl::string_view value) { writer.PutField(name, value); });
-  PutUpgrade(request.upgrade, &writer);
-  const WebSocketAccept accept = AcceptFor(WebSocketKeyOf(request.block));
-  writer.PutField("sec-websocket-accept", absl::string_view(accept.data(), accept.size()));
+  PutUpgrade(request, &writer);
+  if (request.upgrade == Upgrade::kWebSocket) {
+    const WebSocketAccept accept = AcceptFor(WebSocketKeyOf(request.block));
+    writer.PutField("sec-websocket-accept", absl::string_view(accept.data(), accept.size()));
+  }
   writer.Put(kLineEnd);
 }
 

@@ -5,7 +5,6 @@
 #include "absl/strings/numbers.h"
 #include "gateway/http/field_rules.h"
 #include "gateway/http/scan.h"
-#include "gateway/http/upgrade.h"
 
 namespace pointsman::gateway {
 
@@ -15,7 +14,6 @@ void FieldCollector::Start(Place place, HeaderBlock* block, size_t fields_max) {
   fields_max_ = fields_max;
   fields_ = bytes_ = cookies_ = 0;
   has_scheme_ = has_protocol_ = false;
-  protocol_ = Upgrade::kNone;
   reason_ = Reason::kNone;
 }
 
@@ -78,7 +76,7 @@ void FieldCollector::AddPseudo(absl::string_view name, absl::string_view value) 
     has_scheme_ = value == "http" || value == "https";
   } else {
     has_protocol_ = true;
-    protocol_ = UpgradeNamed(value);
+    request_->protocols = Keep(value);
   }
 }
 
@@ -177,13 +175,13 @@ void FieldCollector::JoinCookies() {
 }
 
 // From here on it is the GET that asks for the same in HTTP/1, so that routes and retries see one
-// kind of request. The handshake's key has no place here (RFC 8441 5.1).
+// kind of request; whether the protocol is followed is the route's to say. The handshake's key has
+// no place here (RFC 8441 5.1).
 Reason FieldCollector::TakeConnect(bool end) {
   if (!has_protocol_) return Reason::kConnectRefused;
-  if (protocol_ == Upgrade::kNone) return Reason::kUpgradeRefused;
+  if (request_->protocols.size == 0) return Reason::kUpgradeRefused;
   if (end) return Reason::kBadRequestLine;  // A tunnel that its client has closed already.
   request_->extended_connect = true;
-  request_->upgrade = protocol_;
   request_->method = Method::kGet;
   request_->method_text = Keep("GET");
   for (Field& field : block_->fields()) {

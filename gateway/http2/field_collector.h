@@ -60,7 +60,6 @@ class FieldCollector {
   size_t cookies_ = 0;
   bool has_scheme_ = false;
   bool has_protocol_ = false;
-  Upgrade protocol_ = Upgrade::kNone;
   Reason reason_ = Reason::kNone;
 };
 

@@ -500,7 +500,7 @@ bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
   NvList list(at_once);
   const bool upgrade = head.upgrade != Upgrade::kNone;
   list.Put(":method", upgrade ? "CONNECT" : block.At(head.method_text));
-  if (upgrade) list.Put(":protocol", UpgradeName(head.upgrade));
+  if (upgrade) list.Put(":protocol", UpgradeName(head));
   list.Put(":scheme", scheme_);
   list.Put(":authority", HostToTell(head, facts));
   list.Put(":path", block.At(head.target));
@@ -511,7 +511,10 @@ bool Http2Session::SendRequest(Http2Stream* stream, const RequestHead& head,
   });
   list.Put("via", facts.via);
   if (head.wants_trailers || WantsTrailers(block)) list.Put("te", "trailers");
-  if (head.body == BodyKind::kLength) list.PutNumber("content-length", head.content_length);
+  // A length of zero, which is all that an upgrade may have, would end the tunnel.
+  if (head.body == BodyKind::kLength && !upgrade) {
+    list.PutNumber("content-length", head.content_length);
+  }
   if (!std::exchange(stream->held_, false)) stream->Reset();
   const nghttp2_data_provider provider = Http2Callbacks::Provider(stream);
   const int32_t id = nghttp2_submit_request(session_, nullptr, list.data(), list.size(),

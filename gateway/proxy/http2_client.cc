@@ -107,8 +107,8 @@ class Http2Client::Request final : public Http2Stream, public ClientSide {
     head_bytes_ = block.text_size() + block.fields().size() * sizeof(Field);
     client_->head_bytes_ += head_bytes_;
     if (client_->HoldsTooMuch()) return RefuseHead();
-    // What follows the head of an upgrade is none of the request.
-    Push(StreamEvent::Kind::kRequestHead, end || stream_->request().upgrade != Upgrade::kNone);
+    // What follows the head of an extended CONNECT is none of the request.
+    Push(StreamEvent::Kind::kRequestHead, end || stream_->request().extended_connect);
   }
   void OnData(Slice data) override {
     if (stream_ == nullptr) return ThrowAway(data.size);

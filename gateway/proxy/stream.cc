@@ -141,19 +141,23 @@ void Stream::OnRequestHead(bool end) {
   if (route == nullptr) return Fail(Reason::kNoRoute);
   if (context_->observer != nullptr) route_name_ = route->name;
   if (const Reason reason = CheckPath(*route); reason != Reason::kNone) return Fail(reason);
-  if (route->service == RouteEntry::kNoService) {
-    OwnResponse response;
-    response.status = route->direct_status;
-    response.body = route->direct_body;
-    return Answer(response);
-  }
+  if (const Reason reason = TakeUpgrade(*route); reason != Reason::kNone) return Fail(reason);
+  if (route->service == RouteEntry::kNoService) return AnswerDirectly(*route);
   const ServiceTable& service = *context_->table->services[route->service];
   if (const Reason reason = Admit(service); reason != Reason::kNone) return Fail(reason);
   EnterService(*route, service);
-  if (wants_upgrade()) PrepareUpgrade();
   if (request_.expects_continue && !end) client_->SendContinue();
   Reason why = Reason::kNone;
   if (!PickAndTry(service, &why)) Fail(why);
+}
+
+void Stream::AnswerDirectly(const RouteEntry& route) {
+  // A 2xx tells whoever sent CONNECT that the tunnel stands.
+  if (request_.extended_connect && route.direct_status < 300) return Fail(Reason::kUpgradeRefused);
+  OwnResponse response;
+  response.status = route.direct_status;
+  response.body = route.direct_body;
+  Answer(response);
 }
 
 void Stream::EnterService(const RouteEntry& route, const ServiceTable& service) {

@@ -73,6 +73,8 @@ class Stream final : public TimerEntry {
   // kNone, or why the request may not go to the route its path leads to.
   Reason CheckPath(const RouteEntry& route);
   Reason Admit(const ServiceTable& service) const;
+  // The route's own answer.
+  void AnswerDirectly(const RouteEntry& route);
   // The service in the table of now, which may be another than the one the request began with.
   const ServiceTable* FindService() const;
   void EnterService(const RouteEntry& route, const ServiceTable& service);
@@ -105,7 +107,9 @@ class Stream final : public TimerEntry {
   // Upgrades (stream_tunnel.cc).
   // The request asks for a change of protocol that has not happened (yet).
   bool wants_upgrade() const { return request_.upgrade != Upgrade::kNone && !tunnel_; }
-  void PrepareUpgrade();
+  // Chooses what the request may change to on its route; kNone, or why it is refused.
+  Reason TakeUpgrade(const RouteEntry& route);
+  void GiveKey();
   // Before the change: what the client sends is kept, and goes nowhere.
   void HoldEarly(const Slice& data);
   // The head of an answer to an upgrade; true: it was dealt with.

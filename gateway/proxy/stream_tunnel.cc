@@ -8,8 +8,18 @@
 
 namespace pointsman::gateway {
 
+// A request that is not followed goes on without its Upgrade; an extended CONNECT has nothing else
+// to be. Nor is gRPC changed into anything: its answers are read as messages.
+Reason Stream::TakeUpgrade(const RouteEntry& route) {
+  if (request_.protocols.size == 0) return Reason::kNone;
+  if (!grpc_) ChooseUpgrade(route.upgrades, &request_);
+  if (request_.upgrade == Upgrade::kWebSocket) GiveKey();
+  const bool refused = request_.upgrade == Upgrade::kNone && request_.extended_connect;
+  return refused ? Reason::kUpgradeRefused : Reason::kNone;
+}
+
 // An extended CONNECT has no key, but an HTTP/1 endpoint wants one. All tries use the same.
-void Stream::PrepareUpgrade() {
+void Stream::GiveKey() {
   HeaderBlock& block = request_.block;
   if (!WebSocketKeyOf(block).empty()) return;
   const WebSocketKey key = MakeWebSocketKey(context_->random);

@@ -108,9 +108,10 @@ TEST_F(FieldCollectorTest, ConnectIsRefusedUnlessItAsksForAKnownProtocol) {
   EXPECT_EQ(Request({{":method", "CONNECT"}, {":authority", "a:1"}}), Reason::kConnectRefused);
   EXPECT_EQ(Request(Get({{":protocol", "websocket"}})), Reason::kBadRequestLine);
   Fields connect = With(":method", "CONNECT");
-  connect.push_back({":protocol", "connect-udp"});
+  connect.push_back({":protocol", ""});
   EXPECT_EQ(Request(connect, false), Reason::kUpgradeRefused);
-  connect.back().second = "websocket";
+  connect.back().second = "connect-udp";
+  EXPECT_EQ(Request(connect, false), Reason::kNone) << "its route decides";
   EXPECT_EQ(Request(connect, true), Reason::kBadRequestLine) << "its client has ended already";
   connect.push_back({"content-length", "0"});
   EXPECT_EQ(Request(connect, false), Reason::kBadContentLength);
@@ -123,7 +124,7 @@ TEST_F(FieldCollectorTest, AnExtendedConnectBecomesAGet) {
   connect.push_back({"sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="});
   EXPECT_EQ(Request(connect, false), Reason::kNone);
   EXPECT_TRUE(request_.extended_connect);
-  EXPECT_EQ(request_.upgrade, Upgrade::kWebSocket);
+  EXPECT_EQ(request_.block.At(request_.protocols), "websocket");
   EXPECT_EQ(request_.method, Method::kGet);
   EXPECT_EQ(request_.block.At(request_.method_text), "GET");
   EXPECT_EQ(request_.body, BodyKind::kNone);

@@ -1,7 +1,7 @@
 #pragma once
 
-// What the tests of upgrades share: WebSocket's handshake from both ends, over either protocol, and
-// endpoints that hand a tunnel to a script.
+// What the tests of upgrades share: the handshakes of WebSocket and of a made-up protocol from both
+// ends, over either protocol, and endpoints that hand a tunnel to a script.
 
 #include <sys/socket.h>
 
@@ -33,6 +33,31 @@ inline std::string WsAnswer(const TestMessage& request) {
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Accept: ",
       absl::string_view(accept.data(), accept.size()), "\r\n\r\n");
+}
+
+// A protocol of nobody's, which needs a route that lists it.
+inline constexpr absl::string_view kChat = "Chat/2";
+
+inline std::string ChatRequest(absl::string_view path = "/chat") {
+  return absl::StrCat("POST ", path,
+                      " HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ", kChat,
+                      "\r\nContent-Length: 0\r\n\r\n");
+}
+
+inline H2Fields ChatConnect(const std::string& path = "/chat") {
+  return {{":method", "CONNECT"},
+          {":protocol", std::string(kChat)},
+          {":scheme", "http"},
+          {":authority", "a"},
+          {":path", path}};
+}
+
+// The answer that follows the upgrade of `request`, whichever it is.
+inline std::string SwitchAnswer(const TestMessage& request) {
+  const std::string protocol = request.Field("upgrade");
+  if (protocol == "websocket") return WsAnswer(request);
+  return absl::StrCat(
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ", protocol, "\r\n\r\n");
 }
 
 inline H2Fields WsConnect(const std::string& path = "/ws") {
@@ -118,7 +143,7 @@ class TunnelFixture : public AttackFixture {
   static ScriptedUpstream::Script Following(Tunnel tunnel) {
     return [tunnel = std::move(tunnel)](Peer& peer, int) {
       const TestMessage request = peer.ReadHead();
-      if (!request.complete || !peer.Write(WsAnswer(request))) return;
+      if (!request.complete || !peer.Write(SwitchAnswer(request))) return;
       tunnel(peer, request);
     };
   }

@@ -1,5 +1,5 @@
-// Tunnels between clients and endpoints of either protocol, plain and with TLS on both sides: what
-// holds for all combinations.
+// Tunnels between clients and endpoints of either protocol, plain and with TLS on both sides, and
+// of a protocol that is not WebSocket: what holds for all combinations.
 
 #include <future>
 #include <memory>
@@ -15,18 +15,20 @@ namespace pointsman::gateway {
 namespace {
 
 class TunnelMatrixTest : public TunnelFixture,
-                         public ::testing::WithParamInterface<std::tuple<bool, bool, bool>> {
+                         public ::testing::WithParamInterface<std::tuple<bool, bool, bool, bool>> {
  protected:
   using EndScript = std::function<void(TunnelEnd end)>;
 
   static bool client_http2() { return std::get<0>(GetParam()); }
   static bool endpoint_http2() { return std::get<1>(GetParam()); }
   static bool tls() { return std::get<2>(GetParam()); }
+  static bool other() { return std::get<3>(GetParam()); }
 
   // An endpoint that follows upgrades, and the table with it.
   void Serve(EndScript script) {
     policy.upstream_http2 = endpoint_http2();
     if (tls()) UseTls();
+    if (other()) routes[0].upgrades = {"chat/2"};
     auto follow = endpoint_http2()
                       ? FollowingHttp2(std::move(script))
                       : Following([script = std::move(script)](Peer& peer, const TestMessage&) {
@@ -68,12 +70,12 @@ class TunnelMatrixTest : public TunnelFixture,
       EXPECT_TRUE(socket_.StartTls(client_context_.get(), "a.example"));
     }
     if (!client_http2()) {
-      socket_.Write(WsRequest() + early);
+      socket_.Write((other() ? ChatRequest() : WsRequest()) + early);
       EXPECT_EQ(socket_.ReadHead().status(), 101);
       return TunnelEnd(&socket_);
     }
     http2_ = std::make_unique<Http2Peer>(Http2Peer::Side::kClient, &socket_);
-    const int32_t id = http2_->Open(WsConnect());
+    const int32_t id = http2_->Open(other() ? ChatConnect() : WsConnect());
     if (!early.empty()) http2_->Send(id, early, false);
     EXPECT_EQ(http2_->AwaitHead(id).status(), 200);
     return TunnelEnd(http2_.get(), id);
@@ -93,14 +95,19 @@ class TunnelMatrixTest : public TunnelFixture,
   std::unique_ptr<ScriptedUpstream> upstream_;
 };
 
+std::string NameOf(const ::testing::TestParamInfo<std::tuple<bool, bool, bool, bool>>& info) {
+  return absl::StrCat("Http", std::get<0>(info.param) ? 2 : 1, "ToHttp",
+                      std::get<1>(info.param) ? 2 : 1, std::get<2>(info.param) ? "Tls" : "");
+}
+
 INSTANTIATE_TEST_SUITE_P(All, TunnelMatrixTest,
+                         ::testing::Combine(::testing::Bool(), ::testing::Bool(), ::testing::Bool(),
+                                            ::testing::Values(false)),
+                         &NameOf);
+INSTANTIATE_TEST_SUITE_P(Other, TunnelMatrixTest,
                          ::testing::Combine(::testing::Bool(), ::testing::Bool(),
-                                            ::testing::Bool()),
-                         [](const auto& info) {
-                           return absl::StrCat("Http", std::get<0>(info.param) ? 2 : 1, "ToHttp",
-                                               std::get<1>(info.param) ? 2 : 1,
-                                               std::get<2>(info.param) ? "Tls" : "");
-                         });
+                                            ::testing::Values(false), ::testing::Values(true)),
+                         &NameOf);
 
 TEST_P(TunnelMatrixTest, CarriesBytesBothWays) {
   Serve(&Echo);
