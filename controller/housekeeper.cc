@@ -144,11 +144,13 @@ void Housekeeper::SaveTables(std::function<void()> saved) {
           saved();
           return;
         }
-        local->PutSnapshot(kTablesSnapshot, std::move(blob), [saving, saved](const absl::Status& put) {
-          *saving = false;
-          saved();
-          if (!put.ok()) common::LogWarning("tables.not_saved", {{"cause", put.message()}});
-        });
+        local->PutSnapshot(kTablesSnapshot, std::move(blob),
+                           [saving, saved](const absl::Status& put) {
+                             *saving = false;
+                             saved();
+                             if (!put.ok())
+                               common::LogWarning("tables.not_saved", {{"cause", put.message()}});
+                           });
       });
 }
 

@@ -83,7 +83,7 @@ TEST(ShardCoreTest, SlowStartRaisesTheWeight) {
   const uint32_t first = world.WeightOf("web-0");
   EXPECT_LE(first, kNominalWeight / 8);
   world.RunWithReports(absl::Seconds(5));
-  EXPECT_NEAR(world.WeightOf("web-0"), kNominalWeight / 2, kNominalWeight / 8);
+  EXPECT_NEAR(world.WeightOf("web-0"), kNominalWeight / 2.0, kNominalWeight / 8.0);
   world.RunWithReports(absl::Seconds(7));
   EXPECT_EQ(world.WeightOf("web-0"), kNominalWeight);
 }
