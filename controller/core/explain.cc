@@ -131,6 +131,9 @@ void AddWouldChange(const ServiceState& service, const EndpointState& endpoint, 
     case v1::REASON_INHERITED:
       out.add_would_change("a fresh report of its agent confirms or changes it");
       break;
+    case v1::REASON_DEREGISTERING:
+      out.add_would_change("its agent's file naming it again, without `draining`");
+      break;
     default:
       out.add_would_change("a check failing `fall` times in a row makes it UNHEALTHY");
       break;
@@ -320,6 +323,25 @@ void AddSentArithmetic(const WeightRules& rules, const EndpointState& endpoint, 
   }
 }
 
+// What moves the weight next, the nearest first.
+void AddWeightWouldChange(const WeightRules& rules, const EndpointState& endpoint,
+                          MonotonicTime now, v1::Decision& out) {
+  if (!Serves(endpoint.health.verdict)) {
+    out.add_would_change("a verdict that lets it serve: then it begins with slow start");
+    return;
+  }
+  if (endpoint.sent_parts.ramp < 1) {
+    const absl::Duration served = now - endpoint.health.serving_since;
+    out.add_would_change(
+        endpoint.inherited_ramp != 0
+            ? std::string("slow start, which goes on with its agent's first report")
+            : absl::StrCat("slow start, which ends in ",
+                           Short(std::max(absl::ZeroDuration(), rules.slow_start - served))));
+  }
+  out.add_would_change(absl::StrFormat(
+      "the next window's measurement, at most x%.2f up or x%.2f down a step", kStepUp, kStepDown));
+}
+
 void ExplainWeight(const ServiceState& service, const EndpointState& endpoint, MonotonicTime now,
                    v1::Decision& out) {
   const WeightRecord& record = endpoint.weight_record;
@@ -329,7 +351,8 @@ void ExplainWeight(const ServiceState& service, const EndpointState& endpoint, M
                                                                    : v1::REASON_UNSPECIFIED);
   const bool stepped = record.at != MonotonicTime();
   SetDuration(now - (stepped ? record.at : endpoint.health_record.at), out.mutable_age());
-  AddInput(out, "capacity", absl::StrCat(endpoint.info->capacity), "", "configuration");
+  AddInput(out, "capacity", absl::StrCat(endpoint.info->capacity), "",
+           endpoint.is_static ? "configuration" : "its agent's file (1 unless it says)");
   if (endpoint.is_static) {
     out.add_arithmetic("no agent reports its load: what gateways see of it is all there is");
   }
@@ -347,8 +370,12 @@ void ExplainWeight(const ServiceState& service, const EndpointState& endpoint, M
              "configuration");
   }
   AddSentArithmetic(rules, endpoint, out);
-  out.add_would_change(absl::StrFormat(
-      "the next window's measurement, at most x%.2f up or x%.2f down a step", kStepUp, kStepDown));
+  if (!Serves(endpoint.health.verdict)) {
+    out.add_arithmetic(absl::StrCat("not used while it is ",
+                                    v1::Verdict_Name(endpoint.health.verdict).substr(8),
+                                    ", unless the service fails open"));
+  }
+  AddWeightWouldChange(rules, endpoint, now, out);
 }
 
 void FillEndpoint(const ServiceState& service, const EndpointState& endpoint, MonotonicTime now,

@@ -85,7 +85,15 @@ absl::StatusOr<v1::Explanation> ShardCore::Explain(absl::string_view service,
     return absl::NotFoundError(
         absl::StrCat("no endpoint \"", endpoint, "\" in service \"", service, "\""));
   }
-  return ExplainEndpoint(*state, it->second, now);
+  v1::Explanation explanation = ExplainEndpoint(*state, it->second, now);
+  if (frozen()) {
+    const std::string ends =
+        absl::StrCat("before all else, the end of the freeze: ", freeze_cause());
+    for (v1::Decision* decision : {explanation.mutable_verdict(), explanation.mutable_weight()}) {
+      decision->add_would_change(ends);
+    }
+  }
+  return explanation;
 }
 
 std::vector<ServiceSummary> ShardCore::Summaries() const {

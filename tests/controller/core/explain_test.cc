@@ -152,6 +152,36 @@ TEST(ExplainTest, ASentWeightAddsUpWhileTheDeadBandHolds) {
   EXPECT_TRUE(held);
 }
 
+bool WouldChange(const v1::Decision& decision, const std::string& words) {
+  return std::any_of(decision.would_change().begin(), decision.would_change().end(),
+                     [&](const std::string& line) { return absl::StrContains(line, words); });
+}
+
+TEST(ExplainTest, SaysWhatMovesTheWeightNext) {
+  ShardWorld world = Five();
+  world.config.mutable_services(0)->mutable_weights()->mutable_slow_start()->set_seconds(200);
+  world.Configure();
+  world.RunWithReports(absl::Seconds(2));
+  const auto explain = [&world] { return *world.core->Explain("web", "web-0", world.now); };
+  EXPECT_TRUE(WouldChange(explain().weight(), "slow start, which ends in "))
+      << explain().DebugString();
+  world.RunWithReports(absl::Seconds(210));
+  EXPECT_FALSE(WouldChange(explain().weight(), "slow start"));
+  EXPECT_TRUE(WouldChange(explain().weight(), "the next window's measurement"));
+  EXPECT_FALSE(WouldChange(explain().weight(), "freeze"));
+  world.Step(FreezeInput{true, "operator:alice", "night"});
+  EXPECT_TRUE(WouldChange(explain().weight(), "the end of the freeze: operator:alice: night"));
+  EXPECT_TRUE(WouldChange(explain().verdict(), "the end of the freeze"));
+  world.Step(FreezeInput{false, "operator:alice", ""});
+  v1::Override* drain = world.config.add_overrides();
+  drain->set_service("web");
+  drain->set_endpoint("web-0");
+  drain->set_drain(true);
+  world.Configure();
+  EXPECT_TRUE(Says(explain().weight(), "not used while it is DRAINING"));
+  EXPECT_TRUE(WouldChange(explain().weight(), "a verdict that lets it serve"));
+}
+
 TEST(ExplainTest, ASentWeightAddsUpWhileAStepBoundHolds) {
   WorldOptions options;
   options.shard.epoch = 4;
