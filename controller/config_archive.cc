@@ -16,6 +16,7 @@ namespace pointsman::controller {
 namespace {
 
 constexpr char kFreezeKey[] = "switch/freeze";
+constexpr char kFileKey[] = "switch/file";
 // Room for the rest of a transaction that carries objects.
 constexpr size_t kObjectTxnBytes = kTxnBytesMax / 2;
 
@@ -217,6 +218,17 @@ absl::StatusOr<v1::StoredFreeze> ConfigArchive::LoadFreeze() {
 absl::Status ConfigArchive::StoreFreeze(const v1::StoredFreeze& freeze) {
   TxnRequest txn;
   txn.puts = {{kFreezeKey, freeze.SerializeAsString()}};
+  return Txn(std::move(txn)).status();
+}
+
+absl::StatusOr<std::string> ConfigArchive::LoadFileDigest() {
+  PM_ASSIGN_OR_RETURN(const ListResult list, List({.prefix = kFileKey}));
+  return list.items.empty() ? std::string() : list.items[0].value;
+}
+
+absl::Status ConfigArchive::StoreFileDigest(const std::string& digest) {
+  TxnRequest txn;
+  txn.puts = {{kFileKey, digest}};
   return Txn(std::move(txn)).status();
 }
 

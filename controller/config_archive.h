@@ -49,6 +49,10 @@ class ConfigArchive {
   absl::StatusOr<v1::StoredFreeze> LoadFreeze();
   absl::Status StoreFreeze(const v1::StoredFreeze& freeze);
 
+  // Which text the file of --config had when it was applied last; empty: none was.
+  absl::StatusOr<std::string> LoadFileDigest();
+  absl::Status StoreFileDigest(const std::string& digest);
+
  private:
   absl::StatusOr<ListResult> List(ListOptions options);
   absl::StatusOr<TxnResult> Txn(TxnRequest request);

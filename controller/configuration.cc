@@ -175,6 +175,30 @@ absl::StatusOr<v1::ApplyResponse> Configuration::ApplyNow(v1::ApplyRequest reque
       absl::Minutes(5));
 }
 
+absl::StatusOr<std::string> Configuration::FileDigest() {
+  return Await<std::string>(
+      [this](auto done) {
+        Enqueue([this, done](absl::Status run) {
+          if (!run.ok()) return done(std::move(run));
+          done(archive_->LoadFileDigest());
+        });
+      },
+      absl::Minutes(1));
+}
+
+absl::Status Configuration::SetFileDigest(std::string digest) {
+  return Await<bool>(
+             [this, &digest](auto done) {
+               Enqueue([this, done, digest = std::move(digest)](absl::Status run) {
+                 if (run.ok()) run = archive_->StoreFileDigest(digest);
+                 if (!run.ok()) return done(std::move(run));
+                 done(true);
+               });
+             },
+             absl::Minutes(1))
+      .status();
+}
+
 void Configuration::Edit(EditRequest request, Callback<ConfigSnapshot> done) {
   Enqueue([this, request = std::move(request), done = std::move(done)](absl::Status run) {
     if (run.ok()) run = ReloadIfUnsure();

@@ -91,6 +91,10 @@ class Configuration {
   // Apply and wait: for the file at start.
   absl::StatusOr<v1::ApplyResponse> ApplyNow(v1::ApplyRequest request, std::string actor);
 
+  // Which text the file of --config had when it was applied last; empty: none was. Both wait.
+  absl::StatusOr<std::string> FileDigest();
+  absl::Status SetFileDigest(std::string digest);
+
   // A change of single resources: `change` edits a copy of the current configuration, or refuses.
   struct EditRequest {
     std::function<absl::Status(v1::Config*)> change;

@@ -30,7 +30,8 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--admin", server.admin, "HTTP address of /metrics, /healthz, /readyz")
       ->capture_default_str();
   app.add_option("--data-dir", server.data_dir, "folder of the database pointsman.db")->required();
-  app.add_option("--config", server.config_file, "configuration (YAML or JSON), applied at a start when it has changed since");
+  app.add_option("--config", server.config_file,
+                 "configuration (YAML or JSON), applied at a start when it has changed since");
   app.add_option("--shards", server.shards, "threads that decide")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));

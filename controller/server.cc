@@ -40,9 +40,6 @@ constexpr uint64_t kConfigFileBytesMax = common::kConfigTextBytesMax;
 // Largest message read: a configuration of Apply, an uploaded slice.
 constexpr int kReceiveBytesMax = 32 << 20;
 
-// Who applies the file of --config, in the history.
-constexpr char kFileActor[] = "controller";
-
 // The part of a configuration that gateways need.
 SharedBytes GatewayConfig(const ConfigSnapshot& snapshot, SliceVersion version) {
   v1::Bundle bundle;
@@ -200,30 +197,23 @@ class LiveServer final : public Server {
                         common::ReadFile(options_.config_file, kConfigFileBytesMax));
     v1::ApplyRequest request;
     PM_ASSIGN_OR_RETURN(*request.mutable_config(), common::LoadConfig(text, options_.config_file));
-    request.set_comment(
-        absl::StrFormat("file %s (%016x)", options_.config_file, common::Hash64(text)));
-    PM_ASSIGN_OR_RETURN(const bool known, IsOfTheLastFile(request.comment()));
-    if (known) {
+    request.set_comment(absl::StrCat("file ", options_.config_file));
+    // The file that was applied last: what was applied otherwise since then stays.
+    const std::string digest = absl::StrFormat("%016x", common::Hash64(text));
+    PM_ASSIGN_OR_RETURN(const std::string last, configuration_->FileDigest());
+    if (digest == last) {
       common::LogInfo("config.file_unchanged",
                       {{"file", options_.config_file},
                        {"serving_revision", configuration_->Current().revision}});
       return absl::OkStatus();
     }
-    return configuration_->ApplyNow(std::move(request), kFileActor).status();
-  }
-
-  // The newest revision that a file made is of this text: what was applied since then stays.
-  absl::StatusOr<bool> IsOfTheLastFile(const std::string& comment) {
-    PM_ASSIGN_OR_RETURN(const std::vector<v1::ConfigRevision> revisions,
-                        Await<std::vector<v1::ConfigRevision>>(
-                            [this](auto done) {
-                              configuration_->ListRevisions(0, kRevisionsKept, std::move(done));
-                            },
-                            absl::Minutes(1)));
-    for (const v1::ConfigRevision& revision : revisions) {
-      if (revision.actor() == kFileActor) return revision.comment() == comment;
+    PM_RETURN_IF_ERROR(configuration_->ApplyNow(std::move(request), "controller").status());
+    // It is applied; at worst it is again.
+    if (const absl::Status kept = configuration_->SetFileDigest(digest); !kept.ok()) {
+      common::LogWarning("config.file_not_noted",
+                         {{"file", options_.config_file}, {"cause", kept.message()}});
     }
-    return false;
+    return absl::OkStatus();
   }
 
   void OnConfig(const ConfigSnapshot& snapshot) {

@@ -87,7 +87,11 @@ absl::Status Server::BeginUpgrade() {
   handover.admin.wanted = options_.admin;
   handover.admin.sockets.push_back(Fd(admin_->DuplicateListener()));
   if (!handover.admin.sockets[0].valid()) return absl::ResourceExhaustedError("no descriptor");
-  handover.tickets = engine_->tickets();
+  // Nobody else has sessions that could be resumed.
+  if (std::any_of(listeners_.begin(), listeners_.end(),
+                  [](const NamedListener& one) { return one.options.tls.has_value(); })) {
+    handover.tickets = engine_->tickets();
+  }
   handover.table = control_->TableForSuccessor();
   PM_ASSIGN_OR_RETURN(replacement_, Replacement::Begin(options_.program, handover,
                                                        common::SystemClock().Now() + kUpgradeWait));

@@ -239,6 +239,7 @@ void ServiceState::Thaw(StepContext& context) {
   dirty_ = urgent_ = true;
   next_due_ = context.now;
   RestartWindows(context.now);
+  for (auto& [id, endpoint] : endpoints_) endpoint.back_in_freeze = false;
   EvaluateAll(context);
 }
 

@@ -65,7 +65,10 @@ absl::Duration ServiceState::ServingTime(const EndpointState& endpoint, Monotoni
 }
 
 void ServiceState::RefreshWeight(EndpointState& endpoint, StepContext& context) {
-  const bool held = context.frozen && endpoint.override == nullptr && !endpoint.back_in_freeze;
+  const bool starts =
+      endpoint.back_in_freeze && (endpoint.sent_parts.ramp < 1 ||
+                                  ServingTime(endpoint, context.now) < policy_.weights.slow_start);
+  const bool held = context.frozen && endpoint.override == nullptr && !starts;
   if (held && endpoint.sent != 0) return;
   const bool serves = Serves(endpoint.health.verdict);
   SentInput input;

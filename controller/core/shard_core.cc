@@ -1,5 +1,6 @@
 #include "controller/core/shard_core.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -75,6 +76,22 @@ absl::StatusOr<std::vector<v1::EndpointState>> ShardCore::Endpoints(absl::string
   return DescribeEndpoints(*state, now);
 }
 
+namespace {
+
+// In front: nothing else moves before, but what an operator does or has brought back.
+void SayFreeze(absl::string_view cause, const EndpointState& endpoint, v1::Explanation& out) {
+  const auto put = [&cause](v1::Decision& decision) {
+    decision.add_would_change(absl::StrCat("before all else, the end of the freeze: ", cause));
+    auto& lines = *decision.mutable_would_change();
+    std::rotate(lines.begin(), lines.end() - 1, lines.end());
+  };
+  if (endpoint.override != nullptr) return;
+  put(*out.mutable_verdict());
+  if (!endpoint.back_in_freeze || endpoint.sent_parts.ramp >= 1) put(*out.mutable_weight());
+}
+
+}  // namespace
+
 absl::StatusOr<v1::Explanation> ShardCore::Explain(absl::string_view service,
                                                    absl::string_view endpoint,
                                                    MonotonicTime now) const {
@@ -86,13 +103,7 @@ absl::StatusOr<v1::Explanation> ShardCore::Explain(absl::string_view service,
         absl::StrCat("no endpoint \"", endpoint, "\" in service \"", service, "\""));
   }
   v1::Explanation explanation = ExplainEndpoint(*state, it->second, now);
-  if (frozen()) {
-    const std::string ends =
-        absl::StrCat("before all else, the end of the freeze: ", freeze_cause());
-    for (v1::Decision* decision : {explanation.mutable_verdict(), explanation.mutable_weight()}) {
-      decision->add_would_change(ends);
-    }
-  }
+  if (frozen()) SayFreeze(freeze_cause(), it->second, explanation);
   return explanation;
 }
 

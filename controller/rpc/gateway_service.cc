@@ -380,11 +380,7 @@ class GatewayStream final : public Reactor {
 
   absl::Status OnUpload(const v1::UploadedSlice& upload) {
     // It said in its Hello that it held one, but does no longer: nothing to inherit from it.
-    if (upload.slice().epoch() == 0 && upload.slice().entries().empty()) {
-      common::LogInfo("gateway.slice_gone",
-                      {{"gateway", gateway_}, {"service", upload.slice().service()}});
-      return absl::OkStatus();
-    }
+    if (upload.slice().epoch() == 0 && upload.slice().entries().empty()) return absl::OkStatus();
     absl::StatusOr<Frame> frame = FrameFromProto(upload.slice());
     if (frame.ok() && frame->epoch > kPresentedMax) {
       frame =

@@ -94,7 +94,7 @@ int EventLoop::Wait() {
 }
 
 bool EventLoop::SawAll(int count) {
-  if (count == kEventsPerTurnMax) {
+  if (count == kEventsPerTurnMax || !requeued_.empty()) {
     if (!behind_since_.has_value()) behind_since_ = now_;
     if (now_ - *behind_since_ < kTimersWaitMax) return false;
   }

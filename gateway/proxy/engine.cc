@@ -24,7 +24,6 @@ namespace {
 absl::StatusOr<Engine::Sockets> OpenSockets(const common::Address& wanted, size_t workers) {
   Engine::Sockets sockets;
   SocketAddress address = SocketAddress::From(wanted);
-  PM_RETURN_IF_ERROR(CheckUnused(address));
   for (size_t i = 0; i < workers; ++i) {
     // The first socket of port 0 decides the port for all.
     PM_ASSIGN_OR_RETURN(Fd fd, Listen(address, ListenOptions{}));
@@ -41,6 +40,11 @@ absl::Status Engine::Listen(std::vector<Sockets> inherited) {
   listeners_.resize(workers);
   sockets_ = std::move(inherited);
   sockets_.resize(options_.listeners.size());
+  // Before the first of ours. A process that is to be replaced may listen on what overlaps.
+  for (size_t place = 0; place < sockets_.size() && !options_.hold_listeners; ++place) {
+    if (!sockets_[place].empty()) continue;
+    PM_RETURN_IF_ERROR(CheckUnused(SocketAddress::From(options_.listeners[place].address)));
+  }
   for (size_t place = 0; place < sockets_.size(); ++place) {
     Sockets& sockets = sockets_[place];
     if (sockets.empty()) {

@@ -25,7 +25,9 @@ void AddTrailer(absl::string_view name, absl::string_view value, HeaderBlock* bl
 }  // namespace
 
 // First of all, so that whatever is wrong with the request is said in terms that it understands.
+// A CONNECT is none: its client would take 200 for the tunnel.
 void Stream::RecogniseGrpc() {
+  if (request_.extended_connect || request_.method == Method::kConnect) return;
   const Field* type = request_.block.Find(FieldToken::kContentType);
   if (type == nullptr) return;
   const absl::string_view name = request_.block.At(type->value);

@@ -192,6 +192,13 @@ TEST_F(TunnelHttp2Test, OtherProtocolsAndPlainConnectAreRefused) {
   const H2Message& refused = client().Await(client().Open(other));
   EXPECT_EQ(refused.status(), 501);
   EXPECT_EQ(refused.Field("x-pointsman-reason"), "upgrade_refused");
+  // Not as gRPC's 200, which its client would take for the tunnel.
+  H2Fields posing = WsConnect();
+  for (auto& [name, value] : posing) {
+    if (name == ":protocol") value = "connect-udp";
+  }
+  posing.emplace_back("content-type", "application/grpc");
+  EXPECT_EQ(client().Await(client().Open(posing)).status(), 501);
   const int32_t plain = client().Open({{":method", "CONNECT"}, {":authority", "a:443"}});
   EXPECT_EQ(client().Await(plain).status(), 405);
   EXPECT_EQ(client().message(plain).Field("x-pointsman-reason"), "connect_refused");
