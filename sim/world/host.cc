@@ -1,0 +1,151 @@
+#include "sim/world/host.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace pointsman::sim {
+namespace {
+
+using agent::AgentConfig;
+using agent::AgentCore;
+
+AgentConfig ConfigOf(size_t index) {
+  AgentConfig config;
+  config.id = absl::StrCat("agent-", index);
+  agent::InstanceConfig& instance = config.instances.emplace_back();
+  instance.service = kService;
+  instance.id = EndpointId(index);
+  instance.address = EndpointAddress(index);
+  instance.metrics_url = absl::StrCat("http://", instance.address, "/metrics");
+  return config;
+}
+
+AgentCore::Options CoreOptions(size_t index) {
+  AgentCore::Options options;
+  options.version = "simulated";
+  options.boot_id = index + 1;
+  return options;
+}
+
+ServerOptions ServerOptionsOf(const EndpointSpec& spec) {
+  ServerOptions options;
+  options.concurrency = spec.concurrency;
+  options.speed = spec.speed;
+  return options;
+}
+
+}  // namespace
+
+std::string EndpointId(size_t index) { return absl::StrCat("e", index); }
+
+std::string EndpointAddress(size_t index) {
+  return absl::StrCat("10.", index >> 16 & 255, ".", index >> 8 & 255, ".", index & 255, ":8080");
+}
+
+Host::Host(EventQueue& queue, ControlWires& wires, size_t index, const EndpointSpec& spec,
+           uint64_t seed)
+    : queue_(queue),
+      wires_(wires),
+      index_(index),
+      spec_(spec),
+      server_(queue, ServerOptionsOf(spec)),
+      random_(seed),
+      core_(CoreOptions(index), ConfigOf(index), std::nullopt, queue.now(), random_) {
+  SetFaults({});
+  if (spec_.process_watched) {
+    Step(agent::ProcessInput{0, agent::ProcessInput::Sight::kRunning, pid_, 0});
+  }
+  ArmTick();
+}
+
+void Host::SetFaults(ServerFaults faults) {
+  faults.grey_error_share = std::max(faults.grey_error_share, spec_.error_share);
+  const bool was_crashed = server_.faults().crashed;
+  server_.SetFaults(faults);
+  if (!spec_.process_watched || was_crashed == faults.crashed) return;
+  if (faults.crashed) {
+    Step(agent::ProcessInput{0, agent::ProcessInput::Sight::kGone, 0, 0});
+  } else {
+    Step(agent::ProcessInput{0, agent::ProcessInput::Sight::kRunning, ++pid_, 0});
+  }
+}
+
+void Host::Step(const agent::AgentInput& input) {
+  Apply(core_.Step(input, queue_.now(), random_));
+  ArmTick();
+}
+
+void Host::Apply(const agent::AgentEffects& effects) {
+  for (const v1::AgentMessage& message : effects.messages) wires_.AgentSays(index_, message);
+  if (effects.report != nullptr) {
+    v1::AgentMessage message;
+    *message.mutable_report() = *effects.report;
+    wires_.AgentSays(index_, std::move(message));
+  }
+  for (const agent::ProbeEffect& probe : effects.probes) RunCheck(probe);
+  for (const agent::MetricsEffect& fetch : effects.metrics) ReadMetrics(fetch);
+  if (effects.sample) Step(Load());
+}
+
+void Host::RunCheck(const agent::ProbeEffect& probe) {
+  const ServerFaults& faults = server_.faults();
+  agent::RunResult run;
+  run.latency = kCheckTime * faults.slow_factor / std::max(server_.speed(), 1e-3);
+  if (faults.crashed) {
+    run.failure = v1::CHECK_FAILURE_REFUSED;
+    run.latency = absl::Microseconds(100);
+  } else if (faults.black_hole || run.latency >= probe.timeout) {
+    run.failure = v1::CHECK_FAILURE_TIMEOUT;
+    run.latency = probe.timeout;
+  } else {
+    run.http_status = 200;
+  }
+  queue_.After(run.latency, [this, token = probe.token, run] {
+    Step(agent::ProbeDoneInput{token, run});
+  });
+}
+
+// Answered at once, as over loopback: nothing in the agent waits for it.
+void Host::ReadMetrics(const agent::MetricsEffect& fetch) {
+  const ServerFaults& faults = server_.faults();
+  const bool answers = !faults.crashed && !faults.black_hole;
+  const absl::Duration takes = answers || faults.crashed ? absl::ZeroDuration() : fetch.timeout;
+  queue_.After(takes, [this, token = fetch.token, answers] {
+    if (!answers) {
+      Step(agent::MetricsDoneInput{token, absl::UnavailableError("no answer")});
+      return;
+    }
+    const ServerCounters& counters = server_.counters();
+    agent::ServiceMetrics metrics;
+    metrics.in_flight = server_.in_flight();
+    metrics.requests = counters.completions + counters.errors;
+    metrics.errors = counters.errors;
+    Step(agent::MetricsDoneInput{token, metrics});
+  });
+}
+
+agent::LoadInput Host::Load() {
+  agent::LoadInput load;
+  agent::InstanceReading& reading = load.instances.emplace_back();
+  reading.cpu = agent::CpuReading{.used_seconds = server_.counters().busy_micros / 1e6,
+                                  .available_seconds = std::nullopt,
+                                  .limit_cpus = static_cast<double>(spec_.concurrency),
+                                  .source = 1};
+  return load;
+}
+
+void Host::ArmTick() {
+  const common::MonotonicTime due = std::max(core_.NextDue(), queue_.now());
+  if (due == tick_at_) return;
+  queue_.Cancel(tick_);
+  tick_at_ = due;
+  tick_ = queue_.At(due, [this] {
+    tick_at_ = common::MonotonicTime::Infinite();
+    Step(agent::TickInput{});
+  });
+}
+
+}  // namespace pointsman::sim

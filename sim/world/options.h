@@ -1,0 +1,67 @@
+#pragma once
+
+// What a simulated world is made of, and what happens to it: plain values that a scenario fills in.
+// Times of events count from the end of the warm-up, when measuring begins. Thread-compatible.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "sim/server.h"
+#include "sim/world/link.h"
+
+namespace pointsman::sim {
+
+// One host: a server and the agent beside it.
+struct EndpointSpec {
+  double speed = 1;
+  uint32_t concurrency = 4;
+  double error_share = 0;  // Of its answers, when nothing else is wrong.
+  // The agent knows the process: it tells at once when it is gone. Otherwise only checks tell.
+  bool process_watched = false;
+};
+
+struct FaultSpec {
+  std::vector<uint32_t> endpoints;  // By index, ascending.
+  absl::Duration begins;
+  absl::Duration lasts = absl::InfiniteDuration();
+  // How the server fails (crash, black hole, slow, fast failures, grey errors).
+  ServerFaults server;
+  // Neither gateways nor the controller reach the host, nor it them; it does not notice itself.
+  bool unreachable = false;
+};
+
+struct ControllerOutage {
+  absl::Duration begins;
+  absl::Duration lasts = absl::Seconds(2);
+};
+
+// The service's policy as far as the world needs it; what is not here has its default.
+struct ServiceSpec {
+  absl::Duration check_interval = absl::Seconds(2);
+  absl::Duration connect_timeout = absl::Seconds(1);
+  absl::Duration first_byte_timeout = absl::Seconds(1);
+  absl::Duration per_try_timeout = absl::InfiniteDuration();  // Infinite: none.
+  uint32_t max_retries = 2;
+};
+
+struct WorldOptions {
+  std::vector<EndpointSpec> endpoints;
+  uint32_t gateways = 4;
+  double requests_per_second = 1000;  // Through all gateways, Poisson at each.
+  double work_mean_ms = 20;           // Exponential; time in a slot at speed 1.
+  ServiceSpec service;
+  LinkOptions control;  // Agents and gateways to the controller and back.
+  LinkOptions data;     // Gateways to endpoints and back; `loss` is not used.
+  // Of these messages, lost altogether (a conflating queue, a full mailbox).
+  double report_loss = 0;
+  double observation_loss = 0;
+  std::vector<FaultSpec> faults;
+  std::optional<ControllerOutage> controller_outage;
+  absl::Duration warmup = absl::Seconds(60);
+  absl::Duration duration = absl::Seconds(60);
+  uint64_t seed = 1;
+};
+
+}  // namespace pointsman::sim
