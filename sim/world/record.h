@@ -1,0 +1,103 @@
+#pragma once
+
+// What a run of a world came to: its Record looks on, measures from a given time, and keeps a
+// digest of everything it saw, by which two runs are compared. Thread-compatible; borrows the
+// clock.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "sim/event_queue.h"
+#include "sim/quantiles.h"
+#include "sim/world/options.h"
+#include "sim/world/wires.h"
+
+namespace pointsman::sim {
+
+// Times of a fault's consequences, from its beginning; absent: it did not happen while it lasted.
+struct Detection {
+  std::optional<absl::Duration>
+      first;                          // A gateway's table routes to none of the fault's endpoints.
+  std::optional<absl::Duration> all;  // Every gateway's.
+  // Every gateway's table gives each of them at most half the share of requests it had before.
+  std::optional<absl::Duration> halved;
+};
+
+// An endpoint became UNHEALTHY.
+struct Ejection {
+  absl::Duration at;  // From the beginning of the measured time.
+  uint32_t endpoint = 0;
+  v1::Reason reason = v1::REASON_UNSPECIFIED;
+  bool by_fault = false;  // It had one, or had one until kAfterFault ago.
+};
+
+struct WorldResult {
+  // While measured.
+  uint64_t requests = 0;
+  uint64_t ok = 0;
+  uint64_t server_errors = 0;
+  uint64_t failed = 0;
+  uint64_t turned_away = 0;
+  uint64_t tries = 0;
+  Quantiles latency;              // Of those that are ok, as the client sees it.
+  double load_max_over_mean = 0;  // Offered work by capacity, of endpoints without a fault.
+  double load_floor = 0;          // The same by chance alone.
+  double utilisation_mean = 0;    // Busy share of their slots.
+  // From the beginning of the run.
+  std::vector<Detection> faults;  // By fault.
+  uint64_t ejections = 0;
+  uint64_t false_ejections = 0;           // Of these, without a fault.
+  std::vector<Ejection> first_ejections;  // At most kEjectionsMax.
+  uint64_t tables = 0;                    // Of all gateways.
+  bool fail_open = false;                 // Some table of the measured time was.
+  std::vector<std::string> violations;    // The first kViolationsMax.
+  uint64_t events = 0;
+  uint64_t digest = 0;
+
+  uint64_t errors() const { return requests - ok; }
+};
+
+class Record : public Onlooker {
+ public:
+  static constexpr size_t kViolationsMax = 20;
+  static constexpr size_t kEjectionsMax = 50;
+  // An ejection is the fault's for so long after it ended.
+  static constexpr absl::Duration kAfterFault = absl::Seconds(15);
+
+  // Measures from `from` on, to which the faults' times are relative.
+  Record(const EventQueue& queue, const WorldOptions& options, common::MonotonicTime from);
+
+  void OnRequestEnd(const RequestEnd& end) override;
+  void OnTable(size_t gateway, const gateway::ServiceTable& table) override;
+  void OnFrame(const controller::Frame& frame) override;
+  void OnEvent(const controller::EventOut& event) override;
+  void OnViolation(absl::string_view what) override;
+
+  WorldResult& result() { return result_; }
+
+ private:
+  // One fault as seen through the gateways' tables.
+  struct Watch {
+    const FaultSpec* fault = nullptr;
+    // By gateway.
+    std::vector<bool> clear;
+    std::vector<bool> halved;
+    std::vector<std::map<uint32_t, double>> share_before;  // By endpoint.
+  };
+
+  void Look(size_t gateway, const std::map<uint32_t, double>& shares, size_t fault);
+  bool FaultExplains(uint32_t endpoint) const;
+  void Mix(uint64_t value);
+
+  const EventQueue& queue_;
+  const WorldOptions& options_;
+  const common::MonotonicTime from_;
+  std::vector<Watch> watches_;
+  WorldResult result_;
+};
+
+}  // namespace pointsman::sim

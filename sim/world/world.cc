@@ -1,0 +1,266 @@
+#include "sim/world/world.h"
+
+#include <cmath>
+#include <memory>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/core/check.h"
+#include "common/core/hashing.h"
+#include "common/core/proto_time.h"
+#include "sim/random.h"
+#include "sim/world/controller.h"
+#include "sim/world/gateway.h"
+#include "sim/world/host.h"
+#include "sim/world/streams.h"
+#include "sim/world/utilisation.h"
+
+namespace pointsman::sim {
+namespace {
+
+using common::MonotonicTime;
+
+// Cores take 0 for "never".
+constexpr MonotonicTime kStart = MonotonicTime::FromMicros(1'000'000'000);
+// Peers connect over this time; clients come after it.
+constexpr absl::Duration kConnecting = absl::Seconds(1);
+constexpr absl::Duration kClientsCome = absl::Seconds(5);
+
+// What a seed is mixed with, for a generator of its own for each kind of chance.
+enum class Chances : uint64_t { kNetwork = 1, kArrivals, kFloor, kHosts, kGateways };
+
+uint64_t SeedOf(uint64_t seed, Chances chances, uint64_t index = 0) {
+  return common::HashCombine(common::HashCombine(seed, static_cast<uint64_t>(chances)), index);
+}
+
+std::shared_ptr<const v1::Config> ConfigOf(const ServiceSpec& spec) {
+  auto config = std::make_shared<v1::Config>();
+  v1::Service& service = *config->add_services();
+  service.set_name(absl::StrCat("services/", kService));
+  v1::HealthCheck& check = *service.add_checks();
+  check.mutable_http();
+  common::ToProto(spec.check_interval, check.mutable_interval());
+  v1::Timeouts& timeouts = *service.mutable_timeouts();
+  common::ToProto(spec.connect_timeout, timeouts.mutable_connect());
+  common::ToProto(spec.first_byte_timeout, timeouts.mutable_first_byte());
+  v1::Retries& retries = *service.mutable_retries();
+  retries.set_max_retries(spec.max_retries);
+  if (spec.per_try_timeout != absl::InfiniteDuration()) {
+    common::ToProto(spec.per_try_timeout, retries.mutable_per_try_timeout());
+  }
+  return config;
+}
+
+class World : public ControlWires, public DataPath {
+ public:
+  explicit World(const WorldOptions& options);
+
+  WorldResult Run();
+
+  void AgentSays(size_t agent, v1::AgentMessage message) override;
+  void CommandAgent(size_t agent, v1::AgentCommand command) override;
+  void GatewaySays(size_t gateway, v1::GatewayMessage message) override;
+  void SendBundle(size_t gateway, v1::Bundle bundle) override;
+
+  Server& server(size_t endpoint) override { return hosts_[endpoint]->server(); }
+  bool Reachable(size_t endpoint) const override { return reachable_[endpoint]; }
+  absl::Duration OneWay() override { return sim::OneWay(options_.data, network_); }
+
+ private:
+  void MakePeers();
+  void StartController();
+  void StopController();
+  void ScheduleFaults();
+  void Begin(const FaultSpec& fault);
+  void End(const FaultSpec& fault);
+  void Arrive(size_t gateway);
+  void Measure(const std::vector<ServerCounters>& before);
+
+  const WorldOptions options_;
+  EventQueue queue_;
+  const MonotonicTime from_;
+  std::mt19937_64 network_;
+  std::mt19937_64 arrivals_random_;
+  Record record_;
+  std::shared_ptr<const v1::Config> config_;
+  std::vector<std::unique_ptr<Host>> hosts_;
+  std::vector<bool> reachable_;
+  std::vector<std::unique_ptr<Gateway>> gateways_;
+  std::vector<PoissonArrivals> arrivals_;
+  std::unique_ptr<Streams> agent_streams_;
+  std::unique_ptr<Streams> gateway_streams_;
+  uint64_t epoch_ = 0;
+  std::unique_ptr<Controller> controller_;  // Null: it is down.
+};
+
+World::World(const WorldOptions& options)
+    : options_(options),
+      from_(kStart + options.warmup),
+      network_(SeedOf(options.seed, Chances::kNetwork)),
+      arrivals_random_(SeedOf(options.seed, Chances::kArrivals)),
+      record_(queue_, options_, from_),
+      config_(ConfigOf(options.service)) {
+  PM_CHECK(!options_.endpoints.empty() && options_.gateways > 0);
+  queue_.RunUntil(kStart);
+  StartController();
+  MakePeers();
+  ScheduleFaults();
+}
+
+void World::MakePeers() {
+  const auto up = [this] { return controller_ != nullptr; };
+  agent_streams_ =
+      std::make_unique<Streams>(queue_, options_.control, network_,
+                                Streams::Calls{up, [this](size_t i) { hosts_[i]->OnStreamUp(); },
+                                               [this](size_t i) { hosts_[i]->OnStreamDown(); }});
+  gateway_streams_ =
+      std::make_unique<Streams>(queue_, options_.control, network_,
+                                Streams::Calls{up, [this](size_t i) { gateways_[i]->OnStreamUp(); },
+                                               [this](size_t i) { gateways_[i]->OnStreamDown(); }});
+  reachable_.assign(options_.endpoints.size(), true);
+  for (size_t i = 0; i < options_.endpoints.size(); ++i) {
+    hosts_.push_back(std::make_unique<Host>(queue_, *this, i, options_.endpoints[i],
+                                            SeedOf(options_.seed, Chances::kHosts, i)));
+    agent_streams_->Add(Uniform(network_) * kConnecting);
+  }
+  const double rate = options_.requests_per_second / options_.gateways;
+  for (size_t i = 0; i < options_.gateways; ++i) {
+    const Gateway::Parts parts{queue_,
+                               *this,
+                               *this,
+                               record_,
+                               i,
+                               options_.endpoints.size(),
+                               SeedOf(options_.seed, Chances::kGateways, i)};
+    gateways_.push_back(std::make_unique<Gateway>(parts));
+    gateway_streams_->Add(Uniform(network_) * kConnecting);
+    arrivals_.emplace_back(rate, kStart + kClientsCome);
+    queue_.At(arrivals_[i].Next(arrivals_random_), [this, i] { Arrive(i); });
+  }
+}
+
+// ---- What happens.
+
+void World::StartController() {
+  ControllerOptions options;
+  options.first_owner = epoch_ == 0;
+  options.epoch = ++epoch_;
+  options.config = config_;
+  controller_ = std::make_unique<Controller>(queue_, *this, record_, options);
+}
+
+void World::StopController() {
+  controller_.reset();
+  agent_streams_->BreakAll();
+  gateway_streams_->BreakAll();
+}
+
+void World::ScheduleFaults() {
+  for (const FaultSpec& fault : options_.faults) {
+    queue_.At(from_ + fault.begins, [this, &fault] { Begin(fault); });
+    if (fault.lasts == absl::InfiniteDuration()) continue;
+    queue_.At(from_ + fault.begins + fault.lasts, [this, &fault] { End(fault); });
+  }
+  if (!options_.controller_outage) return;
+  const ControllerOutage& outage = *options_.controller_outage;
+  queue_.At(from_ + outage.begins, [this] { StopController(); });
+  queue_.At(from_ + outage.begins + outage.lasts, [this] { StartController(); });
+}
+
+void World::Begin(const FaultSpec& fault) {
+  for (const uint32_t endpoint : fault.endpoints) {
+    hosts_[endpoint]->SetFaults(fault.server);
+    if (fault.server.crashed) {
+      for (auto& gateway : gateways_) gateway->exchanges().CloseIdle(endpoint);
+    }
+    if (!fault.unreachable) continue;
+    reachable_[endpoint] = false;
+    agent_streams_->SetCut(endpoint, true);
+  }
+}
+
+void World::End(const FaultSpec& fault) {
+  for (const uint32_t endpoint : fault.endpoints) {
+    hosts_[endpoint]->SetFaults({});
+    if (!fault.unreachable) continue;
+    reachable_[endpoint] = true;
+    agent_streams_->SetCut(endpoint, false);
+  }
+}
+
+void World::Arrive(size_t gateway) {
+  gateways_[gateway]->exchanges().Begin(Exponential(options_.work_mean_ms * 1e3, arrivals_random_));
+  queue_.At(arrivals_[gateway].Next(arrivals_random_), [this, gateway] { Arrive(gateway); });
+}
+
+// ---- The streams to the controller.
+
+void World::AgentSays(size_t agent, v1::AgentMessage message) {
+  if (message.has_report() && Chance(options_.report_loss, network_)) return;
+  agent_streams_->ToController(agent, [this, agent, message = std::move(message)] {
+    if (controller_ != nullptr) controller_->OnAgentMessage(agent, message);
+  });
+}
+
+void World::CommandAgent(size_t agent, v1::AgentCommand command) {
+  agent_streams_->ToPeer(agent, [this, agent, command = std::move(command)]() mutable {
+    hosts_[agent]->OnCommand(std::move(command));
+  });
+}
+
+void World::GatewaySays(size_t gateway, v1::GatewayMessage message) {
+  if (message.has_observations() && Chance(options_.observation_loss, network_)) return;
+  gateway_streams_->ToController(gateway, [this, gateway, message = std::move(message)] {
+    if (controller_ != nullptr) controller_->OnGatewayMessage(gateway, message);
+  });
+}
+
+void World::SendBundle(size_t gateway, v1::Bundle bundle) {
+  gateway_streams_->ToPeer(gateway, [this, gateway, bundle = std::move(bundle)] {
+    gateways_[gateway]->OnBundle(bundle);
+  });
+}
+
+// ---- The run.
+
+WorldResult World::Run() {
+  queue_.RunUntil(from_);
+  std::vector<ServerCounters> before;
+  before.reserve(hosts_.size());
+  for (auto& host : hosts_) before.push_back(host->server().counters());
+  queue_.RunUntil(from_ + options_.duration);
+  Measure(before);
+  return std::move(record_.result());
+}
+
+void World::Measure(const std::vector<ServerCounters>& before) {
+  std::vector<bool> faulty(hosts_.size(), false);
+  for (const FaultSpec& fault : options_.faults) {
+    for (const uint32_t endpoint : fault.endpoints) faulty[endpoint] = true;
+  }
+  std::vector<double> loads;
+  std::vector<uint64_t> requests;
+  WorldResult& result = record_.result();
+  for (size_t i = 0; i < hosts_.size(); ++i) {
+    if (faulty[i]) continue;
+    Server& server = hosts_[i]->server();
+    const EndpointSpec& spec = options_.endpoints[i];
+    const ServerCounters& after = server.counters();
+    loads.push_back(
+        OfferedLoad(before[i], after, options_.duration, spec.speed * spec.concurrency));
+    requests.push_back(after.arrivals - before[i].arrivals);
+    result.utilisation_mean += BusyShare(before[i], after, options_.duration, spec.concurrency);
+  }
+  if (!loads.empty()) result.utilisation_mean /= static_cast<double>(loads.size());
+  std::mt19937_64 random(SeedOf(options_.seed, Chances::kFloor));
+  result.load_max_over_mean = MaxOverMean(loads);
+  result.load_floor = SamplingFloor(requests, random);
+  result.events = queue_.events_run();
+}
+
+}  // namespace
+
+WorldResult RunWorld(const WorldOptions& options) { return World(options).Run(); }
+
+}  // namespace pointsman::sim

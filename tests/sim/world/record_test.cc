@@ -1,0 +1,173 @@
+#include "sim/world/record.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "controller/core/codes.h"
+#include "gateway/core/table_state.h"
+#include "gtest/gtest.h"
+#include "sim/world/host.h"
+
+namespace pointsman::sim {
+namespace {
+
+using common::MonotonicTime;
+
+constexpr uint32_t kEndpoints = 3;
+constexpr absl::Duration kBegins = absl::Seconds(10);
+
+WorldOptions Options() {
+  WorldOptions options;
+  options.endpoints.resize(kEndpoints);
+  options.gateways = 2;
+  FaultSpec fault;
+  fault.endpoints = {1};
+  fault.begins = kBegins;
+  fault.lasts = absl::Seconds(20);
+  options.faults = {fault};
+  return options;
+}
+
+class RecordTest : public ::testing::Test {
+ protected:
+  // To `seconds` after measuring began.
+  void To(double seconds) { queue.RunUntil(from + absl::Seconds(seconds)); }
+  // Weights of endpoints 0 to 2; 0: not routable.
+  void Table(size_t gateway, std::vector<uint32_t> weights) {
+    v1::Bundle bundle;
+    ++revision;
+    bundle.mutable_config()->mutable_version()->set_epoch(1);
+    bundle.mutable_config()->mutable_version()->set_revision(revision);
+    bundle.mutable_config()->mutable_config()->add_services()->set_name("services/web");
+    v1::SliceFrame& frame = *bundle.add_frames();
+    frame.set_service(kService);
+    frame.set_epoch(1);
+    frame.set_to(revision);
+    frame.mutable_head()->set_revision(revision);
+    for (uint32_t i = 0; i < kEndpoints; ++i) {
+      v1::EndpointEntry& entry = *frame.add_entries();
+      entry.set_handle(i + 1);
+      entry.set_revision(revision);
+      entry.set_info_revision(1);
+      entry.mutable_info()->set_id(EndpointId(i));
+      entry.mutable_info()->set_address(EndpointAddress(i));
+      entry.set_verdict(v1::VERDICT_HEALTHY);
+      entry.set_weight(std::max(weights[i], 1u));
+      entry.set_routable(weights[i] > 0);
+    }
+    const gateway::BundleResult applied = state.Apply(bundle, queue.now());
+    ASSERT_TRUE(applied.refused.empty()) << applied.refused[0].refusal.detail;
+    record.OnTable(gateway, *state.Build().table->services[0]);
+  }
+  void Verdict(uint32_t endpoint, v1::Verdict verdict) {
+    controller::EventOut event;
+    event.type = controller::kEventEndpointVerdict;
+    event.subject = absl::StrCat("services/web/endpoints/", EndpointId(endpoint));
+    event.details = {{"from", v1::Verdict_Name(v1::VERDICT_STARTING)},
+                     {"to", v1::Verdict_Name(verdict)},
+                     {"reason", v1::Reason_Name(v1::REASON_UNREACHABLE)}};
+    record.OnEvent(event);
+  }
+  const WorldResult& result() { return record.result(); }
+
+  EventQueue queue;
+  const WorldOptions options = Options();
+  const MonotonicTime from = MonotonicTime::FromMicros(1'000'000'000);
+  Record record{queue, options, from};
+  gateway::EndpointCells cells{1};
+  gateway::TableState state{cells, {}};
+  uint64_t revision = 0;
+};
+
+TEST_F(RecordTest, CountsRequestsOfTheMeasuredTimeOnly) {
+  queue.RunUntil(from - absl::Seconds(1));
+  record.OnRequestEnd({Ending::kOk, absl::Milliseconds(5), 1, 0});
+  EXPECT_EQ(result().requests, 0u);
+  To(1);
+  record.OnRequestEnd({Ending::kOk, absl::Milliseconds(20), 2, 0});
+  record.OnRequestEnd({Ending::kServerError, absl::Milliseconds(1), 1, 0});
+  record.OnRequestEnd({Ending::kFailed, absl::Seconds(3), 3, 1});
+  record.OnRequestEnd({Ending::kTurnedAway, absl::ZeroDuration(), 0, 1});
+  EXPECT_EQ(result().requests, 4u);
+  EXPECT_EQ(result().ok, 1u);
+  EXPECT_EQ(result().errors(), 3u);
+  EXPECT_EQ(result().tries, 6u);
+  EXPECT_EQ(result().latency.max(), 20'000);
+}
+
+TEST_F(RecordTest, TellsWhenTheFirstAndWhenEveryGatewayIsRidOfAFault) {
+  To(1);
+  Table(0, {100, 100, 100});
+  Table(1, {100, 100, 100});
+  To(12);
+  Table(1, {100, 0, 100});
+  To(13);
+  Table(0, {100, 50, 100});
+  EXPECT_EQ(result().faults[0].first, absl::Seconds(2));
+  EXPECT_EQ(result().faults[0].all, std::nullopt);
+  EXPECT_EQ(result().faults[0].halved, std::nullopt);  // 0.2 of 0.33.
+  To(14);
+  Table(0, {100, 40, 100});
+  EXPECT_EQ(result().faults[0].halved, absl::Seconds(4));
+  To(15.5);
+  Table(0, {100, 0, 100});
+  EXPECT_EQ(result().faults[0].all, absl::Seconds(5.5));
+}
+
+TEST_F(RecordTest, LooksOnlyWhileTheFaultLasts) {
+  To(5);
+  Table(0, {100, 0, 100});
+  Table(1, {100, 0, 100});
+  To(31);
+  Table(0, {100, 0, 100});
+  EXPECT_EQ(result().faults[0].first, std::nullopt);
+}
+
+TEST_F(RecordTest, AnEjectionIsFalseWithoutAFault) {
+  To(1);
+  for (uint32_t i = 0; i < kEndpoints; ++i) Verdict(i, v1::VERDICT_HEALTHY);
+  To(12);
+  Verdict(1, v1::VERDICT_UNHEALTHY);
+  EXPECT_EQ(result().ejections, 1u);
+  EXPECT_EQ(result().false_ejections, 0u);
+  Verdict(2, v1::VERDICT_UNHEALTHY);
+  EXPECT_EQ(result().false_ejections, 1u);
+  // What a fault leaves behind is its own for a while.
+  Verdict(1, v1::VERDICT_HEALTHY);
+  To(40);
+  Verdict(1, v1::VERDICT_UNHEALTHY);
+  EXPECT_EQ(result().false_ejections, 1u);
+  Verdict(1, v1::VERDICT_HEALTHY);
+  To(46);
+  Verdict(1, v1::VERDICT_UNHEALTHY);
+  EXPECT_EQ(result().false_ejections, 2u);
+  ASSERT_EQ(result().first_ejections.size(), 4u);
+  EXPECT_EQ(result().first_ejections[0].at, absl::Seconds(12));
+  EXPECT_EQ(result().first_ejections[0].reason, v1::REASON_UNREACHABLE);
+  EXPECT_TRUE(result().first_ejections[0].by_fault);
+  EXPECT_FALSE(result().first_ejections[3].by_fault);
+}
+
+TEST_F(RecordTest, TheDigestIsOfEverythingSeen) {
+  Record other(queue, options, from);
+  To(1);
+  const RequestEnd end{Ending::kOk, absl::Milliseconds(5), 1, 0};
+  record.OnRequestEnd(end);
+  other.OnRequestEnd(end);
+  EXPECT_EQ(record.result().digest, other.result().digest);
+  To(2);
+  record.OnRequestEnd(end);
+  other.OnRequestEnd({Ending::kOk, absl::Milliseconds(5), 1, 1});
+  EXPECT_NE(record.result().digest, other.result().digest);
+}
+
+TEST_F(RecordTest, KeepsTheFirstViolations) {
+  To(2.5);
+  for (int i = 0; i < 30; ++i) record.OnViolation(absl::StrCat("rule ", i));
+  ASSERT_EQ(result().violations.size(), Record::kViolationsMax);
+  EXPECT_EQ(result().violations[1], "at 2.5 s: rule 1");
+}
+
+}  // namespace
+}  // namespace pointsman::sim
