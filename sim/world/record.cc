@@ -140,10 +140,15 @@ void Record::OnFrame(const controller::Frame& frame) {
 void Record::OnEvent(const controller::EventOut& event) {
   Mix(common::Hash64(event.summary));
   if (event.type != controller::kEventEndpointVerdict) return;
+  const uint32_t endpoint = IndexOf(event.subject.substr(event.subject.rfind('/') + 1));
+  if (queue_.now() >= from_) {
+    const uint64_t changes = ++verdict_changes_[endpoint];
+    result_.verdict_changes_most = std::max(result_.verdict_changes_most, changes);
+  }
   if (DetailOf(event, "to") != v1::Verdict_Name(v1::VERDICT_UNHEALTHY)) return;
   Ejection ejection;
   ejection.at = queue_.now() - from_;
-  ejection.endpoint = IndexOf(event.subject.substr(event.subject.rfind('/') + 1));
+  ejection.endpoint = endpoint;
   PM_CHECK(v1::Reason_Parse(std::string(DetailOf(event, "reason")), &ejection.reason));
   ejection.by_fault = FaultExplains(ejection.endpoint);
   ++result_.ejections;

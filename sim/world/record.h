@@ -43,10 +43,12 @@ struct WorldResult {
   uint64_t failed = 0;
   uint64_t turned_away = 0;
   uint64_t tries = 0;
-  Quantiles latency;              // Of those that are ok, as the client sees it.
-  double load_max_over_mean = 0;  // Offered work by capacity, of endpoints without a fault.
-  double load_floor = 0;          // The same by chance alone.
-  double utilisation_mean = 0;    // Busy share of their slots.
+  Quantiles latency;  // Of those that are ok, as the client sees it.
+  double load_max_over_mean =
+      0;  // Offered work by capacity, of endpoints without a fault (of all where none is).
+  double load_floor = 0;              // The same by chance alone.
+  double utilisation_mean = 0;        // Busy share of their slots.
+  uint64_t verdict_changes_most = 0;  // Of one endpoint.
   // From the beginning of the run.
   std::vector<Detection> faults;  // By fault.
   uint64_t ejections = 0;
@@ -97,6 +99,7 @@ class Record : public Onlooker {
   const WorldOptions& options_;
   const common::MonotonicTime from_;
   std::vector<Watch> watches_;
+  std::map<uint32_t, uint64_t> verdict_changes_;  // By endpoint, while measured.
   WorldResult result_;
 };
 

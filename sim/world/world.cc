@@ -1,6 +1,6 @@
 #include "sim/world/world.h"
 
-#include <cmath>
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <utility>
@@ -238,6 +238,10 @@ void World::Measure(const std::vector<ServerCounters>& before) {
   std::vector<bool> faulty(hosts_.size(), false);
   for (const FaultSpec& fault : options_.faults) {
     for (const uint32_t endpoint : fault.endpoints) faulty[endpoint] = true;
+  }
+  // Where none is without a fault, all are compared.
+  if (std::find(faulty.begin(), faulty.end(), false) == faulty.end()) {
+    faulty.assign(faulty.size(), false);
   }
   std::vector<double> loads;
   std::vector<uint64_t> requests;

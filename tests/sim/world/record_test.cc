@@ -142,6 +142,7 @@ TEST_F(RecordTest, AnEjectionIsFalseWithoutAFault) {
   To(46);
   Verdict(1, v1::VERDICT_UNHEALTHY);
   EXPECT_EQ(result().false_ejections, 2u);
+  EXPECT_EQ(result().verdict_changes_most, 6u);
   ASSERT_EQ(result().first_ejections.size(), 4u);
   EXPECT_EQ(result().first_ejections[0].at, absl::Seconds(12));
   EXPECT_EQ(result().first_ejections[0].reason, v1::REASON_UNREACHABLE);

@@ -1,0 +1,80 @@
+// pointsman-sim: runs named scenarios of the simulated world, many times faster than real time and
+// the same on every machine.
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/time/time.h"
+#include "sim/world/report.h"
+#include "sim/world/scenario.h"
+#include "sim/world/world.h"
+
+namespace {
+
+namespace sim = pointsman::sim;
+
+struct Flags {
+  std::string scenario;
+  uint64_t seed = 1;
+  bool json = false;
+};
+
+// How fast it went is not part of the result: it is no function of the seed.
+void PrintSpeed(const sim::WorldOptions& options, std::chrono::steady_clock::time_point began) {
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  const double simulated = absl::ToDoubleSeconds(options.warmup + options.duration);
+  std::fprintf(stderr, "%.0f s simulated in %.2f s: %.0f times real time\n", simulated,
+               took.count(), simulated / took.count());
+}
+
+// 0: every aim is met, 1: not, 2: no such scenario.
+int RunScenario(const Flags& flags) {
+  const sim::Scenario* found = sim::FindScenario(flags.scenario);
+  if (found == nullptr) {
+    std::fprintf(stderr, "pointsman-sim: no scenario \"%s\"; there are:\n%s",
+                 flags.scenario.c_str(), sim::ListText().c_str());
+    return 2;
+  }
+  sim::Scenario scenario = *found;
+  scenario.options.seed = flags.seed;
+  const auto began = std::chrono::steady_clock::now();
+  const sim::WorldResult result = sim::RunWorld(scenario.options);
+  PrintSpeed(scenario.options, began);
+  const std::string text =
+      flags.json ? sim::ResultJson(scenario, result) : sim::ResultText(scenario, result);
+  std::fputs(text.c_str(), stdout);
+  for (const sim::Finding& finding : sim::Judge(scenario, result)) {
+    if (finding.met) continue;
+    if (flags.json) {
+      std::fprintf(stderr, "missed; repeat with: %s\n", sim::RepeatCommand(scenario).c_str());
+    }
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("Tries the decision cores in a simulated world.", "pointsman-sim");
+  app.require_subcommand(1);
+  CLI::App* list = app.add_subcommand("list", "the scenarios, one a line");
+  CLI::App* run = app.add_subcommand("run", "runs a scenario; status 1: an aim was missed");
+  run->add_option("scenario", flags.scenario, "one of those that `list` names")->required();
+  run->add_option("--seed", flags.seed, "another number is another run; default 1");
+  run->add_flag("--json", flags.json, "the result as one line of JSON");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (list->parsed()) {
+    std::fputs(sim::ListText().c_str(), stdout);
+    return 0;
+  }
+  return RunScenario(flags);
+}

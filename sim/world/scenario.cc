@@ -1,0 +1,231 @@
+#include "sim/world/scenario.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+namespace pointsman::sim {
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+constexpr absl::Duration kFaultBegins = absl::Seconds(10);
+
+double SecondsOr(const std::optional<absl::Duration>& time) {
+  return time ? absl::ToDoubleSeconds(*time) : kNever;
+}
+
+// ---- What is measured.
+
+double OffAll(const WorldResult& result) { return SecondsOr(result.faults[0].all); }
+double Halved(const WorldResult& result) { return SecondsOr(result.faults[0].halved); }
+double ErrorShare(const WorldResult& result) {
+  return result.requests == 0
+             ? kNever
+             : static_cast<double>(result.errors()) / static_cast<double>(result.requests);
+}
+double FalseEjections(const WorldResult& result) {
+  return static_cast<double>(result.false_ejections);
+}
+double Ejections(const WorldResult& result) { return static_cast<double>(result.ejections); }
+double VerdictChanges(const WorldResult& result) {
+  return static_cast<double>(result.verdict_changes_most);
+}
+double FailOpen(const WorldResult& result) { return result.fail_open ? 1 : 0; }
+// What chance alone does not explain.
+double Imbalance(const WorldResult& result) {
+  return result.load_max_over_mean / result.load_floor;
+}
+
+const Aim kNoFalseEjections{"false ejections", FalseEjections, 0};
+const Aim kNoFailOpen{"fail-open", FailOpen, 0};
+
+// ---- Fleets.
+
+// `count` equal endpoints with 10 requests a second each, at a quarter of what they can do.
+WorldOptions Fleet(uint32_t count) {
+  WorldOptions options;
+  options.endpoints.resize(count);
+  options.requests_per_second = 10.0 * count;
+  options.work_mean_ms = 100;
+  options.service.first_byte_timeout = absl::Seconds(10);
+  options.duration = absl::Seconds(40);
+  return options;
+}
+
+FaultSpec FaultOf(std::vector<uint32_t> endpoints) {
+  FaultSpec fault;
+  fault.endpoints = std::move(endpoints);
+  fault.begins = kFaultBegins;
+  return fault;
+}
+
+// ---- Scenarios.
+
+Scenario Steady() {
+  Scenario scenario{"steady", "100 endpoints, speeds 1:4, half loaded, nothing fails", {}, {}};
+  WorldOptions& options = scenario.options;
+  options = Fleet(100);
+  for (size_t i = 0; i < options.endpoints.size(); ++i) {
+    options.endpoints[i].speed = i % 2 == 0 ? 0.4 : 1.6;
+  }
+  options.requests_per_second = 2000;
+  options.warmup = absl::Minutes(2);
+  options.duration = absl::Minutes(2);
+  scenario.aims = {{"error share", ErrorShare, 0},
+                   {"max / mean load above chance", Imbalance, 1.02},
+                   kNoFalseEjections,
+                   kNoFailOpen};
+  return scenario;
+}
+
+Scenario Crash(bool watched) {
+  Scenario scenario{watched ? "crash-watched" : "crash",
+                    watched ? "one of 30 processes ends; its agent knows the process"
+                            : "one of 30 refuses and resets; its agent knows of checks only",
+                    Fleet(30),
+                    {}};
+  FaultSpec fault = FaultOf({7});
+  fault.server.crashed = true;
+  fault.lasts = absl::Seconds(20);
+  scenario.options.endpoints[7].process_watched = watched;
+  scenario.options.faults = {fault};
+  scenario.aims = {{"off all gateways, s", OffAll, 1},
+                   {"error share", ErrorShare, 0},
+                   kNoFalseEjections,
+                   kNoFailOpen};
+  return scenario;
+}
+
+Scenario BlackHole() {
+  Scenario scenario{
+      "black-hole", "one of 30 accepts and never answers; tries end after 1 s", Fleet(30), {}};
+  FaultSpec fault = FaultOf({7});
+  fault.server.black_hole = true;
+  fault.lasts = absl::Seconds(20);
+  scenario.options.faults = {fault};
+  scenario.options.service.first_byte_timeout = absl::Seconds(1);
+  scenario.options.work_mean_ms = 40;
+  scenario.aims = {{"off all gateways, s", OffAll, 2},
+                   {"error share", ErrorShare, 1e-3},
+                   kNoFalseEjections,
+                   kNoFailOpen};
+  return scenario;
+}
+
+Scenario Slow() {
+  Scenario scenario{"slow", "one of 30 becomes 5 times slower", Fleet(30), {}};
+  FaultSpec fault = FaultOf({7});
+  fault.server.slow_factor = 5;
+  scenario.options.faults = {fault};
+  scenario.aims = {{"half its share on all gateways, s", Halved, 5},
+                   {"error share", ErrorShare, 0},
+                   kNoFalseEjections,
+                   kNoFailOpen};
+  return scenario;
+}
+
+Scenario Grey(double per_second, double most) {
+  Scenario scenario{per_second > 15 ? "grey-20rps" : "grey-10rps",
+                    "one of 3 answers 30 % with errors (the others 1 %), checks are fine",
+                    Fleet(3),
+                    {}};
+  for (EndpointSpec& endpoint : scenario.options.endpoints) endpoint.error_share = 0.01;
+  scenario.options.requests_per_second = 3 * per_second;
+  FaultSpec fault = FaultOf({1});
+  fault.server.grey_error_share = 0.3;
+  scenario.options.faults = {fault};
+  scenario.aims = {{"off all gateways, s", OffAll, most}, kNoFalseEjections, kNoFailOpen};
+  return scenario;
+}
+
+Scenario ControllerRestart() {
+  Scenario scenario{"controller-restart",
+                    "the controller is gone for 2 s and another owner takes over, nothing fails",
+                    Fleet(30),
+                    {}};
+  scenario.options.controller_outage = ControllerOutage{.begins = kFaultBegins};
+  scenario.aims = {{"error share", ErrorShare, 0}, kNoFalseEjections, kNoFailOpen};
+  return scenario;
+}
+
+// Zones are a matter of who is cut off: the world's network knows hosts only.
+Scenario HalfZone() {
+  Scenario scenario{
+      "half-zone", "8 of 30 cannot be reached by gateways and controller, for 20 s", Fleet(30), {}};
+  std::vector<uint32_t> half(8);
+  std::iota(half.begin(), half.end(), 22);
+  FaultSpec fault = FaultOf(std::move(half));
+  fault.unreachable = true;
+  fault.lasts = absl::Seconds(20);
+  scenario.options.faults = {fault};
+  scenario.options.service.first_byte_timeout = absl::Seconds(1);
+  scenario.options.work_mean_ms = 40;
+  scenario.aims = {{"off all gateways, s", OffAll, 2}, kNoFalseEjections, kNoFailOpen};
+  return scenario;
+}
+
+// What all of them call fails: no endpoint is better than another.
+Scenario SharedDependency() {
+  Scenario scenario{"shared-dependency",
+                    "all of 30 answer half with errors, beginning within a second, for 20 s",
+                    Fleet(30),
+                    {}};
+  for (uint32_t i = 0; i < 30; ++i) {
+    FaultSpec fault = FaultOf({i});
+    fault.begins += absl::Seconds(i) / 30;
+    fault.server.grey_error_share = 0.5;
+    fault.lasts = absl::Seconds(20);
+    scenario.options.faults.push_back(std::move(fault));
+  }
+  scenario.aims = {{"ejections", Ejections, 0}, kNoFailOpen};
+  return scenario;
+}
+
+Scenario Flapping() {
+  Scenario scenario{
+      "flapping", "one of 30 refuses for 5 s of every 15, for 10 minutes", Fleet(30), {}};
+  for (int i = 0; i < 40; ++i) {
+    FaultSpec fault = FaultOf({7});
+    fault.begins = absl::Seconds(15) * i;
+    fault.lasts = absl::Seconds(5);
+    fault.server.crashed = true;
+    scenario.options.faults.push_back(std::move(fault));
+  }
+  scenario.options.duration = absl::Minutes(10);
+  scenario.aims = {{"verdict changes of one endpoint", VerdictChanges, 3},
+                   {"error share", ErrorShare, 1e-3},
+                   kNoFalseEjections,
+                   kNoFailOpen};
+  return scenario;
+}
+
+}  // namespace
+
+const std::vector<Scenario>& Scenarios() {
+  static const std::vector<Scenario> kScenarios = {
+      Steady(),     Crash(false),        Crash(true), BlackHole(),        Slow(),    Grey(20, 5),
+      Grey(10, 10), ControllerRestart(), HalfZone(),  SharedDependency(), Flapping()};
+  return kScenarios;
+}
+
+const Scenario* FindScenario(absl::string_view name) {
+  for (const Scenario& scenario : Scenarios()) {
+    if (scenario.name == name) return &scenario;
+  }
+  return nullptr;
+}
+
+std::vector<Finding> Judge(const Scenario& scenario, const WorldResult& result) {
+  std::vector<Finding> findings;
+  for (const Aim& aim : scenario.aims) {
+    const double value = aim.measure(result);
+    findings.push_back({aim.what, value, aim.most, value <= aim.most});
+  }
+  const auto broken = static_cast<double>(result.violations.size());
+  findings.push_back({"broken invariants", broken, 0, broken == 0});
+  return findings;
+}
+
+}  // namespace pointsman::sim

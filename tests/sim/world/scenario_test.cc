@@ -1,0 +1,68 @@
+#include "sim/world/scenario.h"
+
+#include <cmath>
+#include <set>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "sim/world/world.h"
+#include "tests/sim/seed.h"
+
+namespace pointsman::sim {
+namespace {
+
+TEST(ScenarioTest, NamesAreUniqueAndFound) {
+  std::set<std::string> names;
+  for (const Scenario& scenario : Scenarios()) {
+    EXPECT_TRUE(names.insert(scenario.name).second) << scenario.name;
+    EXPECT_EQ(FindScenario(scenario.name), &scenario);
+    EXPECT_FALSE(scenario.summary.empty());
+    EXPECT_FALSE(scenario.aims.empty());
+  }
+  EXPECT_EQ(FindScenario("nothing"), nullptr);
+}
+
+TEST(ScenarioTest, FaultsAreOfTheirWorld) {
+  for (const Scenario& scenario : Scenarios()) {
+    for (const FaultSpec& fault : scenario.options.faults) {
+      EXPECT_FALSE(fault.endpoints.empty());
+      for (const uint32_t endpoint : fault.endpoints) {
+        EXPECT_LT(endpoint, scenario.options.endpoints.size()) << scenario.name;
+      }
+      EXPECT_LT(fault.begins, scenario.options.duration) << scenario.name;
+    }
+  }
+}
+
+TEST(ScenarioTest, AimsAreJudgedByTheirMeasure) {
+  const Scenario& crash = *FindScenario("crash");
+  WorldResult result;
+  result.requests = result.ok = 100;
+  result.faults.resize(1);
+  std::vector<Finding> findings = Judge(crash, result);
+  EXPECT_FALSE(findings[0].met);  // Never off all gateways.
+  EXPECT_TRUE(std::isinf(findings[0].value));
+  result.faults[0].all = absl::Milliseconds(900);
+  findings = Judge(crash, result);
+  for (const Finding& finding : findings) EXPECT_TRUE(finding.met) << finding.what;
+  result.violations.emplace_back("something");
+  EXPECT_FALSE(Judge(crash, result).back().met);
+}
+
+// What must hold in every scenario and with every seed, whatever aims are missed; "steady" is left
+// to the program, it takes seconds.
+TEST(ScenarioTest, NoScenarioBreaksARuleOrEjectsTheHealthy) {
+  const uint64_t seed = SeedOr(1);
+  for (Scenario scenario : Scenarios()) {
+    if (scenario.name == "steady") continue;
+    scenario.options.seed = seed;
+    const WorldResult result = RunWorld(scenario.options);
+    EXPECT_TRUE(result.violations.empty()) << scenario.name << ": " << result.violations[0];
+    EXPECT_EQ(result.false_ejections, 0u) << scenario.name;
+    EXPECT_FALSE(result.fail_open) << scenario.name;
+    EXPECT_EQ(result.turned_away, 0u) << scenario.name;
+  }
+}
+
+}  // namespace
+}  // namespace pointsman::sim
