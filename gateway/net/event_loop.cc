@@ -86,25 +86,27 @@ void EventLoop::RunRequeued(Delegate& delegate) {
   requeued_now_.clear();
 }
 
-int EventLoop::Wait() {
-  int count = epoll_wait(epoll_.get(), events_.data(), kEventsPerTurnMax, WaitMillis());
+int EventLoop::Wait(int millis) {
+  int count = epoll_wait(epoll_.get(), events_.data(), kEventsPerTurnMax, millis);
   // A process that was stopped and goes on gets EINTR instead of what came meanwhile.
   if (count < 0) count = epoll_wait(epoll_.get(), events_.data(), kEventsPerTurnMax, 0);
   return std::max(count, 0);
 }
 
-bool EventLoop::SawAll(int count) {
-  if (count == kEventsPerTurnMax || !requeued_.empty()) {
-    if (!behind_since_.has_value()) behind_since_ = now_;
-    if (now_ - *behind_since_ < kTimersWaitMax) return false;
-  }
+bool EventLoop::SawAll(int count, bool stood_still) {
+  const bool more = count == kEventsPerTurnMax || !requeued_.empty();
+  if (more && stood_still && !behind_since_.has_value()) behind_since_ = now_;
+  if (more && behind_since_.has_value() && now_ - *behind_since_ < kTimersWaitMax) return false;
   behind_since_.reset();
   return true;
 }
 
 void EventLoop::RunTurn(Delegate& delegate) {
-  const int count = Wait();
+  const int millis = WaitMillis();
+  const int64_t longest = now_.micros() + int64_t{1000} * millis + kTurnMicrosMax;
+  const int count = Wait(millis);
   now_ = clock_.Now();
+  const bool stood_still = now_.micros() > longest;
   delegate.OnTurnStart();
   delegate.Settle();
   events_end_ = count;
@@ -116,7 +118,7 @@ void EventLoop::RunTurn(Delegate& delegate) {
     delegate.Settle();
   }
   if (!requeued_.empty()) RunRequeued(delegate);
-  if (SawAll(count)) {
+  if (SawAll(count, stood_still)) {
     timers_->Advance(now_, [&](TimerEntry& entry) {
       entry.OnTimer();
       delegate.Settle();

@@ -41,8 +41,11 @@ class EventLoop {
   static constexpr int kEventsPerTurnMax = 64;
   // The longest a turn waits when nothing is due.
   static constexpr int64_t kWaitMicrosMax = 1'000'000;
-  // A timer says that something did not come, so it fires when all that came before was seen. While
-  // there are more events than one turn takes, timers wait, but no longer than this.
+  // A turn takes less. When more has gone than it and the wait before it may, the process stood
+  // still, and what came meanwhile is there all at once.
+  static constexpr int64_t kTurnMicrosMax = 50'000;
+  // A timer says that something did not come. After a standstill it waits until all that came was
+  // seen, in several turns if need be, but no longer than this. (Else a busy loop's would be late.)
   static constexpr absl::Duration kTimersWaitMax = absl::Milliseconds(100);
 
   // What the owner of the loop does inside a turn.
@@ -92,16 +95,16 @@ class EventLoop {
  private:
   int WaitMillis() const;
   // Fills `events_`; how many there are.
-  int Wait();
+  int Wait(int millis);
   // After a turn that took `count` events: whether the timers' time has come.
-  bool SawAll(int count);
+  bool SawAll(int count, bool stood_still);
   void RunRequeued(Delegate& delegate);
 
   const common::Clock& clock_;
   Fd epoll_;
   Fd wake_;
   common::MonotonicTime now_;
-  // Of the first turn of a row in which there was more than it took.
+  // Of the turn after a standstill, while there is more than turns took since.
   std::optional<common::MonotonicTime> behind_since_;
   std::unique_ptr<TimerWheel> timers_;
   std::array<epoll_event, kEventsPerTurnMax> events_;

@@ -193,6 +193,19 @@ TEST_F(EventLoopTest, TimersDoNotWaitForEver) {
   EXPECT_LE(clock_.now - begun, EventLoop::kTimersWaitMax + absl::Milliseconds(10));
 }
 
+TEST_F(EventLoopTest, TimersOfABusyLoopAreInTime) {
+  Turn();
+  Readable endless(EventLoop::kEventsPerTurnMax + 1);
+  for (const Fd& fd : endless.fds()) ASSERT_TRUE(loop_.RegisterListener(fd.get(), &endless));
+  Once once;
+  for (int i = 0; i < 20; ++i) {
+    loop_.timers().Arm(once, clock_.now + absl::Milliseconds(5));
+    clock_.now = clock_.now + absl::Milliseconds(5);
+    Turn();
+    EXPECT_EQ(once.fired, i + 1);
+  }
+}
+
 // What a process that waits in its loop and the one that stops it both see.
 struct Shared : common::Clock {
   common::MonotonicTime Now() const override {
