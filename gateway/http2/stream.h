@@ -23,6 +23,8 @@ class Http2Stream {
   int32_t id() const { return id_; }
   // Body bytes not framed yet.
   size_t waiting_bytes() const { return out_.bytes(); }
+  // Its request is to be sent later.
+  bool held() const { return held_; }
   // The head of this side was framed.
   bool head_framed() const { return head_framed_; }
   // The peer's side is closed.

@@ -69,8 +69,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
   }
   void ContinueAfterInterim() override {}
   void Release(bool /*clean*/) override {
-    const size_t waited = std::erase(connection_->waiting_, this);
-    connection_->context_->counters.upstream_waiting.Subtract(waited);
+    if (held()) connection_->WaitNoMore(this);
     if (!over_ && head_framed()) connection_->OnTryGivenUp(begun_);
     stream_ = nullptr;
     // Whatever of it is not over yet is not wanted any more.
@@ -328,6 +327,10 @@ bool Http2Upstream::MustWait() const {
 
 void Http2Upstream::RefuseHeld(const std::deque<Try*>& tries) {
   for (Try* one : tries) one->RefuseHeld();
+}
+
+void Http2Upstream::WaitNoMore(Try* one) {
+  context_->counters.upstream_waiting.Subtract(std::erase(waiting_, one));
 }
 
 std::deque<Http2Upstream::Try*> Http2Upstream::TakeWaiting() {

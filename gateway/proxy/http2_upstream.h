@@ -90,6 +90,8 @@ class Http2Upstream final : public Mortal,
   void TellSettled();
   // Another request would be beyond the endpoint's limit of streams, or of those that wait.
   bool MustWait() const;
+  // It is given up while it waits, or did until the connection was lost.
+  void WaitNoMore(Try* one);
   // All that wait, which wait no more.
   std::deque<Try*> TakeWaiting();
   // Sends what waits and has room now. False: nothing.
