@@ -192,6 +192,8 @@ class Http2Peer {
   H2Message& message(int32_t id) { return messages_[id]; }
   std::map<int32_t, H2Message>& messages() { return messages_; }
   bool goaway() const { return goaway_; }
+  // That came and are no answers.
+  int pings() const { return pings_; }
   uint32_t goaway_code() const { return goaway_code_; }
   nghttp2_session* session() { return session_; }
 
@@ -260,6 +262,7 @@ class Http2Peer {
   }
   static int OnFrame(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user) {
     Http2Peer* self = Self(user);
+    if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) ++self->pings_;
     if (frame->hd.type == NGHTTP2_GOAWAY) {
       self->goaway_ = true;
       self->goaway_code_ = frame->goaway.error_code;
@@ -306,6 +309,7 @@ class Http2Peer {
   std::vector<std::unique_ptr<Source>> sources_;
   H2Fields section_;
   bool goaway_ = false;
+  int pings_ = 0;
   uint32_t goaway_code_ = 0;
 };
 
