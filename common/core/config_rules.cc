@@ -9,12 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "common/core/address.h"
 #include "common/core/config_validate.h"
+#include "common/core/names.h"
 #include "common/core/proto_time.h"
 
 namespace pointsman::common {
 namespace {
-
-constexpr absl::string_view kTokenPunctuation = "!#$%&'*+-.^_`|~";
 
 std::string Shown(absl::string_view text) {
   return absl::StrCat("\"", absl::Utf8SafeCHexEscape(text.substr(0, 80)),
@@ -80,11 +79,7 @@ void Rules::BytesAtMost(const RulePath& path, absl::string_view text, size_t max
 }
 
 void Rules::IsToken(const RulePath& path, absl::string_view text, size_t bytes_max) {
-  const bool token = std::all_of(text.begin(), text.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-           kTokenPunctuation.find(c) != absl::string_view::npos;
-  });
-  if (token && !text.empty() && text.size() <= bytes_max) return;
+  if (common::IsToken(text) && text.size() <= bytes_max) return;
   Broken(text.empty() ? config_code::kRequired : config_code::kValue, path,
          absl::StrCat(Shown(text), " must be 1 to ", bytes_max, " letters, digits or ",
                       kTokenPunctuation));

@@ -32,7 +32,6 @@ constexpr size_t kPathBytesMax = 1024;
 constexpr size_t kHostBytesMax = 255;
 constexpr size_t kBodyPatternBytesMax = 1024;
 constexpr size_t kDialogueBytesMax = 1024;
-constexpr size_t kAuthorityBytesMax = kAddressBytesMax;
 constexpr size_t kServerNameBytesMax = 253;
 constexpr size_t kCaPemBytesMax = 64 * 1024;
 constexpr size_t kHeaderNameBytesMax = 127;
@@ -276,7 +275,7 @@ void CheckUpstreamTls(const v1::Service& service, const RulePath& path, Rules* r
 void CheckAuthority(const v1::Service& service, const RulePath& path, Rules* rules) {
   const std::string& authority = service.authority();
   if (authority.empty()) return;
-  rules->BytesAtMost(path, authority, kAuthorityBytesMax);
+  rules->BytesAtMost(path, authority, kAddressBytesMax);
   if (service.protocol() == v1::PROTOCOL_TCP) {
     rules->Broken(config_code::kConflict, path, "bytes that are passed through name no host");
   }

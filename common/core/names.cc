@@ -36,6 +36,13 @@ bool IsServiceId(absl::string_view id) {
 bool IsEndpointId(absl::string_view id) { return IsWideId(id, kIdBytesMax); }
 bool IsOverrideId(absl::string_view id) { return IsWideId(id, kOverrideIdBytesMax); }
 
+bool IsToken(absl::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           kTokenPunctuation.find(c) != absl::string_view::npos;
+  });
+}
+
 std::string ServiceName(absl::string_view id) { return absl::StrCat("services/", id); }
 std::string RouteName(absl::string_view id) { return absl::StrCat("routes/", id); }
 std::string OverrideName(absl::string_view id) { return absl::StrCat("overrides/", id); }

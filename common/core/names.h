@@ -19,6 +19,11 @@ bool IsEndpointId(absl::string_view id);
 // 1 to 127 bytes of [A-Za-z0-9._-].
 bool IsOverrideId(absl::string_view id);
 
+// A token of RFC 9110 5.6.2, as names of header fields, methods and protocols are: at least one
+// letter, digit or one of these.
+inline constexpr absl::string_view kTokenPunctuation = "!#$%&'*+-.^_`|~";
+bool IsToken(absl::string_view text);
+
 // "web" -> "services/web", and so on. The ID is taken as it is.
 std::string ServiceName(absl::string_view id);
 std::string RouteName(absl::string_view id);

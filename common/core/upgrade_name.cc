@@ -1,22 +1,12 @@
 #include "common/core/upgrade_name.h"
 
-#include <algorithm>
-
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "common/core/names.h"
 
 namespace pointsman::common {
 namespace {
 
 constexpr size_t kBytesMax = 64;
-constexpr absl::string_view kTokenPunctuation = "!#$%&'*+-.^_`|~";
-
-bool IsToken(absl::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-           kTokenPunctuation.find(c) != absl::string_view::npos;
-  });
-}
 
 // A tunnel of HTTP would carry requests that no rule and no route has seen; TLS, what nobody could
 // tell from it. The drafts of HTTP/2 were called h2-NN and h2c-NN.

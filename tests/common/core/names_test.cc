@@ -59,5 +59,13 @@ TEST(NamesTest, FindsTheNearestWord) {
   EXPECT_EQ(NearestName("a", std::vector<std::string>{"b"}), std::nullopt);
 }
 
+TEST(NamesTest, TokensAreThoseOfHttp) {
+  for (const char* text : {"a", "X-Own", "0", "!#$%&'*+-.^_`|~"})
+    EXPECT_TRUE(IsToken(text)) << text;
+  for (const char* text : {"", "a b", "a:", "a/b", "\xc3\xa4", "a\n", "(a)"}) {
+    EXPECT_FALSE(IsToken(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace pointsman::common
