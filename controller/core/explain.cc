@@ -503,11 +503,18 @@ std::vector<v1::EndpointState> DescribeEndpoints(const ServiceState& service, Mo
 }
 
 v1::Explanation ExplainEndpoint(const ServiceState& service, const EndpointState& endpoint,
-                                MonotonicTime now) {
+                                const std::string& freeze, MonotonicTime now) {
   v1::Explanation out;
   out.set_name(absl::StrCat("services/", service.id(), "/endpoints/", endpoint.info->id));
   out.mutable_version()->set_epoch(service.table().epoch());
   out.mutable_version()->set_revision(service.table().revision());
+  // Nothing else moves before, but what an operator does or has brought back.
+  if (!freeze.empty() && endpoint.override == nullptr) {
+    const std::string ends = absl::StrCat("before all else, the end of the freeze: ", freeze);
+    out.mutable_verdict()->add_would_change(ends);
+    const bool starts = endpoint.back_in_freeze && endpoint.sent_parts.ramp < 1;
+    if (!starts) out.mutable_weight()->add_would_change(ends);
+  }
   ExplainVerdict(service, endpoint, now, *out.mutable_verdict());
   ExplainWeight(service, endpoint, now, *out.mutable_weight());
   return out;

@@ -4,6 +4,7 @@
 // lists, and explanations with inputs, arithmetic and what would change the result. Decides
 // nothing and computes nothing anew. Thread-safe on a const service.
 
+#include <string>
 #include <vector>
 
 #include "common/core/time.h"
@@ -20,8 +21,9 @@ namespace pointsman::controller {
 std::vector<v1::EndpointState> DescribeEndpoints(const ServiceState& service,
                                                  common::MonotonicTime now);
 
+// `freeze`: why the tables are frozen; empty: they are not.
 v1::Explanation ExplainEndpoint(const ServiceState& service, const EndpointState& endpoint,
-                                common::MonotonicTime now);
+                                const std::string& freeze, common::MonotonicTime now);
 
 // One sentence: "http failed 3 times: refused".
 std::string CauseOf(const ServiceState& service, const EndpointState& endpoint);

@@ -1,6 +1,5 @@
 #include "controller/core/shard_core.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -76,22 +75,6 @@ absl::StatusOr<std::vector<v1::EndpointState>> ShardCore::Endpoints(absl::string
   return DescribeEndpoints(*state, now);
 }
 
-namespace {
-
-// In front: nothing else moves before, but what an operator does or has brought back.
-void SayFreeze(absl::string_view cause, const EndpointState& endpoint, v1::Explanation& out) {
-  const auto put = [&cause](v1::Decision& decision) {
-    decision.add_would_change(absl::StrCat("before all else, the end of the freeze: ", cause));
-    auto& lines = *decision.mutable_would_change();
-    std::rotate(lines.begin(), lines.end() - 1, lines.end());
-  };
-  if (endpoint.override != nullptr) return;
-  put(*out.mutable_verdict());
-  if (!endpoint.back_in_freeze || endpoint.sent_parts.ramp >= 1) put(*out.mutable_weight());
-}
-
-}  // namespace
-
 absl::StatusOr<v1::Explanation> ShardCore::Explain(absl::string_view service,
                                                    absl::string_view endpoint,
                                                    MonotonicTime now) const {
@@ -102,9 +85,7 @@ absl::StatusOr<v1::Explanation> ShardCore::Explain(absl::string_view service,
     return absl::NotFoundError(
         absl::StrCat("no endpoint \"", endpoint, "\" in service \"", service, "\""));
   }
-  v1::Explanation explanation = ExplainEndpoint(*state, it->second, now);
-  if (frozen()) SayFreeze(freeze_cause(), it->second, explanation);
-  return explanation;
+  return ExplainEndpoint(*state, it->second, frozen() ? freeze_cause() : "", now);
 }
 
 std::vector<ServiceSummary> ShardCore::Summaries() const {
