@@ -25,7 +25,8 @@ struct TicketKey {
 // Newest first; never empty.
 using TicketRing = std::vector<TicketKey>;
 
-// A new key takes over this often, and each opens tickets for kTicketKeysKept times as long.
+// A new key takes over this often, and with each process that takes another's place; each opens
+// tickets until kTicketKeysKept newer ones have come.
 inline constexpr absl::Duration kTicketRotation = absl::Hours(8);
 inline constexpr size_t kTicketKeysKept = 3;
 // How long a client may resume.
