@@ -14,7 +14,6 @@ namespace pointsman::gateway {
 namespace {
 
 // Observations because of a hard failure are at least this far apart.
-constexpr absl::Duration kUrgentGap = absl::Milliseconds(50);
 // The thread looks up at least this often.
 constexpr absl::Duration kLongestWait = absl::Seconds(1);
 
@@ -36,6 +35,7 @@ ControlLoop::ControlLoop(const common::Clock& clock, EndpointCells& cells, Contr
       cells_(cells),
       options_(std::move(options)),
       observer_(cells),
+      observe_schedule_(options_.observe_interval, common::MonotonicTime()),
       backoff_(options_.backoff),
       random_(options_.boot_id),
       active_(options_.active) {
@@ -132,7 +132,7 @@ void ControlLoop::Start() {
                                    }});
   }
   observer_.Start(now);
-  summed_at_ = observed_at_ = now;
+  summed_at_ = now;
   PublishBuilt();
   last_turn_.store(now.micros(), std::memory_order_relaxed);
   thread_ = std::thread([this] { Run(); });
@@ -180,7 +180,7 @@ void ControlLoop::Run() {
 
 absl::Duration ControlLoop::NextWait(common::MonotonicTime now) const {
   common::MonotonicTime next = now + kLongestWait;
-  next = std::min({next, sum_at_, observe_at_, state_->wake_at(), proven_at_});
+  next = std::min({next, sum_at_, observe_schedule_.next(), state_->wake_at(), proven_at_});
   if (subscription_ != nullptr && stream_ == 0 && active_) next = std::min(next, connect_at_);
   if (snapshot_dirty_ && snapshot_writer_ != nullptr) next = std::min(next, snapshot_at_);
   return std::max(next - now, absl::ZeroDuration());
@@ -197,9 +197,7 @@ void ControlLoop::Tick(common::MonotonicTime now) {
     // One worker's own view is exact: sums are only for the averages shown.
     sum_at_ = now + (cells_.workers() > 1 ? options_.sum_interval : options_.sum_interval * 4);
   }
-  const bool urgent =
-      cells_.HardFailures() != hard_failures_seen_ && now >= observed_at_ + kUrgentGap;
-  if (now >= observe_at_ || (urgent && stream_ != 0)) Observe(now);
+  if (observe_schedule_.Due(cells_.HardFailures(), now)) Observe(now);
   if (snapshot_dirty_ && now >= snapshot_at_ && snapshot_writer_ != nullptr) {
     snapshot_writer_->Put(state_->Snapshot(), CurrentTable()->serial);
     snapshot_dirty_ = false;
@@ -418,10 +416,9 @@ uint64_t ControlLoop::PublishBuilt() {
 }
 
 void ControlLoop::Observe(common::MonotonicTime now) {
-  observe_at_ = now + options_.observe_interval;
-  if (stream_ == 0 || !bundle_seen_) return;
-  hard_failures_seen_ = cells_.HardFailures();
-  observed_at_ = now;
+  const bool told = stream_ != 0 && bundle_seen_;
+  observe_schedule_.Done(cells_.HardFailures(), told, now);
+  if (!told) return;
   const std::shared_ptr<const RoutingTable> table = CurrentTable();
   v1::GatewayMessage message;
   *message.mutable_observations() = observer_.Collect(*table, now);

@@ -29,6 +29,7 @@
 #include "gateway/control/snapshot.h"
 #include "gateway/control/subscription.h"
 #include "gateway/core/cells.h"
+#include "gateway/core/observe_schedule.h"
 #include "gateway/core/observer.h"
 #include "gateway/core/table_state.h"
 #include "pointsman/v1/config.pb.h"
@@ -204,6 +205,7 @@ class ControlLoop {
   // Of the thread (and of Start before it).
   std::unique_ptr<TableState> state_;
   Observer observer_;
+  ObserveSchedule observe_schedule_;
   common::Backoff backoff_;
   std::mt19937_64 random_;
   std::deque<PendingAck> pending_acks_;
@@ -211,13 +213,10 @@ class ControlLoop {
   uint64_t adopted_serial_ = 0;
   uint64_t stream_ = 0;  // 0: none.
   uint64_t static_revision_ = 0;
-  uint64_t hard_failures_seen_ = 0;
   bool bundle_seen_ = false;  // On this stream.
   bool snapshot_dirty_ = false;
   bool active_;
   common::MonotonicTime connect_at_;
-  common::MonotonicTime observe_at_;
-  common::MonotonicTime observed_at_;
   common::MonotonicTime sum_at_;
   common::MonotonicTime summed_at_;
   common::MonotonicTime snapshot_at_;

@@ -22,8 +22,10 @@ WorkerCells::~WorkerCells() {
   for (auto& block : blocks_) delete block.load(std::memory_order_relaxed);
 }
 
-void WorkerCells::AddBlock(size_t block) {
-  blocks_[block].store(new Block, std::memory_order_release);
+void WorkerCells::AddBlock(size_t block, Rows* in_a_row) {
+  auto added = std::make_unique<Block>();
+  added->in_a_row = in_a_row;
+  blocks_[block].store(added.release(), std::memory_order_release);
 }
 
 void WorkerCells::StartTry(CellRef ref) {
@@ -47,7 +49,6 @@ void WorkerCells::CountOutcome(CellRef ref, TryOutcome outcome, absl::Duration l
       break;
     case TryOutcome::kConnectFailure:
       Bump(counters.connect_failures, uint64_t{1});
-      Bump(hard_failures_, uint64_t{1});
       break;
     case TryOutcome::kReset:
       Bump(counters.resets, uint64_t{1});
@@ -59,9 +60,25 @@ void WorkerCells::CountOutcome(CellRef ref, TryOutcome outcome, absl::Duration l
     case TryOutcome::kAbandoned:
       break;
   }
+  CountInARow(ref, outcome);
   if (latency < absl::ZeroDuration()) return;
   Bump(counters.latency_sum_micros, absl::ToInt64Microseconds(latency));
   Bump(counters.latency_buckets[common::LatencyHistogram::BucketOf(latency)], uint64_t{1});
+}
+
+void WorkerCells::CountInARow(CellRef ref, TryOutcome outcome) {
+  Row& row = (*BlockOf(ref)->in_a_row)[ref.index % kCellBlock];
+  if (outcome == TryOutcome::kResponse || outcome == TryOutcome::kServerError) {
+    // Nearly always 0 already, and then the line stays shared.
+    if (row.unreachable.load(std::memory_order_relaxed) != 0)
+      row.unreachable.store(0, std::memory_order_relaxed);
+    if (row.timeouts.load(std::memory_order_relaxed) != 0)
+      row.timeouts.store(0, std::memory_order_relaxed);
+    return;
+  }
+  auto& cell = outcome == TryOutcome::kTimeout ? row.timeouts : row.unreachable;
+  cell.fetch_add(1, std::memory_order_relaxed);
+  Bump(hard_failures_, uint64_t{1});
 }
 
 void WorkerCells::AddAvoided(CellRef ref, absl::Duration duration) {
@@ -80,6 +97,9 @@ void WorkerCells::ClearSlot(CellRef ref) {
   counters.latency_sum_micros.store(0, std::memory_order_relaxed);
   counters.avoided_micros.store(0, std::memory_order_relaxed);
   for (auto& bucket : counters.latency_buckets) bucket.store(0, std::memory_order_relaxed);
+  Row& row = (*BlockOf(ref)->in_a_row)[ref.index % kCellBlock];
+  row.unreachable.store(0, std::memory_order_relaxed);
+  row.timeouts.store(0, std::memory_order_relaxed);
 }
 
 EndpointCells::EndpointCells(size_t workers) {
@@ -93,7 +113,8 @@ absl::StatusOr<CellRef> EndpointCells::Allocate() {
     if (block == kCellBlocksMax) {
       return absl::ResourceExhaustedError("all 131072 endpoint cells are in use");
     }
-    for (auto& worker : workers_) worker->AddBlock(block);
+    rows_.push_back(std::make_unique<WorkerCells::Rows>());
+    for (auto& worker : workers_) worker->AddBlock(block, rows_.back().get());
     integral_blocks_.push_back(std::make_unique<std::atomic<uint64_t>[]>(kCellBlock));
     in_flight_micros_[block].store(integral_blocks_.back().get(), std::memory_order_release);
     generations_.resize(generations_.size() + kCellBlock);
@@ -183,6 +204,9 @@ CellTotals EndpointCells::Totals(CellRef ref) const {
     }
   }
   totals.avoided_micros /= static_cast<int64_t>(workers_.size());
+  const WorkerCells::Row& row = (*workers_[0]->BlockOf(ref)->in_a_row)[ref.index % kCellBlock];
+  totals.unreachable_in_a_row = row.unreachable.load(std::memory_order_relaxed);
+  totals.timeouts_in_a_row = row.timeouts.load(std::memory_order_relaxed);
   totals.in_flight = SlotInFlight(ref.index);
   const auto* integral = in_flight_micros_[ref.index / kCellBlock].load(std::memory_order_acquire);
   totals.in_flight_micros = integral[ref.index % kCellBlock].load(std::memory_order_relaxed);

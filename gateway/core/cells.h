@@ -6,9 +6,10 @@
 // slice's handle.
 //
 // Every worker has a cell of its own for each slot and is the only one to write it (relaxed
-// atomics, blocks of its own cache lines), so counting costs no shared line. What other workers
-// have in flight is summed by PublishSums every few milliseconds and written beside each worker's
-// own cells.
+// atomics, blocks of its own cache lines), so counting costs no shared line; only tries without an
+// answer are counted by all in one place, which those with an answer merely read. What other
+// workers have in flight is summed by PublishSums every few milliseconds and written beside each
+// worker's own cells.
 //
 // Limits on requests in flight are checked with in_flight() = own (exact) + others (as of the last
 // PublishSums). Between two sums W workers may together exceed a limit by what the other W-1 began
@@ -67,6 +68,9 @@ struct CellTotals {
   int64_t avoided_micros = 0;  // Averaged over the workers: at most the wall time.
   uint32_t in_flight = 0;
   uint64_t in_flight_micros = 0;  // Integral of in_flight over time, as sampled by PublishSums.
+  // Since the last answer to any worker.
+  uint32_t unreachable_in_a_row = 0;  // Connect failures and resets.
+  uint32_t timeouts_in_a_row = 0;
   std::array<uint64_t, kCellLatencyBuckets> latency_buckets = {};
 };
 
@@ -115,9 +119,16 @@ class WorkerCells {
     std::atomic<int64_t> avoided_micros{0};
     std::array<std::atomic<uint64_t>, kCellLatencyBuckets> latency_buckets = {};
   };
+  // Tries in a row without an answer; shared by the workers.
+  struct Row {
+    std::atomic<uint32_t> unreachable{0};
+    std::atomic<uint32_t> timeouts{0};
+  };
+  using Rows = std::array<Row, kCellBlock>;
   struct Block {
     Hot hot;
     alignas(64) std::array<Counters, kCellBlock> counters = {};
+    Rows* in_a_row = nullptr;  // Owned by EndpointCells.
   };
 
   Block* BlockOf(CellRef ref) const {
@@ -125,8 +136,9 @@ class WorkerCells {
   }
   Hot& HotOf(CellRef ref) const { return BlockOf(ref)->hot; }
   Counters& CountersOf(CellRef ref) const { return BlockOf(ref)->counters[ref.index % kCellBlock]; }
-  void AddBlock(size_t block);
+  void AddBlock(size_t block, Rows* in_a_row);
   void ClearSlot(CellRef ref);
+  void CountInARow(CellRef ref, TryOutcome outcome);
 
   std::array<std::atomic<Block*>, kCellBlocksMax> blocks_ = {};
   std::atomic<uint64_t> hard_failures_{0};
@@ -155,7 +167,7 @@ class EndpointCells {
 
   // Sums of a slot. The slot may be in use or retired. O(workers).
   CellTotals Totals(CellRef ref) const;
-  // Grows with each connect failure of any worker: a change asks for observations at once.
+  // Grows with each try of any worker that got no answer: a change asks for observations soon.
   uint64_t HardFailures() const;
   // Slots given out and not yet free again.
   size_t in_use() const { return in_use_.load(std::memory_order_relaxed); }
@@ -170,6 +182,7 @@ class EndpointCells {
   // Written by PublishSums, read by Totals.
   std::array<std::atomic<std::atomic<uint64_t>*>, kCellBlocksMax> in_flight_micros_ = {};
   std::vector<std::unique_ptr<std::atomic<uint64_t>[]>> integral_blocks_;
+  std::vector<std::unique_ptr<WorkerCells::Rows>> rows_;  // By block.
   std::atomic<size_t> in_use_{0};
 };
 

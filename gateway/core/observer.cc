@@ -24,6 +24,8 @@ CellTotals Observer::Sum(const CellTotals& a, const CellTotals& b) {
   sum.latency_count += b.latency_count;
   sum.avoided_micros += b.avoided_micros;
   sum.in_flight = b.in_flight;
+  sum.unreachable_in_a_row = b.unreachable_in_a_row;
+  sum.timeouts_in_a_row = b.timeouts_in_a_row;
   sum.in_flight_micros += b.in_flight_micros;
   for (size_t i = 0; i < kCellLatencyBuckets; ++i) sum.latency_buckets[i] += b.latency_buckets[i];
   return sum;
@@ -55,6 +57,8 @@ void Observer::Write(const Endpoint& endpoint, const Seen& seen, common::Monoton
   out->set_server_errors(total.server_errors);
   SetDuration(total.latency_sum_micros, out->mutable_latency_sum());
   SetDuration(total.avoided_micros, out->mutable_avoided());
+  out->set_unreachable_in_a_row(total.unreachable_in_a_row);
+  out->set_timeouts_in_a_row(total.timeouts_in_a_row);
   const int64_t window = (now - seen.sent_at) / absl::Microseconds(1);
   if (window > 0) {
     out->set_in_flight(static_cast<float>(

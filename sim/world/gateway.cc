@@ -11,7 +11,6 @@ namespace {
 using gateway::VersionPair;
 
 // As gateway/control/control_loop.cc and gateway/proxy/worker.cc have them.
-constexpr absl::Duration kUrgentGap = absl::Milliseconds(50);
 constexpr absl::Duration kSweepInterval = absl::Seconds(5);
 
 // The least a weight may be: the least factor, slow start's beginning and the degraded factor
@@ -37,14 +36,13 @@ Gateway::Gateway(const Parts& parts)
       cells_(1),
       state_(cells_, {}),
       observer_(cells_),
+      // Gateways are not started in the same moment.
+      observe_schedule_(kObserveInterval, parts.queue.now() + Uniform(random_) * kObserveInterval),
       exchanges_({parts.queue, parts.path, parts.onlooker, random_, cells_.worker(0), parts.index,
                   parts.endpoints}),
       summed_at_(parts.queue.now()),
-      observed_at_(parts.queue.now()),
       sweep_at_(parts.queue.now()) {
   observer_.Start(queue_.now());
-  // Gateways are not started in the same moment.
-  observe_at_ = queue_.now() + Uniform(random_) * kObserveInterval;
   queue_.After(Uniform(random_) * kSumInterval, [this] { Turn(); });
 }
 
@@ -54,7 +52,6 @@ VersionPair Gateway::version() const {
 }
 
 void Gateway::OnStreamUp() {
-  stream_up_ = true;
   bundle_seen_ = false;
   v1::GatewayMessage message;
   v1::GatewayHello* hello = message.mutable_hello();
@@ -71,7 +68,7 @@ void Gateway::OnStreamUp() {
   wires_.GatewaySays(index_, std::move(message));
 }
 
-void Gateway::OnStreamDown() { stream_up_ = bundle_seen_ = false; }
+void Gateway::OnStreamDown() { bundle_seen_ = false; }
 
 void Gateway::OnBundle(const v1::Bundle& bundle) {
   bundle_seen_ = true;
@@ -148,9 +145,7 @@ void Gateway::Turn() {
   cells_.PublishSums(now - summed_at_);
   summed_at_ = now;
   cells_.Recycle();
-  const bool urgent =
-      cells_.HardFailures() != hard_failures_seen_ && now >= observed_at_ + kUrgentGap;
-  if (now >= observe_at_ || (urgent && stream_up_)) Observe();
+  if (observe_schedule_.Due(cells_.HardFailures(), now)) Observe();
   if (now >= sweep_at_) {
     sweep_at_ = now + kSweepInterval;
     exchanges_.Sweep();
@@ -160,10 +155,9 @@ void Gateway::Turn() {
 
 void Gateway::Observe() {
   const common::MonotonicTime now = queue_.now();
-  observe_at_ = now + kObserveInterval;
-  if (!bundle_seen_ || table_ == nullptr) return;
-  hard_failures_seen_ = cells_.HardFailures();
-  observed_at_ = now;
+  const bool told = bundle_seen_ && table_ != nullptr;
+  observe_schedule_.Done(cells_.HardFailures(), told, now);
+  if (!told) return;
   v1::GatewayMessage message;
   *message.mutable_observations() = observer_.Collect(*table_, now);
   wires_.GatewaySays(index_, std::move(message));

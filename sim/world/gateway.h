@@ -14,6 +14,7 @@
 #include <string>
 
 #include "gateway/core/cells.h"
+#include "gateway/core/observe_schedule.h"
 #include "gateway/core/observer.h"
 #include "gateway/core/table_state.h"
 #include "sim/event_queue.h"
@@ -67,14 +68,13 @@ class Gateway {
   gateway::EndpointCells cells_;
   gateway::TableState state_;
   gateway::Observer observer_;
+  gateway::ObserveSchedule observe_schedule_;
   Exchanges exchanges_;
   std::shared_ptr<const gateway::RoutingTable> table_;
   gateway::VersionPair applied_;
   bool was_routable_ = false;
-  bool stream_up_ = false;
   bool bundle_seen_ = false;
-  uint64_t hard_failures_seen_ = 0;
-  common::MonotonicTime summed_at_, observe_at_, observed_at_, sweep_at_;
+  common::MonotonicTime summed_at_, sweep_at_;
 };
 
 }  // namespace pointsman::sim

@@ -32,12 +32,39 @@ TEST(CellsTest, CountsWhatOneWorkerDoes) {
   EXPECT_EQ(totals.in_flight, 1u);
 }
 
-TEST(CellsTest, ConnectFailuresAreSeenAtOnce) {
+TEST(CellsTest, TriesInARowWithoutAnAnswerEndWithOneToAnyWorker) {
+  EndpointCells cells(2);
+  const CellRef ref = *cells.Allocate();
+  const auto ends = [&](size_t worker, TryOutcome outcome) {
+    cells.worker(worker).CountOutcome(ref, outcome, absl::Microseconds(-1));
+  };
+  ends(0, TryOutcome::kConnectFailure);
+  ends(1, TryOutcome::kReset);
+  ends(1, TryOutcome::kTimeout);
+  ends(0, TryOutcome::kAbandoned);
+  EXPECT_EQ(cells.Totals(ref).unreachable_in_a_row, 2u);
+  EXPECT_EQ(cells.Totals(ref).timeouts_in_a_row, 1u);
+  ends(1, TryOutcome::kServerError);
+  EXPECT_EQ(cells.Totals(ref).unreachable_in_a_row, 0u);
+  EXPECT_EQ(cells.Totals(ref).timeouts_in_a_row, 0u);
+  ends(0, TryOutcome::kReset);
+  EXPECT_EQ(cells.Totals(ref).unreachable_in_a_row, 1u);
+  cells.Retire(ref);
+  cells.Recycle();
+  const CellRef next = *cells.Allocate();
+  ASSERT_EQ(next.index, ref.index);
+  EXPECT_EQ(cells.Totals(next).unreachable_in_a_row, 0u) << "of another endpoint";
+}
+
+TEST(CellsTest, TriesWithoutAnAnswerAreSeenAtOnce) {
   EndpointCells cells(2);
   const CellRef ref = *cells.Allocate();
   EXPECT_EQ(cells.HardFailures(), 0u);
   cells.worker(1).CountOutcome(ref, TryOutcome::kConnectFailure, absl::Microseconds(-1));
   EXPECT_EQ(cells.HardFailures(), 1u);
+  cells.worker(0).CountOutcome(ref, TryOutcome::kTimeout, absl::Microseconds(-1));
+  cells.worker(0).CountOutcome(ref, TryOutcome::kServerError, absl::Microseconds(-1));
+  EXPECT_EQ(cells.HardFailures(), 2u);
   EXPECT_EQ(cells.Totals(ref).connect_failures, 1u);
 }
 
