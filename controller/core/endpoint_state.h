@@ -82,6 +82,9 @@ struct EndpointState {
   double weight = 1;  // Computed; 1 is nominal for capacity 1.
   double gain = kGainMax;
   int8_t run = 0;
+  float usual_error = 0;
+  float trim = 0;
+  uint32_t trim_samples = 0;
   bool clamped = false;
   bool weighed = false;  // `weight` was set by inheritance, measurement or the others' median.
   common::MonotonicTime measured_at;

@@ -158,6 +158,10 @@ void ServiceState::StepNow(absl::Duration elapsed, StepContext& context) {
     row.weight = endpoint.weight;
     row.gain = endpoint.gain;
     row.run = endpoint.run;
+    row.usual_error = endpoint.usual_error;
+    row.trim = endpoint.trim;
+    row.trim_samples = endpoint.trim_samples;
+    row.sent = endpoint.sent;
     rows.push_back(row);
     owners.push_back(&endpoint);
   }
@@ -175,6 +179,9 @@ void ServiceState::StepNow(absl::Duration elapsed, StepContext& context) {
     endpoint.earlier_weight = false;
     endpoint.gain = rows[i].gain;
     endpoint.run = rows[i].run;
+    endpoint.usual_error = rows[i].usual_error;
+    endpoint.trim = rows[i].trim;
+    endpoint.trim_samples = rows[i].trim_samples;
     MarkClamp(endpoint, rows[i].clamped, context);
   }
   step_moved_ = step.moved;

@@ -17,6 +17,14 @@ constexpr double kUtilisationFloor = 1e-4;
 constexpr double kGainGrowth = 2;
 // Errors smaller than this are noise and move nothing.
 constexpr double kQuiet = 0.01;
+// An error this large, and so many times the usual one, is no noise.
+constexpr double kJump = 0.4;
+constexpr double kJumpFactor = 3;
+constexpr double kUsualShare = 0.25;  // Of a new error in the mean of its sizes.
+// A window's share in the trim: its part of all windows, never less than this.
+constexpr double kTrimShare = 0.03;
+constexpr double kTrimMax = 0.693;  // ln 2
+constexpr double kTrimSampleMax = 1;
 
 double Median(std::vector<double>& values) {
   if (values.empty()) return 0;
@@ -114,14 +122,18 @@ double MedianFactor(const std::vector<WeightRow>& rows) {
   return Median(factors);
 }
 
-// Moves one row toward its target. Returns true when its weight changed.
-bool MoveRow(WeightRow& row) {
-  // A capacity of zero (everything failed, nothing ended) is a target far below, not minus
-  // infinity.
-  const double error = std::log(std::max(row.target, row.weight * 0.01) / row.weight);
-  if (std::abs(error) < kQuiet) return false;
+// How much of the error a row takes: kGainMax, less where errors change their sign.
+void AdaptGain(double error, WeightRow& row) {
+  const double size = std::abs(error);
   const int8_t sign = error > 0 ? 1 : -1;
-  if (row.run * sign < 0) {
+  row.jumped = row.usual_error > 0 && size > kJump && size > kJumpFactor * row.usual_error;
+  const double usual = row.usual_error > 0 ? kUsualShare : 1;
+  row.usual_error += static_cast<float>(usual * (size - row.usual_error));
+  if (size < kQuiet) return;
+  if (row.jumped) {
+    row.gain = kGainMax;
+    row.run = sign;
+  } else if (row.run * sign < 0) {
     row.gain = std::max(row.gain / 2, kGainMin);
     row.run = sign;
   } else {
@@ -129,9 +141,47 @@ bool MoveRow(WeightRow& row) {
     row.run = static_cast<int8_t>(std::clamp(row.run + sign, -3, 3));
     if (row.run * sign > 2) row.gain = std::min(row.gain * kGainGrowth, kGainMax);
   }
+}
+
+// Moves one row toward its target. Returns true when its weight changed.
+bool MoveRow(WeightRow& row) {
+  // A capacity of zero (everything failed, nothing ended) is a target far below, not minus
+  // infinity.
+  const double error = std::log(std::max(row.target, row.weight * 0.01) / row.weight);
+  AdaptGain(error, row);
+  if (std::abs(error) < kQuiet) return false;
   row.weight *= std::clamp(std::exp(row.gain * error), kStepDown, kStepUp);
   row.stepped = row.weight;
   return true;
+}
+
+bool Errs(const WeightRow& row, double median_errors) {
+  return row.load.error_share > median_errors + kErrorMargin;
+}
+
+// Compares what rows got with what their weights said.
+void Trim(std::vector<WeightRow>& rows, double median_errors) {
+  const auto counts = [&](const WeightRow& row) {
+    return row.usable && !row.hold && row.sent > 0 && row.load.has_requests &&
+           row.load.requests_per_second > 0 && !Errs(row, median_errors);
+  };
+  double requests = 0;
+  double sent = 0;
+  for (const WeightRow& row : rows) {
+    if (!counts(row)) continue;
+    requests += row.load.requests_per_second;
+    sent += row.sent;
+  }
+  if (requests <= 0) return;
+  for (WeightRow& row : rows) {
+    if (!counts(row)) continue;
+    const double due = row.sent * requests / sent;
+    const double sample =
+        std::clamp(std::log(due / row.load.requests_per_second), -kTrimSampleMax, kTrimSampleMax);
+    const double share = std::max(1.0 / ++row.trim_samples, kTrimShare);
+    const double trim = row.trim + share * (sample - row.trim);
+    row.trim = static_cast<float>(std::clamp(trim, -kTrimMax, kTrimMax));
+  }
 }
 
 double MeanFactor(const std::vector<WeightRow>& rows) {
@@ -164,8 +214,8 @@ void SetTarget(WeightRow& row, double median_errors, double median_factor) {
     row.target = median_factor * row.capacity;
     return;
   }
-  row.target = row.measured_capacity;
-  if (row.load.error_share > median_errors + kErrorMargin && row.target > row.weight) {
+  row.target = row.measured_capacity * std::exp(static_cast<double>(row.trim));
+  if (Errs(row, median_errors) && row.target > row.weight) {
     row.target = row.weight;
     row.error_ceiling = true;
   }
@@ -189,6 +239,7 @@ WeightStep StepWeights(const WeightRules& rules, std::vector<WeightRow>& rows) {
   ScaleCapacities(rows);
   const double median_errors = MedianErrorShare(rows);
   const double median_factor = MedianFactor(rows);
+  Trim(rows, median_errors);
   for (WeightRow& row : rows) {
     SetTarget(row, median_errors, median_factor);
     row.stepped = row.weight;

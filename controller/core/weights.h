@@ -7,8 +7,13 @@
 // because errors are no work done, once against failing fast), or weight (1-e)^2 / u where requests
 // are not counted. Weights move toward the capacities' ratios by gain at most 0.5, at most x1.25
 // up and x0.5 down a step. An endpoint's gain halves when its error changes sign and grows again
-// while it does not, so that a steep signal (in-flight near saturation) cannot oscillate; with one
-// step per fresh window the loop delay is one step and gain 0.5 is a quarter of the bound.
+// while it does not, so that a steep signal (in-flight near saturation) cannot oscillate and noise
+// is averaged; an error far above what it usually is takes the whole gain at once. With one step
+// per fresh window the loop delay is one step and gain 0.5 is a quarter of the bound.
+//
+// Gateways pick by weight, but also by what is in flight: an endpoint may get more or fewer
+// requests than its weight says. Its trim follows that slowly, and its target is its capacity times
+// the trim.
 //
 // LoadWindow (load_window.h) collects the samples, StepWeights() makes one step, SentWeight() turns
 // the result into what is published. Pure. Thread-compatible.
@@ -35,10 +40,15 @@ struct WeightRow {
   bool hold = false;      // Not to be moved now (not serving, slow start, no fresh sample).
   bool measured = false;  // `load` holds a usable sample.
   LoadWindow::Result load;
+  uint32_t sent = 0;  // The weight that gateways had in the window; 0: none.
   // In and out.
   double weight = 1;  // 1 is nominal for capacity 1.
   double gain = kGainMax;
-  int8_t run = 0;  // Errors of one sign in a row, with that sign; at most 3.
+  int8_t run = 0;         // Errors of one sign in a row, with that sign; at most 3.
+  float usual_error = 0;  // Mean size of its errors; 0: none yet.
+  // Logarithm of the requests its weight says by those it got; within ln 2 of 0.
+  float trim = 0;
+  uint32_t trim_samples = 0;
   // Out: numbers for Explain.
   Signal signal = Signal::kNone;  // The one that decided.
   double utilisation = 0;
@@ -48,6 +58,7 @@ struct WeightRow {
   double signal_base = 0;
   double capacity_scale = 0;     // Of all usable rows alike: makes capacities sum to their weights.
   double measured_capacity = 0;  // Scaled so that it compares with weights.
+  bool jumped = false;           // The error was far above the usual one.
   double target = 0;
   bool usable = false;
   bool error_ceiling = false;  // Kept from rising by its errors.

@@ -60,6 +60,68 @@ TEST(WeightsTest, FailingFastDoesNotGain) {
   EXPECT_TRUE(rows[0].error_ceiling);
 }
 
+TEST(WeightsTest, AnErrorFarAboveTheUsualTakesTheWholeGainAtOnce) {
+  std::vector<WeightRow> rows(3, Measured(100, 1));
+  for (WeightRow& row : rows) {
+    row.gain = kGainMin;
+    row.usual_error = 0.2F;
+  }
+  rows[0].load.in_flight = 1.3;  // Of the usual size.
+  rows[1].load.in_flight = 5;
+  StepWeights(InFlight(), rows);
+  EXPECT_FALSE(rows[0].jumped);
+  EXPECT_LE(rows[0].gain, 2 * kGainMin);
+  EXPECT_TRUE(rows[1].jumped);
+  EXPECT_EQ(rows[1].gain, kGainMax);
+  EXPECT_NEAR(rows[1].usual_error, 0.5, 0.2) << "a quarter of the new size";
+}
+
+TEST(WeightsTest, SwingsOfOneSizeAreNoJumps) {
+  std::vector<WeightRow> rows(3, Measured(100, 1));
+  double least = 1;
+  for (int step = 0; step < 12; ++step) {
+    rows[0].load.in_flight = step % 2 == 0 ? 4 : 0.25;
+    StepWeights(InFlight(), rows);
+    least = std::min(least, rows[0].gain);
+    if (step > 0) EXPECT_FALSE(rows[0].jumped) << step;
+  }
+  EXPECT_EQ(least, kGainMin);
+}
+
+// Gateways that pick by what is in flight too: requests go with the weight's power.
+TEST(WeightsTest, TheTrimMakesUpForPicksThatDoNotFollowTheWeights) {
+  const std::vector<double> capacity = {0.4, 0.4, 1.6, 1.6};
+  std::vector<WeightRow> rows(4);
+  std::vector<double> used(4);
+  for (int step = 0; step < 200; ++step) {
+    double sum = 0;
+    for (const WeightRow& row : rows) sum += std::pow(row.weight, 1.5);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const double rps = 100 * std::pow(rows[i].weight, 1.5) / sum;
+      used[i] = rps / capacity[i] / 50;
+      rows[i].measured = true;
+      rows[i].load.has_requests = rows[i].load.has_cpu = true;
+      rows[i].load.requests = rows[i].load.requests_per_second = rps;
+      rows[i].load.cpu = used[i];
+      rows[i].sent = static_cast<uint32_t>(rows[i].weight * kNominalWeight);
+    }
+    StepWeights({}, rows);
+  }
+  EXPECT_NEAR(used[2] / used[0], 1, 0.02);
+  EXPECT_LT(rows[2].trim, 0) << "it gets more requests than its weight says";
+  EXPECT_NEAR(rows[2].weight / rows[0].weight, std::pow(4, 1 / 1.5), 0.1);
+}
+
+TEST(WeightsTest, AnEndpointThatFailsIsNotTrimmedUp) {
+  std::vector<WeightRow> rows(3, Measured(100, 1));
+  for (WeightRow& row : rows) row.sent = kNominalWeight;
+  rows[0].load.requests_per_second = 10;  // Avoided by gateways.
+  rows[0].load.error_share = 0.5;
+  StepWeights(InFlight(), rows);
+  EXPECT_EQ(rows[0].trim, 0);
+  EXPECT_EQ(rows[1].trim, 0) << "the others got what their weights say";
+}
+
 TEST(WeightsTest, UnmeasuredEndpointsDriftToTheMedian) {
   std::vector<WeightRow> rows(4, Measured(100, 2));
   rows[3] = WeightRow();
