@@ -1,6 +1,7 @@
 #include "controller/core/explain.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -69,25 +70,52 @@ void AddCheckInputs(const ServiceState& service, const EndpointState& endpoint, 
   }
 }
 
+void AddUnreachableArithmetic(const TrafficOpinion& traffic, bool agent_refused,
+                              v1::Decision& out) {
+  if (traffic.gateways_unreachable == 0) return;
+  const bool timeouts_count = traffic.others_answering >= kOthersAnswering;
+  out.add_arithmetic(absl::StrFormat(
+      "without an answer in a row: %u refused or reset, each %.1f nats (1 of %.0f is chance), %u "
+      "timed out, each %.1f%s%s; evidence that it is unreachable = %.1f (needs %.0f)",
+      traffic.in_a_row.unreachable, -std::log(traffic.shares.unreachable),
+      1 / traffic.shares.unreachable, traffic.in_a_row.timeouts, -std::log(traffic.shares.timeouts),
+      timeouts_count ? "" : " but not counted, too few of the others answer",
+      agent_refused ? absl::StrFormat(", its agent's check is refused: %.1f", kAgentRefusedNats)
+                    : "",
+      traffic.unreachable_nats, kUnreachableNats));
+}
+
+void AddFailingArithmetic(const TrafficOpinion& traffic, v1::Decision& out) {
+  if (traffic.suspected.requests == 0) return;
+  const SuspicionOdds odds = OddsOf(traffic.others_share);
+  out.add_arithmetic(absl::StrFormat(
+      "suspected of failing at %.1f%% where %.1f%% are expected (usual: %.1f%%): %u failures "
+      "of %u tries, each %+.2f nats, each success %+.2f, at most %.0f a second; evidence = %.1f "
+      "(needs %.1f), agreed by %u gateways",
+      100 * odds.suspected, 100 * odds.expected, 100 * traffic.others_share,
+      traffic.suspected.failures, traffic.suspected.requests, odds.per_failure, odds.per_success,
+      kSuspicionPerSecond, traffic.failing_nats, kSuspicionAlarm, traffic.gateways_failing));
+}
+
 // What gateways saw, as old as the verdict's record.
-void AddTrafficInputs(const TrafficOpinion& traffic, absl::Duration age, v1::Decision& out) {
+void AddTrafficInputs(const TrafficOpinion& traffic, bool agent_refused, absl::Duration age,
+                      v1::Decision& out) {
   if (traffic.gateways == 0 && traffic.own.requests == 0) return;
   const std::string source = absl::StrCat("gateways:", traffic.gateways);
-  const auto add = [&](const char* name, std::string value, const char* threshold) {
+  const auto add = [&](const char* name, std::string value, const std::string& threshold) {
     v1::DecisionInput& input = AddInput(out, name, std::move(value), threshold, source);
     SetDuration(age, input.mutable_age());
   };
   add("traffic.failures",
       absl::StrCat(traffic.own.failures, " of ", traffic.own.requests, " tries, the others ",
                    traffic.others.failures, " of ", traffic.others.requests),
-      "20 points above the others with odds e^13.8");
+      absl::StrFormat("evidence %.1f", kSuspicionAlarm));
   add("traffic.unreachable",
       absl::StrCat(traffic.gateways_unreachable, " of ", traffic.gateways_service,
                    " gateways with traffic"),
       traffic.gateways_service <= 1 ? "1" : "2 observers");
-  out.add_arithmetic(
-      absl::StrFormat("evidence against chance = %.1f nats (needs 13.8), agreed by %u gateways",
-                      traffic.nats, traffic.gateways_failing));
+  AddUnreachableArithmetic(traffic, agent_refused, out);
+  AddFailingArithmetic(traffic, out);
 }
 
 void AddWouldChange(const ServiceState& service, const EndpointState& endpoint, v1::Decision& out) {
@@ -170,7 +198,8 @@ void ExplainVerdict(const ServiceState& service, const EndpointState& endpoint, 
     AddInput(out, "agent.restart_budget", "used up: it is not restarted", "room for one more",
              AgentSource(endpoint));
   }
-  AddTrafficInputs(record.evidence.traffic, now - record.at, out);
+  AddTrafficInputs(record.evidence.traffic, record.evidence.fresh && record.evidence.check_refused,
+                   now - record.at, out);
   if (record.removals_allowed > 0) {
     out.add_arithmetic(absl::StrFormat("removals within %s: %u of %u allowed (share %.2f)",
                                        Short(service.policy().health.removal_window),
@@ -178,9 +207,10 @@ void ExplainVerdict(const ServiceState& service, const EndpointState& endpoint, 
                                        service.policy().health.removal_cap));
   }
   if (record.flap_hold > absl::ZeroDuration()) {
-    out.add_arithmetic(absl::StrFormat("removed %.1f times lately (halving each %s): stays away %s",
-                                       health.flaps, Short(kFlapHalfLife),
-                                       Short(record.flap_hold)));
+    out.add_arithmetic(absl::StrFormat(
+        "removed %.1f times lately (halving each %s): comes back when every run of its checks "
+        "passed for %s",
+        health.flaps, Short(kFlapHalfLife), Short(record.flap_hold)));
   }
   if (record.decision.verdict != record.verdict) {
     out.add_arithmetic(absl::StrCat("the evidence asked for ",
@@ -241,6 +271,12 @@ void AddStepArithmetic(const WeightRecord& record, v1::Decision& out) {
                         row.load.has_requests ? row.load.requests_per_second : record.before,
                         1 - row.load.error_share, std::max(row.utilisation, 1e-4),
                         row.capacity_scale, row.measured_capacity));
+    if (!row.error_ceiling && row.trim != 0) {
+      out.add_arithmetic(absl::StrFormat(
+          "target = %.6g x %.6g = %.6g: of late it gets %s requests than its weight says",
+          row.measured_capacity, std::exp(static_cast<double>(row.trim)), row.target,
+          row.trim > 0 ? "fewer" : "more"));
+    }
   } else {
     out.add_arithmetic(
         absl::StrFormat("not measured: target is the others' median %.4f", row.target));
@@ -252,9 +288,10 @@ void AddStepArithmetic(const WeightRecord& record, v1::Decision& out) {
     out.add_arithmetic(
         absl::StrFormat("step: %.6g, %.6g is too near to move", record.before, row.target));
   } else {
-    out.add_arithmetic(absl::StrFormat(
-        "step: %.6g x (%.6g / %.6g)^%.3g, within x%.2f and x%.2f = %.6g", record.before, row.target,
-        record.before, row.gain, kStepDown, kStepUp, row.stepped));
+    out.add_arithmetic(
+        absl::StrFormat("step: %.6g x (%.6g / %.6g)^%.3g, within x%.2f and x%.2f = %.6g%s",
+                        record.before, row.target, record.before, row.gain, kStepDown, kStepUp,
+                        row.stepped, row.jumped ? " (far above its usual error: whole gain)" : ""));
   }
   const double ranged = row.weight * record.divisor;
   if (row.clamped) {

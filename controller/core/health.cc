@@ -10,9 +10,11 @@ namespace {
 
 using common::MonotonicTime;
 
-constexpr absl::Duration kFlapHold = absl::Seconds(5);
-constexpr absl::Duration kFlapHoldMax = absl::Seconds(60);
-constexpr float kFlapsFree = 2.5;
+constexpr absl::Duration kFlapHold = absl::Seconds(15);
+constexpr absl::Duration kFlapHoldMax = absl::Minutes(5);
+constexpr int kFlapHoldFactor = 4;
+// A second removal within 6 minutes of a first one is more.
+constexpr double kFlapsFree = 1.45;
 
 HealthDecision Keep(const HealthMemory& memory) {
   HealthDecision kept{memory.verdict, memory.reason, memory.confirmed, false};
@@ -53,7 +55,8 @@ HealthDecision JudgeChecks(const HealthEvidence& e, const HealthMemory& memory, 
     // faster than `fall` runs) proves nothing.
     const bool proven_since = e.checks == CheckSummary::kNone ||
                               (e.last_runs_passed && e.last_run_age < now - memory.removed_at);
-    if (!proven_since || now < memory.removed_at + FlapHold(memory, now)) {
+    const MonotonicTime clean_from = std::max(memory.removed_at, memory.unclean);
+    if (!proven_since || now < clean_from + memory.flap_hold) {
       return {memory.verdict, memory.reason, memory.confirmed, true};
     }
   }
@@ -108,15 +111,14 @@ HealthDecision Judge(const HealthEvidence& e, const HealthMemory& memory, Monoto
   return JudgeChecks(e, memory, now);
 }
 
-absl::Duration FlapHold(const HealthMemory& memory, MonotonicTime now) {
-  const double flaps = memory.flaps * common::HalfLifeDecay(now - memory.flaps_at, kFlapHalfLife);
+absl::Duration FlapHold(double flaps, absl::Duration served) {
   if (flaps <= kFlapsFree) return absl::ZeroDuration();
-  const int doublings = static_cast<int>(std::min(std::floor(flaps - kFlapsFree), 10.0));
-  return std::min(kFlapHold * (1 << doublings), kFlapHoldMax);
+  return std::clamp(kFlapHoldFactor * served, kFlapHold, kFlapHoldMax);
 }
 
 bool ApplyDecision(const HealthDecision& decision, const HealthEvidence& evidence,
                    MonotonicTime now, HealthMemory& memory) {
+  if (evidence.checks == CheckSummary::kFailing || !evidence.last_runs_passed) memory.unclean = now;
   const bool changed = decision.verdict != memory.verdict;
   const v1::Verdict before = memory.verdict;
   memory.reason = decision.reason;
@@ -136,6 +138,8 @@ bool ApplyDecision(const HealthDecision& decision, const HealthEvidence& evidenc
   memory.flaps = static_cast<float>(
       memory.flaps * common::HalfLifeDecay(now - memory.flaps_at, kFlapHalfLife) + 1);
   memory.flaps_at = now;
+  const absl::Duration served = Serves(before) ? now - memory.serving_since : absl::ZeroDuration();
+  memory.flap_hold = FlapHold(memory.flaps, served);
   const bool by_traffic = decision.reason == v1::REASON_TRAFFIC_FAILURES ||
                           (decision.reason == v1::REASON_UNREACHABLE && !evidence.process_gone);
   if (by_traffic) {

@@ -48,6 +48,8 @@ struct HealthMemory {
   common::MonotonicTime traffic_hold;   // Not back before, by traffic's word.
   uint16_t traffic_removals = 0;        // In a row; each doubles the hold.
   float flaps = 0;                      // Removals, halving every kFlapHalfLife.
+  absl::Duration flap_hold;             // See FlapHold(); of the last removal.
+  common::MonotonicTime unclean;        // When a check's last run was seen to have failed.
   common::MonotonicTime flaps_at;
   uint64_t restarts_at_removal = 0;
 };
@@ -78,16 +80,18 @@ struct HealthDecision {
   bool evidence = true;    // False: nothing fresh was known, the verdict is the earlier one.
 };
 
-inline constexpr absl::Duration kFlapHalfLife = absl::Minutes(1);
+inline constexpr absl::Duration kFlapHalfLife = absl::Minutes(5);
 inline constexpr absl::Duration kTrafficHold = absl::Seconds(10);
 inline constexpr absl::Duration kTrafficHoldMax = absl::Minutes(5);
 
 HealthDecision Judge(const HealthEvidence& evidence, const HealthMemory& memory,
                      common::MonotonicTime now);
 
-// How long after a removal an endpoint stays away although its checks pass: 0 for the first two
-// removals, then 5 s doubling to 60 s.
-absl::Duration FlapHold(const HealthMemory& memory, common::MonotonicTime now);
+// How long every run of every check must have passed before an endpoint that is removed now comes
+// back, with `flaps` removals this one included: 0 for a first one; for one soon after another,
+// four times as long as it had `served` in between, 15 s to 5 minutes. So what fails again and
+// again must prove itself for longer than it ever lasted.
+absl::Duration FlapHold(double flaps, absl::Duration served);
 
 // Takes a decision over: verdict, since, flaps, holds. Returns true when the verdict changed.
 bool ApplyDecision(const HealthDecision& decision, const HealthEvidence& evidence,

@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "controller/core/slice_frame.h"
+#include "controller/core/unanswered.h"
 
 namespace pointsman::v1 {
 class Config;
@@ -158,6 +159,7 @@ struct EndpointObservation {
   float in_flight = 0;  // Average over the window.
   absl::Duration latency_sum;
   absl::Duration avoided;
+  UnansweredCounts in_a_row;                          // Since the last answer.
   absl::InlinedVector<uint32_t, 20> latency_buckets;  // Of the window.
 };
 

@@ -49,6 +49,7 @@ EndpointObservation ObservationOf(const v1::EndpointObservation& seen) {
   observation.in_flight = seen.in_flight();
   observation.latency_sum = FromProto(seen.latency_sum());
   observation.avoided = FromProto(seen.avoided());
+  observation.in_a_row = {seen.unreachable_in_a_row(), seen.timeouts_in_a_row()};
   observation.latency_buckets.assign(seen.latency_buckets().begin(), seen.latency_buckets().end());
   return observation;
 }

@@ -95,24 +95,58 @@ uint16_t ServiceState::GatewaysWithTraffic(MonotonicTime now) const {
 
 void ServiceState::RefreshTotals(MonotonicTime now) {
   totals_ = {};
+  totals_recent_ = {};
+  answered_after_.clear();
   for (const auto& [id, endpoint] : endpoints_) {
     const TrafficCounts counts = endpoint.traffic.Counts(now);
     totals_.requests += counts.requests;
     totals_.failures += counts.failures;
+    const RecentCounts recent = endpoint.traffic.Recent(now);
+    totals_recent_.requests += recent.requests;
+    totals_recent_.failures += recent.failures;
+    if (endpoint.traffic.fresh(now)) answered_after_.push_back(endpoint.traffic.answered_after());
   }
+  std::sort(answered_after_.begin(), answered_after_.end());
+}
+
+TrafficCounts ServiceState::OthersOf(const EndpointState& endpoint, MonotonicTime now) const {
+  // Totals of another moment than `own` would be wrong by what came in between: Observe() and
+  // EvaluateAll() keep them of the newest observation.
+  const TrafficCounts own = endpoint.traffic.Counts(now);
+  return {totals_.requests - std::min(own.requests, totals_.requests),
+          totals_.failures - std::min(own.failures, totals_.failures)};
+}
+
+double ServiceState::OthersShare(const EndpointState& endpoint, MonotonicTime now) const {
+  const RecentCounts own = endpoint.traffic.Recent(now);
+  const RecentCounts recent{std::max(0.0, totals_recent_.requests - own.requests),
+                            std::max(0.0, totals_recent_.failures - own.failures)};
+  const TrafficCounts window = OthersOf(endpoint, now);
+  return std::max({answers_.FailureShare(now), CertainShare(recent.requests, recent.failures),
+                   CertainShare(window.requests, window.failures)});
+}
+
+float ServiceState::OthersAnswering(const EndpointState& endpoint, MonotonicTime since,
+                                    MonotonicTime now) const {
+  const bool counted = endpoint.traffic.fresh(now);
+  const size_t others = answered_after_.size() - std::min<size_t>(counted, answered_after_.size());
+  if (others == 0 || since == MonotonicTime::Infinite()) return 0;
+  const MonotonicTime from = since - policy_.try_timeout + kOnsetSkew;
+  auto later = answered_after_.end() -
+               std::upper_bound(answered_after_.begin(), answered_after_.end(), from);
+  if (counted && endpoint.traffic.answered_after() > from) --later;
+  return static_cast<float>(later) / static_cast<float>(others);
 }
 
 TrafficOpinion ServiceState::OpinionOf(const EndpointState& endpoint, bool agent_refused,
                                        MonotonicTime now) {
   TrafficOpinion opinion;
   if (!endpoint.traffic.seen()) return opinion;
-  // Totals of another moment than `own` would be wrong by what came in between: Observe() and
-  // EvaluateAll() keep them of the newest observation.
-  const TrafficCounts own = endpoint.traffic.Counts(now);
-  opinion.others.requests = totals_.requests - std::min(own.requests, totals_.requests);
-  opinion.others.failures = totals_.failures - std::min(own.failures, totals_.failures);
+  opinion.others = OthersOf(endpoint, now);
   opinion.gateways_service = GatewaysWithTraffic(now);
-  endpoint.traffic.Describe(opinion, now, BaselineShare(opinion.others));
+  opinion.shares = answers_.Shares(now);
+  endpoint.traffic.Describe(opinion, now);
+  opinion.others_answering = OthersAnswering(endpoint, opinion.in_a_row_since, now);
   DecideTraffic(opinion, agent_refused);
   return opinion;
 }
@@ -166,7 +200,7 @@ void ServiceState::RecordHealth(EndpointState& endpoint, const HealthEvidence& e
   record.checks = endpoint.checks;
   record.silence = context.now - endpoint.heard;
   record.silence_limit = SilenceLimit(policy_.health.silent_after, endpoint.report_interval);
-  record.flap_hold = FlapHold(endpoint.health, context.now);
+  record.flap_hold = endpoint.health.flap_hold;
 }
 
 void ServiceState::Evaluate(EndpointState& endpoint, StepContext& context) {
@@ -305,8 +339,11 @@ void ServiceState::Observe(const ObservationsInput& input, uint32_t gateway, Ste
   GatewayUse& use = gateways_[gateway];
   const bool counts =
       !awaiting_ && context.now - input.window * 0.9 >= window_start_ && !context.frozen;
-  std::vector<EndpointState*> touched;
+  std::vector<std::pair<EndpointState*, TrafficDelta>> touched;
   uint64_t requests = 0;
+  uint64_t usual_tries = 0;
+  uint64_t usual_failures = 0;
+  UnansweredCounts excused;
   for (const EndpointObservation& observation : input.endpoints) {
     const std::optional<size_t> index = table_.Find(observation.handle);
     const auto it = index ? endpoints_.find(table_.entries()[*index].info->id) : endpoints_.end();
@@ -320,13 +357,25 @@ void ServiceState::Observe(const ObservationsInput& input, uint32_t gateway, Ste
     if (delta.went_back) ++context.counters.counters_reset;
     if (counts) endpoint.window.AddObservation(delta, observation.in_flight, input.window);
     requests += delta.requests;
-    touched.push_back(&endpoint);
+    // What is usual is learned from endpoints that were not suspected before.
+    if (!endpoint.traffic.suspected()) {
+      usual_tries += delta.requests;
+      usual_failures += delta.failures;
+    }
+    excused.unreachable += delta.excused.unreachable;
+    excused.timeouts += delta.excused.timeouts;
+    touched.emplace_back(&endpoint, delta);
   }
+  answers_.AddUnanswered(requests, excused, context.now);
+  answers_.AddFailures(usual_tries, usual_failures, context.now);
   if (requests > 0) use.last_request = context.now;
   const double seconds = std::max(absl::ToDoubleSeconds(input.window), 0.001);
   use.requests_per_second = (use.requests_per_second + requests / seconds) / 2;
   RefreshTotals(context.now);
-  for (EndpointState* endpoint : touched) Evaluate(*endpoint, context);
+  for (const auto& [endpoint, delta] : touched) {
+    endpoint->traffic.Suspect(gateway, delta, OthersShare(*endpoint, context.now), context.now);
+    Evaluate(*endpoint, context);
+  }
 }
 
 }  // namespace pointsman::controller

@@ -235,7 +235,7 @@ void ServiceState::DeregisterSilent(StepContext& context) {
   bool any_alive = false;
   for (const auto& [id, endpoint] : endpoints_) {
     TrafficOpinion traffic;
-    endpoint.traffic.Describe(traffic, context.now, 1);
+    endpoint.traffic.Describe(traffic, context.now);
     const bool lives = OwnerLives(endpoint, context);
     if (endpoint.leaving || (endpoint.draining && !lives)) {
       leaving.push_back(id);

@@ -153,6 +153,11 @@ class ServiceState {
                     const HealthDecision& asked, StepContext& context);
   void VerdictEvent(const EndpointState& endpoint, v1::Verdict before, StepContext& context);
   void RefreshTotals(common::MonotonicTime now);
+  // Of the service's other endpoints, as of the last RefreshTotals().
+  TrafficCounts OthersOf(const EndpointState& endpoint, common::MonotonicTime now) const;
+  double OthersShare(const EndpointState& endpoint, common::MonotonicTime now) const;
+  float OthersAnswering(const EndpointState& endpoint, common::MonotonicTime since,
+                        common::MonotonicTime now) const;
   uint32_t Counted() const;
   uint16_t GatewaysWithTraffic(common::MonotonicTime now) const;
 
@@ -208,6 +213,9 @@ class ServiceState {
   // Traffic.
   std::map<uint32_t, GatewayUse> gateways_;
   TrafficCounts totals_;
+  RecentCounts totals_recent_;
+  std::vector<common::MonotonicTime> answered_after_;  // Of endpoints with traffic, ascending.
+  AnswerHistory answers_;
 
   // Weight control.
   double mean_factor_ = 1;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "common/core/ewma.h"
+
 namespace pointsman::controller {
 namespace {
 
@@ -16,15 +18,12 @@ constexpr absl::Duration kRateSpanMin = absl::Seconds(2);
 constexpr double kEndedRequests = 10;
 // Gateways send what they saw about this often.
 constexpr absl::Duration kObservePeriod = absl::Seconds(1);
-// A gateway calls an endpoint unreachable after this many tries in a row without a connection.
-constexpr uint32_t kUnreachableTries = 2;
-// Statistical evidence needs this many tries and failures, and a failure share this far above the
-// others'; the odds against chance are e^kFailingNats : 1 (one in a million).
-constexpr uint32_t kFailingRequests = 10;
+// Suspicion needs this many failures, and others to compare with.
 constexpr uint32_t kFailingFailures = 5;
 constexpr uint32_t kOthersRequests = 20;
-constexpr double kFailingMargin = 0.2;
-constexpr double kFailingNats = 13.8;
+// A gateway agrees that has so many, and more than would be expected.
+constexpr uint32_t kAgreeingFailures = 2;
+constexpr absl::Duration kRecentHalfLife = absl::Seconds(1);
 // The first values of an unknown gateway are taken as differences only below this.
 constexpr uint64_t kFirstRequestsMax = 1000;
 
@@ -35,6 +34,14 @@ uint32_t Saturate(uint64_t value) {
 bool Fresh(MonotonicTime at, MonotonicTime now, absl::Duration age) {
   return at != MonotonicTime() && now - at <= age;
 }
+
+// Of `all` those that are not among `part`.
+UnansweredCounts Without(const UnansweredCounts& all, const UnansweredCounts& part) {
+  return {all.unreachable - std::min(part.unreachable, all.unreachable),
+          all.timeouts - std::min(part.timeouts, all.timeouts)};
+}
+
+bool None(const UnansweredCounts& counts) { return counts == UnansweredCounts{}; }
 
 }  // namespace
 
@@ -62,17 +69,23 @@ TrafficDelta EndpointTraffic::Difference(View& view, const ObservationsInput& in
     view.boot = input.boot;
     view.requests = view.connect_failures = view.resets = view.timeouts = view.server_errors = 0;
     view.latency_sum = absl::ZeroDuration();
-    view.unreachable_streak = 0;
+    view.in_a_row = {};
+    view.dismissed = fresh ? UnansweredCounts{} : o.in_a_row;
   }
   if (back) {
     delta.went_back = true;
   } else if (same || (fresh && o.requests <= kFirstRequestsMax)) {
     delta.requests = o.requests - view.requests;
-    delta.unreachable = (o.connect_failures - view.connect_failures) + (o.resets - view.resets);
-    delta.failures =
-        delta.unreachable + (o.timeouts - view.timeouts) + (o.server_errors - view.server_errors);
+    const uint64_t unreachable =
+        (o.connect_failures - view.connect_failures) + (o.resets - view.resets);
+    const uint64_t timeouts = o.timeouts - view.timeouts;
+    delta.failures = unreachable + timeouts + (o.server_errors - view.server_errors);
     delta.failures = std::min(delta.failures, delta.requests);
-    delta.unreachable = std::min(delta.unreachable, delta.failures);
+    delta.unanswered = std::min(unreachable + timeouts, delta.failures);
+    // What was in a row and what came since, less what is in a row now.
+    delta.excused = Without({Saturate(view.in_a_row.unreachable + unreachable),
+                             Saturate(view.in_a_row.timeouts + timeouts)},
+                            o.in_a_row);
     delta.latency_sum = o.latency_sum - view.latency_sum;
   }
   view.requests = o.requests;
@@ -89,10 +102,13 @@ TrafficDelta EndpointTraffic::Observe(uint32_t gateway, const ObservationsInput&
                                       MonotonicTime now) {
   bool created = false;
   View& view = ViewOf(gateway, created);
-  const TrafficDelta delta = Difference(view, input, observation, fresh_counters);
+  TrafficDelta delta = Difference(view, input, observation, fresh_counters);
   view.observed = now;
   view.in_flight = observation.in_flight;
-  if (now - input.window < forgotten_until_) return {};
+  if (now - input.window < forgotten_until_) {
+    view.in_a_row = view.dismissed = observation.in_a_row;
+    return {};
+  }
   if (now - view.bucket_start > kTrafficBucket) {
     const bool adjacent = now - view.bucket_start <= 2 * kTrafficBucket;
     view.previous = adjacent ? view.current : TrafficCounts{};
@@ -104,13 +120,51 @@ TrafficDelta EndpointTraffic::Observe(uint32_t gateway, const ObservationsInput&
   view.current.requests = Saturate(uint64_t{view.current.requests} + delta.requests);
   view.current.failures = Saturate(uint64_t{view.current.failures} + delta.failures);
   if (delta.requests > 0) view.last_request = now;
-  if (delta.requests > delta.unreachable) view.unreachable_streak = 0;
+  recent_ = Recent(now);
+  recent_.requests += static_cast<double>(delta.requests);
+  recent_.failures += static_cast<double>(delta.failures);
+  recent_at_ = now;
   if (delta.requests > delta.failures) view.last_success = now;
-  if (delta.unreachable > 0 && delta.requests == delta.unreachable) {
-    view.unreachable_streak = Saturate(view.unreachable_streak + delta.unreachable);
-  }
+  CountInARow(view, observation, input.window, now, delta);
   AddLatencies(observation, now);
   return delta;
+}
+
+void EndpointTraffic::CountInARow(View& view, const EndpointObservation& observation,
+                                  absl::Duration window, MonotonicTime now, TrafficDelta& delta) {
+  const bool answered = delta.requests > delta.unanswered;
+  const bool had = !None(Without(view.in_a_row, view.dismissed));
+  view.in_a_row = observation.in_a_row;
+  if (answered) view.dismissed = {};
+  const bool has = !None(Without(view.in_a_row, view.dismissed));
+  if (has && (answered || !had)) view.in_a_row_since = now;
+  if (has && delta.unanswered > 0) view.in_a_row_until = now;
+  if (!answered) return;
+  // The answer is certainly later than what other gateways told of before its window began.
+  const MonotonicTime after = now - window;
+  answered_after_ = std::max(answered_after_, after);
+  for (View& other : views_) {
+    if (other.gateway == view.gateway || other.in_a_row_since >= after) continue;
+    const UnansweredCounts refuted = Without(other.in_a_row, other.dismissed);
+    delta.excused.unreachable += refuted.unreachable;
+    delta.excused.timeouts += refuted.timeouts;
+    other.dismissed = other.in_a_row;
+  }
+}
+
+void EndpointTraffic::Suspect(uint32_t gateway, const TrafficDelta& delta, double others_share,
+                              MonotonicTime now) {
+  if (delta.requests == 0) return;
+  suspicion_.Add(Saturate(delta.requests), Saturate(delta.failures), OddsOf(others_share), now);
+  others_share_ = static_cast<float>(others_share);
+  for (View& view : views_) {
+    if (suspicion_.none()) {
+      view.suspected = {};
+    } else if (view.gateway == gateway) {
+      view.suspected.requests = Saturate(view.suspected.requests + delta.requests);
+      view.suspected.failures = Saturate(view.suspected.failures + delta.failures);
+    }
+  }
 }
 
 void EndpointTraffic::AddLatencies(const EndpointObservation& observation, MonotonicTime now) {
@@ -130,10 +184,13 @@ void EndpointTraffic::ForgetGateway(uint32_t gateway) {
 
 void EndpointTraffic::ForgetEvidence(MonotonicTime now) {
   forgotten_until_ = now;
+  suspicion_.Clear();
+  recent_ = {};
   for (View& view : views_) {
     view.current = view.previous = {};
     view.bucket_start = MonotonicTime();
-    view.unreachable_streak = 0;
+    view.dismissed = view.in_a_row;
+    view.suspected = {};
     view.last_request = view.last_success = MonotonicTime();
   }
 }
@@ -156,18 +213,40 @@ TrafficCounts EndpointTraffic::Counts(MonotonicTime now) const {
   return sum;
 }
 
-void EndpointTraffic::Describe(TrafficOpinion& opinion, MonotonicTime now,
-                               double fail_share) const {
+RecentCounts EndpointTraffic::Recent(MonotonicTime now) const {
+  const double kept = common::HalfLifeDecay(now - recent_at_, kRecentHalfLife);
+  return {recent_.requests * kept, recent_.failures * kept};
+}
+
+bool EndpointTraffic::fresh(MonotonicTime now) const {
+  for (const View& view : views_) {
+    if (Fresh(view.last_request, now, kTrafficFresh)) return true;
+  }
+  return false;
+}
+
+void EndpointTraffic::Describe(TrafficOpinion& opinion, MonotonicTime now) const {
   opinion.own = Counts(now);
+  opinion.suspected = {suspicion_.requests(), suspicion_.failures()};
+  opinion.others_share = others_share_;
+  opinion.failing_nats = static_cast<float>(suspicion_.Nats(now));
+  opinion.in_a_row_since = MonotonicTime::Infinite();
+  const double expected = OddsOf(others_share_).expected;
   for (const View& view : views_) {
     if (Fresh(view.last_success, now, kTrafficFresh)) opinion.alive = true;
     if (!Fresh(view.last_request, now, kTrafficFresh)) continue;
     ++opinion.gateways;
-    if (view.unreachable_streak >= kUnreachableTries) ++opinion.gateways_unreachable;
-    const TrafficCounts window = WindowOf(view, now);
-    if (window.failures >= 2 && window.failures > fail_share * window.requests) {
+    if (view.suspected.failures >= kAgreeingFailures &&
+        view.suspected.failures > expected * view.suspected.requests) {
       ++opinion.gateways_failing;
     }
+    const UnansweredCounts in_a_row = Without(view.in_a_row, view.dismissed);
+    if (None(in_a_row)) continue;
+    ++opinion.gateways_unreachable;
+    opinion.in_a_row.unreachable += in_a_row.unreachable;
+    opinion.in_a_row.timeouts += in_a_row.timeouts;
+    opinion.in_a_row_since = std::min(opinion.in_a_row_since, view.in_a_row_since);
+    opinion.in_a_row_until = std::max(opinion.in_a_row_until, view.in_a_row_until);
   }
 }
 
@@ -215,35 +294,38 @@ common::LatencyHistogram EndpointTraffic::Latencies(MonotonicTime now) const {
   return merged;
 }
 
-double BinomialNats(double requests, double failures, double p) {
-  if (requests <= 0 || failures <= requests * p) return 0;
-  const double share = failures / requests;
-  double divergence = share * std::log(share / p);
-  if (share < 1) divergence += (1 - share) * std::log((1 - share) / (1 - p));
-  return requests * divergence;
+double CertainShare(double requests, double failures) {
+  if (requests <= 0) return 0;
+  const double share = std::clamp(failures / requests, 0.0, 1.0);
+  return std::max(0.0, share - std::sqrt(share * (1 - share) / requests));
 }
 
-double BaselineShare(const TrafficCounts& others) {
-  return (others.failures + 2.0) / (others.requests + 4.0);
+namespace {
+
+bool Unreachable(const TrafficOpinion& opinion, bool agent_refused) {
+  const int observers = opinion.gateways_unreachable + (agent_refused ? 1 : 0);
+  const bool sole = opinion.gateways_service <= 1 && opinion.gateways_unreachable == 1;
+  if (opinion.gateways_unreachable == 0 || (observers < 2 && !sole)) return false;
+  const bool lasts = opinion.in_a_row_until - opinion.in_a_row_since >= kUnreachableLasts;
+  return (lasts || agent_refused) && opinion.unreachable_nats >= kUnreachableNats;
 }
+
+bool Failing(const TrafficOpinion& opinion) {
+  const bool sole = opinion.gateways_service <= 1 && opinion.gateways_failing == 1;
+  return opinion.suspected.failures >= kFailingFailures &&
+         opinion.others.requests >= kOthersRequests && (opinion.gateways_failing >= 2 || sole) &&
+         opinion.failing_nats >= kSuspicionAlarm;
+}
+
+}  // namespace
 
 void DecideTraffic(TrafficOpinion& opinion, bool agent_refused) {
-  const uint16_t observers = opinion.gateways_unreachable + (agent_refused ? 1 : 0);
-  const bool sole = opinion.gateways_service <= 1 && opinion.gateways_unreachable == 1;
-  // A gateway that still gets answers contradicts the others.
-  const bool contradicted = opinion.gateways > opinion.gateways_unreachable && opinion.alive;
-  opinion.unreachable =
-      opinion.gateways_unreachable > 0 && (observers >= 2 || sole) && !contradicted;
-  const double baseline = BaselineShare(opinion.others);
-  opinion.nats =
-      static_cast<float>(BinomialNats(opinion.own.requests, opinion.own.failures, baseline));
-  const bool material = opinion.own.requests >= kFailingRequests &&
-                        opinion.own.failures >= kFailingFailures &&
-                        opinion.others.requests >= kOthersRequests &&
-                        opinion.own.failures > (baseline + kFailingMargin) * opinion.own.requests;
-  const bool agreed = opinion.gateways_failing >= 2 ||
-                      (opinion.gateways_service <= 1 && opinion.gateways_failing == 1);
-  opinion.failing = material && agreed && opinion.nats >= kFailingNats;
+  UnansweredCounts counted = opinion.in_a_row;
+  if (opinion.others_answering < kOthersAnswering) counted.timeouts = 0;
+  const double agent = agent_refused ? kAgentRefusedNats : 0;
+  opinion.unreachable_nats = static_cast<float>(UnansweredNats(counted, opinion.shares) + agent);
+  opinion.unreachable = Unreachable(opinion, agent_refused);
+  opinion.failing = Failing(opinion);
 }
 
 }  // namespace pointsman::controller

@@ -2,8 +2,8 @@
 
 // What gateways' observations say of one endpoint: cumulative counters become counts of the last
 // 5 to 10 seconds per gateway, and these become an opinion. Decides two things: is the endpoint
-// unreachable (several observers, or the only one with traffic, lost every try), and does it fail
-// far more than the service's other endpoints (a leave-one-out binomial bound).
+// unreachable (no try at it is answered any more; unanswered.h says what that is worth), and does
+// it fail far more than the service's other endpoints (suspicion.h).
 //
 // Counters survive lost messages (differences of cumulative values), a new boot of the gateway
 // (they start at 0) and going backwards (the difference is dropped and told). Thread-compatible.
@@ -15,6 +15,8 @@
 #include "common/core/latency_histogram.h"
 #include "common/core/time.h"
 #include "controller/core/inputs.h"
+#include "controller/core/suspicion.h"
+#include "controller/core/unanswered.h"
 
 namespace pointsman::controller {
 
@@ -28,28 +30,59 @@ struct TrafficCounts {
   friend bool operator==(const TrafficCounts&, const TrafficCounts&) = default;
 };
 
+// The same, fading.
+struct RecentCounts {
+  double requests = 0;
+  double failures = 0;
+};
+
 // What one observation added.
 struct TrafficDelta {
   uint64_t requests = 0;
   uint64_t failures = 0;
-  uint64_t unreachable = 0;
+  uint64_t unanswered = 0;   // Of the failures: all but 5xx.
+  UnansweredCounts excused;  // Tries without an answer that an answer has followed by now.
   absl::Duration latency_sum;
   bool went_back = false;
 };
 
 // Why Judge() thinks what it thinks of an endpoint's traffic; numbers for Explain.
 struct TrafficOpinion {
-  bool alive = false;             // A try succeeded within kTrafficFresh.
-  bool unreachable = false;       // Confirmed.
-  bool failing = false;           // Statistically.
-  uint16_t gateways = 0;          // With fresh traffic to the endpoint.
-  uint16_t gateways_service = 0;  // With fresh traffic to the service.
-  uint16_t gateways_unreachable = 0;
-  uint16_t gateways_failing = 0;
+  bool alive = false;                 // A try succeeded within kTrafficFresh.
+  bool unreachable = false;           // Confirmed.
+  bool failing = false;               // Statistically.
+  uint16_t gateways = 0;              // With fresh traffic to the endpoint.
+  uint16_t gateways_service = 0;      // With fresh traffic to the service.
+  uint16_t gateways_unreachable = 0;  // Of these: whose last try was not answered.
+  uint16_t gateways_failing = 0;      // That saw failures since there is suspicion.
   TrafficCounts own;
   TrafficCounts others;
-  float nats = 0;  // Evidence that the failures are not chance, natural logarithm of the odds.
+  // Unreachable: tries in a row without an answer through all gateways, and the evidence in them.
+  UnansweredCounts in_a_row;
+  UnansweredShares shares;
+  common::MonotonicTime in_a_row_since;  // When a gateway first told of them.
+  common::MonotonicTime in_a_row_until;  // When one told of the newest.
+  // Of the other endpoints with traffic, those that answered after all could have fallen silent.
+  float others_answering = 0;
+  float unreachable_nats = 0;
+  // Failing: tries and failures since there is suspicion, and the evidence in them.
+  TrafficCounts suspected;
+  float others_share = 0;  // Of failures, when it was last added to.
+  float failing_nats = 0;
 };
+
+// Evidence that an endpoint is unreachable, and what the agent's own refused check adds to it.
+inline constexpr double kUnreachableNats = 18;
+inline constexpr double kAgentRefusedNats = 11.5;
+// The newest of them must have been told so much later than the first: what resets all connections
+// of a moment is over then.
+inline constexpr absl::Duration kUnreachableLasts = absl::Milliseconds(150);
+// Time-outs count while at least this share of the other endpoints answers: what all of them wait
+// for may be what is slow. Others may fall silent up to kOnsetSkew later than this endpoint and be
+// as silent: the answers must be later than that, counted from when the first try that timed out
+// began.
+inline constexpr double kOthersAnswering = 0.1;
+inline constexpr absl::Duration kOnsetSkew = absl::Seconds(1);
 
 // One endpoint's traffic through all gateways. About 100 bytes a gateway that uses it.
 class EndpointTraffic {
@@ -60,14 +93,23 @@ class EndpointTraffic {
                        const EndpointObservation& observation, bool fresh_counters,
                        common::MonotonicTime now);
   void ForgetGateway(uint32_t gateway);
+  // Weighs what Observe() returned against the others' share of failures.
+  void Suspect(uint32_t gateway, const TrafficDelta& delta, double others_share,
+               common::MonotonicTime now);
   // The endpoint serves again: what was seen before is no evidence against it, nor is what comes
   // later from a window that began before.
   void ForgetEvidence(common::MonotonicTime now);
 
   // Counts of the last 5 to 10 s, all gateways.
   TrafficCounts Counts(common::MonotonicTime now) const;
-  // Fills gateways, gateways_unreachable, alive and own; `gateways_failing` by `fail_share`.
-  void Describe(TrafficOpinion& opinion, common::MonotonicTime now, double fail_share) const;
+  // Fills what one endpoint's traffic says by itself.
+  void Describe(TrafficOpinion& opinion, common::MonotonicTime now) const;
+  // Counts in which what is a second old counts half.
+  RecentCounts Recent(common::MonotonicTime now) const;
+  // It was certainly answering after this; zero: no answer was seen.
+  common::MonotonicTime answered_after() const { return answered_after_; }
+  bool suspected() const { return !suspicion_.none(); }
+  bool fresh(common::MonotonicTime now) const;  // A try ended within kTrafficFresh.
 
   // Rates to show, over the last 2 to 7 s of the time that gateways have told of (10 s where they
   // tell seldom); 0 once a gateway that had much to tell is silent for 3 s.
@@ -82,8 +124,12 @@ class EndpointTraffic {
  private:
   struct View {
     uint32_t gateway = 0;
-    uint32_t unreachable_streak = 0;  // Unreachable tries since the last that was answered.
     uint64_t boot = 0;
+    UnansweredCounts in_a_row;   // As the gateway told last.
+    UnansweredCounts dismissed;  // Of these: no evidence any more.
+    common::MonotonicTime in_a_row_since;
+    common::MonotonicTime in_a_row_until;
+    TrafficCounts suspected;  // Since there is suspicion.
     uint64_t requests = 0;
     uint64_t connect_failures = 0;
     uint64_t resets = 0;
@@ -104,24 +150,28 @@ class EndpointTraffic {
   View& ViewOf(uint32_t gateway, bool& created);
   static TrafficDelta Difference(View& view, const ObservationsInput& input,
                                  const EndpointObservation& observation, bool fresh);
+  void CountInARow(View& view, const EndpointObservation& observation, absl::Duration window,
+                   common::MonotonicTime now, TrafficDelta& delta);
   static TrafficCounts WindowOf(const View& view, common::MonotonicTime now);
   void AddLatencies(const EndpointObservation& observation, common::MonotonicTime now);
 
   std::vector<View> views_;  // By gateway.
   common::MonotonicTime forgotten_until_;
+  common::MonotonicTime answered_after_;
+  RecentCounts recent_;
+  common::MonotonicTime recent_at_;
+  Suspicion suspicion_;
+  float others_share_ = 0;
   common::LatencyHistogram latencies_[2];
   common::MonotonicTime latencies_start_;
 };
 
 // Decides `unreachable` and `failing` from what Describe() filled in, gateways_service, `others`,
-// and whether the agent's own check was refused or reset (one more observer).
+// `shares`, `others_answering`, and whether the agent's own check was refused or reset (one more
+// observer). A function of the opinion alone: Explain shows it, and who has it can decide again.
 void DecideTraffic(TrafficOpinion& opinion, bool agent_refused);
 
-// Lower bound of -ln P[X >= failures] for X ~ Binomial(requests, p) (Chernoff); 0 where failures
-// are not more than expected. REQUIRES: 0 < p < 1, failures <= requests.
-double BinomialNats(double requests, double failures, double p);
-
-// Share of failures the others have, smoothed so that it is never 0 or 1.
-double BaselineShare(const TrafficCounts& others);
+// A share of failures less one standard deviation of its chance; 0 without requests.
+double CertainShare(double requests, double failures);
 
 }  // namespace pointsman::controller

@@ -119,7 +119,7 @@ Scenario Slow() {
   FaultSpec fault = FaultOf({7});
   fault.server.slow_factor = 5;
   scenario.options.faults = {fault};
-  scenario.aims = {{"half its share on all gateways, s", Halved, 5},
+  scenario.aims = {{"half its weight on all gateways, s", Halved, 5},
                    {"error share", ErrorShare, 0},
                    kNoFalseEjections,
                    kNoFailOpen};

@@ -48,25 +48,53 @@ TEST(JudgeTest, ARefusedCheckAndAGatewayConfirmEachOther) {
   EXPECT_TRUE(Judge(evidence, {}, kStart).confirmed);
 }
 
-TEST(JudgeTest, FlappingKeepsAnEndpointAwayLonger) {
+// Fails for `down`, then passes for `up`, with a look each second; how often the verdict changed.
+int ChangesWhileFlapping(absl::Duration down, absl::Duration up, absl::Duration lasts) {
   HealthMemory memory;
-  MonotonicTime now = kStart;
-  for (int i = 0; i < 5; ++i) {
-    HealthEvidence failing = Checked(CheckSummary::kFailing);
-    ApplyDecision(Judge(failing, memory, now), failing, now, memory);
-    now = now + absl::Seconds(1);
-    HealthEvidence passing = Checked(CheckSummary::kPassing);
-    const HealthDecision back = Judge(passing, memory, now);
-    if (i < 2) {
-      EXPECT_EQ(back.verdict, v1::VERDICT_HEALTHY) << i;
-      ApplyDecision(back, passing, now, memory);
-    } else {
-      memory.verdict = v1::VERDICT_HEALTHY;  // Whatever let it back.
-    }
-    now = now + absl::Seconds(1);
+  int changes = 0;
+  MonotonicTime passing_since = kStart;
+  for (absl::Duration at; at < lasts; at += absl::Seconds(1)) {
+    const MonotonicTime now = kStart + at;
+    const absl::Duration in_period = at % (down + up);
+    const bool fails = in_period >= up;
+    if (in_period == absl::ZeroDuration()) passing_since = now;
+    HealthEvidence evidence = Checked(fails ? CheckSummary::kFailing : CheckSummary::kPassing);
+    evidence.last_runs_passed = !fails;
+    evidence.checks_passing_for = now - passing_since;
+    const bool before = Serves(memory.verdict);
+    ApplyDecision(Judge(evidence, memory, now), evidence, now, memory);
+    if (at > absl::ZeroDuration() && Serves(memory.verdict) != before) ++changes;
   }
-  EXPECT_GE(FlapHold(memory, now), absl::Seconds(5));
-  EXPECT_EQ(FlapHold(memory, now + absl::Minutes(5)), absl::ZeroDuration());
+  return changes;
+}
+
+TEST(JudgeTest, AFlappingEndpointMustProveItselfForLongerThanItLasted) {
+  for (const int up : {5, 10, 30, 60}) {
+    EXPECT_EQ(ChangesWhileFlapping(absl::Seconds(5), absl::Seconds(up), absl::Minutes(60)), 3)
+        << "up for " << up << " s: out, in, out";
+  }
+  // What fails once in ten minutes is no flapping.
+  EXPECT_EQ(ChangesWhileFlapping(absl::Seconds(5), absl::Minutes(10), absl::Minutes(40)), 6);
+}
+
+TEST(FlapHoldTest, IsForEarlyRepetitionsOnly) {
+  EXPECT_EQ(FlapHold(1, absl::Seconds(10)), absl::ZeroDuration());
+  EXPECT_EQ(FlapHold(1.4, absl::Seconds(10)), absl::ZeroDuration());
+  EXPECT_EQ(FlapHold(1.9, absl::Seconds(1)), absl::Seconds(15));
+  EXPECT_EQ(FlapHold(1.9, absl::Seconds(10)), absl::Seconds(40));
+  EXPECT_EQ(FlapHold(3, absl::Hours(1)), absl::Minutes(5));
+}
+
+TEST(JudgeTest, AnEndpointThatProvedItselfComesBack) {
+  HealthMemory memory;
+  memory.verdict = v1::VERDICT_UNHEALTHY;
+  memory.removed_at = memory.unclean = kStart;
+  memory.flap_hold = absl::Seconds(40);
+  HealthEvidence passing = Checked(CheckSummary::kPassing);
+  EXPECT_EQ(Judge(passing, memory, kStart + absl::Seconds(39)).verdict, v1::VERDICT_UNHEALTHY);
+  EXPECT_EQ(Judge(passing, memory, kStart + absl::Seconds(40)).verdict, v1::VERDICT_HEALTHY);
+  memory.unclean = kStart + absl::Seconds(10);
+  EXPECT_EQ(Judge(passing, memory, kStart + absl::Seconds(49)).verdict, v1::VERDICT_UNHEALTHY);
 }
 
 TEST(RemovalBudgetTest, AllowsAtLeastOneAndRefillsWithTheWindow) {
@@ -82,6 +110,8 @@ TEST(RemovalBudgetTest, AllowsAtLeastOneAndRefillsWithTheWindow) {
 
 std::vector<RoutableRow> Rows(int healthy, int unhealthy, int confirmed) {
   std::vector<RoutableRow> rows;
+  rows.reserve(static_cast<size_t>(healthy) + static_cast<size_t>(unhealthy) +
+               static_cast<size_t>(confirmed));
   for (int i = 0; i < healthy; ++i) rows.push_back({v1::VERDICT_HEALTHY, true});
   for (int i = 0; i < unhealthy; ++i) rows.push_back({v1::VERDICT_UNHEALTHY, true});
   for (int i = 0; i < confirmed; ++i) rows.push_back({v1::VERDICT_UNHEALTHY, true, true});

@@ -28,6 +28,15 @@ TEST(PolicyTest, AnEmptyServiceHasTheDocumentedDefaults) {
   EXPECT_EQ(policy.recovery.grant_lease, absl::Seconds(60));
 }
 
+TEST(PolicyTest, ATryEndsByTheShorterOfItsTimeouts) {
+  v1::Service service;
+  EXPECT_EQ(PolicyFromConfig(service).try_timeout, absl::Seconds(30));
+  service.mutable_timeouts()->mutable_first_byte()->set_seconds(5);
+  EXPECT_EQ(PolicyFromConfig(service).try_timeout, absl::Seconds(5));
+  service.mutable_retries()->mutable_per_try_timeout()->set_nanos(200'000'000);
+  EXPECT_EQ(PolicyFromConfig(service).try_timeout, absl::Milliseconds(200));
+}
+
 TEST(PolicyTest, ZeroIsKeptWhereItIsMeant) {
   v1::Service service;
   service.mutable_health()->set_fail_open_below(0);

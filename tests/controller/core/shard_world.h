@@ -55,7 +55,8 @@ class ShardWorld {
   void Goodbye(const std::string& id);  // Hello without instances.
   void Report(const std::string& id);
   void GatewayHello(const std::string& gateway, std::vector<HeldSlice> held = {});
-  // Adds to the gateway's cumulative counters of an endpoint and sends them.
+  // Adds to the gateway's cumulative counters of an endpoint and sends them; tries that were
+  // answered ended after those that were not.
   struct Traffic {
     uint64_t requests = 0, connect_failures = 0, resets = 0, timeouts = 0, server_errors = 0;
     double in_flight = 0;
@@ -103,6 +104,7 @@ class ShardWorld {
   struct Gateway {
     uint64_t session = 0, boot = 7, sequence = 0;
     std::map<std::string, Traffic> totals;
+    std::map<std::string, UnansweredCounts> in_a_row;
   };
   const FrameEntry* EntryOf(const std::string& id);
   std::map<std::string, Gateway> gateways_;

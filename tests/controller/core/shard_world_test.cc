@@ -194,8 +194,13 @@ void ShardWorld::Observe(const std::string& gateway, const std::map<std::string,
     total.timeouts += added.timeouts;
     total.server_errors += added.server_errors;
     total.latency_sum += added.latency_sum;
+    UnansweredCounts& in_a_row = record.in_a_row[id];
+    in_a_row.unreachable += static_cast<uint32_t>(added.connect_failures + added.resets);
+    in_a_row.timeouts += static_cast<uint32_t>(added.timeouts);
+    if (added.requests > added.connect_failures + added.resets + added.timeouts) in_a_row = {};
     EndpointObservation observation;
     observation.handle = HandleOf(id);
+    observation.in_a_row = in_a_row;
     observation.requests = total.requests;
     observation.connect_failures = total.connect_failures;
     observation.resets = total.resets;

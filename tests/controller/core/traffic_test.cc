@@ -1,5 +1,8 @@
 #include "controller/core/traffic.h"
 
+#include <cmath>
+#include <map>
+
 #include "gtest/gtest.h"
 
 namespace pointsman::controller {
@@ -159,11 +162,132 @@ TEST(EndpointTrafficTest, TrafficThatEndedIsNoRateButSeldomTrafficIs) {
   EXPECT_GT(quiet.RequestsPerSecond(now + absl::Milliseconds(3100)), 0);
 }
 
-TEST(BinomialTest, BoundsGrowWithEvidence) {
-  EXPECT_EQ(BinomialNats(10, 1, 0.5), 0);
-  EXPECT_GT(BinomialNats(100, 60, 0.1), BinomialNats(10, 6, 0.1));
-  EXPECT_GT(BinomialNats(20, 20, 0.02), 13.8);
-  EXPECT_LT(BinomialNats(10, 3, 0.1), 13.8);
+// One endpoint of a service, seen by gateways that tell of it each 100 ms.
+class UnreachableTest : public testing::Test {
+ protected:
+  struct Gateway {
+    uint64_t requests = 0;
+    uint64_t resets = 0;
+    uint64_t timeouts = 0;
+    UnansweredCounts in_a_row;
+  };
+
+  void Answers(uint32_t gateway) { Tell(gateway, 1, 0, 0); }
+  void Refuses(uint32_t gateway, uint32_t tries = 1) { Tell(gateway, 0, tries, 0); }
+  void TimesOut(uint32_t gateway, uint32_t tries = 1) { Tell(gateway, 0, 0, tries); }
+
+  void Later(absl::Duration duration) { now_ = now_ + duration; }
+
+  void Tell(uint32_t gateway, uint32_t answered, uint32_t refused, uint32_t timed_out) {
+    now_ = now_ + absl::Milliseconds(100);
+    Gateway& counts = gateways_[gateway];
+    counts.requests += answered + refused + timed_out;
+    counts.resets += refused;
+    counts.timeouts += timed_out;
+    if (answered > 0) counts.in_a_row = {};
+    counts.in_a_row.unreachable += refused;
+    counts.in_a_row.timeouts += timed_out;
+    ObservationsInput input;
+    input.boot = 1;
+    input.window = absl::Milliseconds(100);
+    EndpointObservation o;
+    o.requests = counts.requests;
+    o.resets = counts.resets;
+    o.timeouts = counts.timeouts;
+    o.in_a_row = counts.in_a_row;
+    const TrafficDelta delta = traffic_.Observe(gateway, input, o, true, now_);
+    excused_.unreachable += delta.excused.unreachable;
+    excused_.timeouts += delta.excused.timeouts;
+  }
+
+  TrafficOpinion Opinion(uint16_t gateways, double others_answering = 1,
+                         bool agent_refused = false) {
+    TrafficOpinion opinion;
+    opinion.gateways_service = gateways;
+    opinion.others_answering = static_cast<float>(others_answering);
+    traffic_.Describe(opinion, now_);
+    DecideTraffic(opinion, agent_refused);
+    return opinion;
+  }
+
+  EndpointTraffic traffic_;
+  UnansweredCounts excused_;
+  std::map<uint32_t, Gateway> gateways_;
+  MonotonicTime now_ = kStart;
+};
+
+TEST_F(UnreachableTest, TwoGatewaysThatAreRefusedAreEnough) {
+  Answers(1);
+  Answers(2);
+  Refuses(1, 5);
+  EXPECT_FALSE(Opinion(1).unreachable) << "it may be over, as resets of all connections are";
+  Later(absl::Milliseconds(100));
+  Refuses(1);
+  EXPECT_FALSE(Opinion(2).unreachable) << "one gateway's opinion is its own";
+  EXPECT_TRUE(Opinion(1).unreachable) << "but for the only one with traffic";
+  EXPECT_TRUE(Opinion(2, 1, true).unreachable) << "or the agent";
+  Refuses(2);
+  EXPECT_TRUE(Opinion(2).unreachable);
+  EXPECT_EQ(Opinion(2).in_a_row, (UnansweredCounts{7, 0}));
+}
+
+TEST_F(UnreachableTest, AGatewayThatHasNotTriedSinceDoesNotContradict) {
+  for (uint32_t gateway = 1; gateway <= 4; ++gateway) Answers(gateway);
+  Refuses(1);
+  Later(absl::Milliseconds(100));
+  Refuses(2);
+  EXPECT_TRUE(Opinion(4).unreachable);
+}
+
+TEST_F(UnreachableTest, AnAnswerThatIsCertainlyLaterEndsIt) {
+  Refuses(1, 5);
+  Refuses(2, 5);
+  Answers(3);
+  const TrafficOpinion opinion = Opinion(3);
+  EXPECT_FALSE(opinion.unreachable);
+  EXPECT_EQ(opinion.gateways_unreachable, 1) << "the newest may be later than the answer";
+  Answers(3);
+  EXPECT_EQ(Opinion(3).gateways_unreachable, 0);
+  EXPECT_EQ(excused_, (UnansweredCounts{10, 0})) << "they were chance";
+  Refuses(1);
+  EXPECT_EQ(Opinion(3).in_a_row, (UnansweredCounts{1, 0})) << "the old ones stay dismissed";
+}
+
+TEST_F(UnreachableTest, OnesOwnAnswerEndsItAndCountsAsChance) {
+  Refuses(1, 3);
+  TimesOut(1, 2);
+  Answers(1);
+  EXPECT_EQ(Opinion(1).gateways_unreachable, 0);
+  EXPECT_EQ(excused_, (UnansweredCounts{3, 2}));
+}
+
+TEST_F(UnreachableTest, TimeoutsCountOnlyWhileOthersAnswer) {
+  TimesOut(1, 3);
+  Later(absl::Milliseconds(100));
+  TimesOut(2, 3);
+  EXPECT_TRUE(Opinion(2, 0.1).unreachable);
+  EXPECT_FALSE(Opinion(2, 0.09).unreachable) << "what all wait for is slow";
+  EXPECT_FALSE(Opinion(2, 0.09, true).unreachable);
+  Refuses(1, 2);
+  EXPECT_TRUE(Opinion(2, 0).unreachable) << "who refuses waits for nobody";
+}
+
+TEST_F(UnreachableTest, EvidenceOfBeforeItServedAgainIsNone) {
+  Refuses(1, 3);
+  Refuses(2, 3);
+  traffic_.ForgetEvidence(now_);
+  EXPECT_FALSE(Opinion(2).unreachable);
+  now_ = now_ + absl::Seconds(1);
+  Refuses(1);
+  EXPECT_EQ(Opinion(2).in_a_row, (UnansweredCounts{1, 0}));
+}
+
+TEST(CertainShareTest, IsLessWhereLittleWasSeen) {
+  EXPECT_EQ(CertainShare(0, 0), 0);
+  EXPECT_EQ(CertainShare(100, 1), 0.01 - std::sqrt(0.01 * 0.99 / 100));
+  EXPECT_EQ(CertainShare(1, 1), 1);
+  EXPECT_NEAR(CertainShare(100, 50), 0.45, 1e-9);
+  EXPECT_NEAR(CertainShare(10'000, 5000), 0.495, 1e-9);
 }
 
 }  // namespace
