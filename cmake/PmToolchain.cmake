@@ -10,6 +10,11 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
 set(PM_SANITIZE "" CACHE STRING "address, thread or empty")
 # PM_FUZZ: build the libFuzzer targets (clang only).
 option(PM_FUZZ "build the fuzz targets" OFF)
+# PM_GUARDS_REMOVABLE: tests may do without one of the guards of common/core/guard.h.
+option(PM_GUARDS_REMOVABLE "for tests/guards.sh only" OFF)
+if(PM_GUARDS_REMOVABLE)
+  add_compile_definitions(PM_GUARDS_REMOVABLE)
+endif()
 
 find_program(PM_CCACHE ccache)
 if(PM_CCACHE)

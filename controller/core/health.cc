@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "common/core/ewma.h"
+#include "common/core/guard.h"
 
 namespace pointsman::controller {
 namespace {
@@ -112,7 +113,9 @@ HealthDecision Judge(const HealthEvidence& e, const HealthMemory& memory, Monoto
 }
 
 absl::Duration FlapHold(double flaps, absl::Duration served) {
-  if (flaps <= kFlapsFree) return absl::ZeroDuration();
+  if (flaps <= kFlapsFree || !common::Holds(common::Guard::kFlapPenalty)) {
+    return absl::ZeroDuration();
+  }
   return std::clamp(kFlapHoldFactor * served, kFlapHold, kFlapHoldMax);
 }
 
@@ -156,15 +159,17 @@ uint32_t RemovalBudget::Allowed(const HealthRules& rules, uint32_t endpoints) {
   return std::max(1u, static_cast<uint32_t>(std::floor(rules.removal_cap * endpoints + 1e-9)));
 }
 
-uint32_t RemovalBudget::Used(const HealthRules& rules, MonotonicTime now) {
-  while (!removals_.empty() && now - removals_.front() >= rules.removal_window) {
-    removals_.pop_front();
-  }
-  return static_cast<uint32_t>(removals_.size());
+uint32_t RemovalBudget::Used(const HealthRules& rules, MonotonicTime now) const {
+  const auto in_window = [&](MonotonicTime at) { return now - at < rules.removal_window; };
+  return static_cast<uint32_t>(std::count_if(removals_.begin(), removals_.end(), in_window));
 }
 
 bool RemovalBudget::Take(const HealthRules& rules, uint32_t endpoints, MonotonicTime now) {
-  if (Used(rules, now) >= Allowed(rules, endpoints)) return false;
+  while (!removals_.empty() && now - removals_.front() >= rules.removal_window) {
+    removals_.pop_front();
+  }
+  const bool capped = removals_.size() >= Allowed(rules, endpoints);
+  if (capped && common::Holds(common::Guard::kRemovalCap)) return false;
   removals_.push_back(now);
   return true;
 }
@@ -187,7 +192,7 @@ bool ChooseRoutable(const HealthRules& rules, std::vector<RoutableRow>& rows) {
   }
   if (counted == 0 || serving == counted) return false;
   const bool too_few = serving == 0 || serving < rules.fail_open_below * counted;
-  if (!too_few) return false;
+  if (!too_few || !common::Holds(common::Guard::kFailOpen)) return false;
   const bool use_confirmed = serving + spare == 0;
   bool used = false;
   for (RoutableRow& row : rows) {

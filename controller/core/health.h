@@ -109,7 +109,7 @@ class RemovalBudget {
   // True: the removal may happen, and is counted. Amortised O(1).
   bool Take(const HealthRules& rules, uint32_t endpoints, common::MonotonicTime now);
   // Removals in the window.
-  uint32_t Used(const HealthRules& rules, common::MonotonicTime now);
+  uint32_t Used(const HealthRules& rules, common::MonotonicTime now) const;
   // When the oldest leaves the window; Infinite: none.
   common::MonotonicTime NextFree(const HealthRules& rules) const;
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/core/guard.h"
 #include "controller/core/codes.h"
 #include "controller/core/shard_core.h"
 #include "controller/core/shard_state.h"
@@ -202,7 +203,7 @@ void ShardState::On(const EpochInput& input, StepContext& context) {
 }
 
 void ShardState::SetSilenceFreeze(bool frozen, const char* why, StepContext& context) {
-  if (silence_freeze_ == frozen) return;
+  if (silence_freeze_ == frozen || !common::Holds(common::Guard::kSilenceFreeze)) return;
   silence_freeze_ = frozen;
   silence_since_ = context.now;
   context.silence_freeze = frozen;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "common/core/ewma.h"
+#include "common/core/guard.h"
 
 namespace pointsman::controller {
 namespace {
@@ -21,11 +22,12 @@ uint32_t Sum(uint32_t a, uint32_t b) { return std::min(a + std::min(b, kCountMax
 
 SuspicionOdds OddsOf(double others_share) {
   SuspicionOdds odds;
-  odds.expected = std::min(others_share * kExpectedFactor + kExpectedFloor, kExpectedMax);
+  const double usual = common::Holds(common::Guard::kUsualShare) ? others_share : 0;
+  odds.expected = std::min(usual * kExpectedFactor + kExpectedFloor, kExpectedMax);
   odds.suspected = odds.expected + kSuspectedMargin * (1 - odds.expected);
   // Where nearly everything fails, failing says nothing.
-  const bool usual = odds.expected == kExpectedMax;
-  odds.per_failure = usual ? 0 : std::log(odds.suspected / odds.expected);
+  const bool all_fail = odds.expected == kExpectedMax;
+  odds.per_failure = all_fail ? 0 : std::log(odds.suspected / odds.expected);
   odds.per_success = std::log((1 - odds.suspected) / (1 - odds.expected));
   return odds;
 }

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "common/core/ewma.h"
+#include "common/core/guard.h"
 
 namespace pointsman::controller {
 namespace {
@@ -321,7 +322,8 @@ bool Failing(const TrafficOpinion& opinion) {
 
 void DecideTraffic(TrafficOpinion& opinion, bool agent_refused) {
   UnansweredCounts counted = opinion.in_a_row;
-  if (opinion.others_answering < kOthersAnswering) counted.timeouts = 0;
+  const bool all_silent = opinion.others_answering < kOthersAnswering;
+  if (all_silent && common::Holds(common::Guard::kOthersAnswer)) counted.timeouts = 0;
   const double agent = agent_refused ? kAgentRefusedNats : 0;
   opinion.unreachable_nats = static_cast<float>(UnansweredNats(counted, opinion.shares) + agent);
   opinion.unreachable = Unreachable(opinion, agent_refused);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/core/guard.h"
+
 namespace pointsman::controller {
 namespace {
 
@@ -15,6 +17,8 @@ constexpr double kRelativeMean = 0.2;
 constexpr double kQueueFloorSeconds = 0.001;
 constexpr double kUtilisationFloor = 1e-4;
 constexpr double kGainGrowth = 2;
+// Where a test does without the bound: beyond what is stable.
+constexpr double kUnboundedGain = 2.5;
 // Errors smaller than this are noise and move nothing.
 constexpr double kQuiet = 0.01;
 // An error this large, and so many times the usual one, is no noise.
@@ -143,6 +147,11 @@ void AdaptGain(double error, WeightRow& row) {
   }
 }
 
+double StepOf(const WeightRow& row, double error) {
+  if (!common::Holds(common::Guard::kGainBound)) return std::exp(kUnboundedGain * error);
+  return std::clamp(std::exp(row.gain * error), kStepDown, kStepUp);
+}
+
 // Moves one row toward its target. Returns true when its weight changed.
 bool MoveRow(WeightRow& row) {
   // A capacity of zero (everything failed, nothing ended) is a target far below, not minus
@@ -150,7 +159,7 @@ bool MoveRow(WeightRow& row) {
   const double error = std::log(std::max(row.target, row.weight * 0.01) / row.weight);
   AdaptGain(error, row);
   if (std::abs(error) < kQuiet) return false;
-  row.weight *= std::clamp(std::exp(row.gain * error), kStepDown, kStepUp);
+  row.weight *= StepOf(row, error);
   row.stepped = row.weight;
   return true;
 }
@@ -254,6 +263,7 @@ WeightStep StepWeights(const WeightRules& rules, std::vector<WeightRow>& rows) {
 
 double SlowStartRamp(const WeightRules& rules, absl::Duration serving) {
   if (rules.slow_start <= absl::ZeroDuration() || serving >= rules.slow_start) return 1;
+  if (!common::Holds(common::Guard::kSlowStart)) return 1;
   return std::clamp(absl::FDivDuration(serving, rules.slow_start), rules.slow_start_initial, 1.0);
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/core/guard.h"
 #include "gateway/core/slice_check.h"
 
 namespace pointsman::gateway {
@@ -82,7 +83,7 @@ std::string PairText(VersionPair pair) { return absl::StrCat(pair.epoch, ".", pa
 
 std::optional<Refusal> SliceState::CheckPair(const v1::SliceFrame& frame) const {
   const VersionPair to{frame.epoch(), frame.to()};
-  if (to <= version_) {
+  if (to <= version_ && common::Holds(common::Guard::kEpoch)) {
     return Refuse(kNackStale,
                   absl::StrCat("leads to ", PairText(to), ", held is ", PairText(version_)));
   }
