@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/time/time.h"
+#include "sim/world/comparison.h"
 #include "sim/world/report.h"
 #include "sim/world/scenario.h"
 #include "sim/world/world.h"
@@ -18,9 +20,18 @@ namespace sim = pointsman::sim;
 
 struct Flags {
   std::string scenario;
+  std::string policy;
+  std::vector<std::string> scenarios;
   uint64_t seed = 1;
+  uint64_t seeds = 10;
   bool json = false;
 };
+
+std::vector<std::string> PublishedPolicies() {
+  std::vector<std::string> names = sim::ComparedPolicies();
+  std::erase(names, sim::kOurs);
+  return names;
+}
 
 // How fast it went is not part of the result: it is no function of the seed.
 void PrintSpeed(const sim::WorldOptions& options, std::chrono::steady_clock::time_point began) {
@@ -40,6 +51,7 @@ int RunScenario(const Flags& flags) {
   }
   sim::Scenario scenario = *found;
   scenario.options.seed = flags.seed;
+  scenario.options.policy = flags.policy;
   const auto began = std::chrono::steady_clock::now();
   const sim::WorldResult result = sim::RunWorld(scenario.options);
   PrintSpeed(scenario.options, began);
@@ -56,6 +68,28 @@ int RunScenario(const Flags& flags) {
   return 0;
 }
 
+// 0: done, 2: no such scenario.
+int ComparePolicies(const Flags& flags) {
+  const std::vector<std::string> names =
+      flags.scenarios.empty() ? sim::ComparedScenarios() : flags.scenarios;
+  for (const std::string& name : names) {
+    const sim::Scenario* scenario = sim::FindScenario(name);
+    if (scenario == nullptr) {
+      std::fprintf(stderr, "pointsman-sim: no scenario \"%s\"; there are:\n%s", name.c_str(),
+                   sim::ListText().c_str());
+      return 2;
+    }
+    const auto progress = [](absl::string_view what) {
+      std::fprintf(stderr, "\r\033[K%.*s", static_cast<int>(what.size()), what.data());
+    };
+    const sim::ComparedScenario compared = sim::Compare(*scenario, flags.seeds, progress);
+    std::fprintf(stderr, "\r\033[K");
+    std::printf("%s\n", sim::ComparisonMarkdown(compared).c_str());
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -66,7 +100,15 @@ int main(int argc, char** argv) {
   CLI::App* run = app.add_subcommand("run", "runs a scenario; status 1: an aim was missed");
   run->add_option("scenario", flags.scenario, "one of those that `list` names")->required();
   run->add_option("--seed", flags.seed, "another number is another run; default 1");
+  run->add_option("--policy", flags.policy,
+                  "a published policy picks in the gateways instead of ours")
+      ->check(CLI::IsMember(PublishedPolicies()));
   run->add_flag("--json", flags.json, "the result as one line of JSON");
+  CLI::App* policies =
+      app.add_subcommand("policies", "ours beside published policies, as Markdown tables");
+  policies->add_option("scenarios", flags.scenarios, "without any: all that are compared");
+  policies->add_option("--seeds", flags.seeds, "runs of each; default 10")
+      ->check(CLI::Range(2, 1000));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -76,5 +118,5 @@ int main(int argc, char** argv) {
     std::fputs(sim::ListText().c_str(), stdout);
     return 0;
   }
-  return RunScenario(flags);
+  return policies->parsed() ? ComparePolicies(flags) : RunScenario(flags);
 }

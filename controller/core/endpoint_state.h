@@ -18,9 +18,10 @@
 
 namespace pointsman::controller {
 
-// How a verdict came about.
+// How a verdict came about: all that Judge() looked at, so that it can be asked again.
 struct HealthRecord {
   common::MonotonicTime at;
+  HealthMemory before;
   HealthEvidence evidence;
   HealthDecision decision;                     // What the evidence asked for.
   v1::Verdict verdict = v1::VERDICT_STARTING;  // What was held after the guards.

@@ -189,10 +189,12 @@ bool ServiceState::GuardRemoval(EndpointState& endpoint, HealthDecision& decisio
   return true;
 }
 
-void ServiceState::RecordHealth(EndpointState& endpoint, const HealthEvidence& evidence,
-                                const HealthDecision& asked, StepContext& context) {
+void ServiceState::RecordHealth(EndpointState& endpoint, const HealthMemory& before,
+                                const HealthEvidence& evidence, const HealthDecision& asked,
+                                StepContext& context) {
   HealthRecord& record = endpoint.health_record;
   record.at = context.now;
+  record.before = before;
   record.evidence = evidence;
   record.decision = asked;
   record.verdict = endpoint.health.verdict;
@@ -208,8 +210,9 @@ void ServiceState::Evaluate(EndpointState& endpoint, StepContext& context) {
   const HealthEvidence evidence = EvidenceOf(endpoint, context);
   const HealthDecision asked = Judge(evidence, endpoint.health, context.now);
   HealthDecision decision = asked;
-  const v1::Verdict before = endpoint.health.verdict;
-  const v1::Reason reason_before = endpoint.health.reason;
+  const HealthMemory memory_before = endpoint.health;
+  const v1::Verdict before = memory_before.verdict;
+  const v1::Reason reason_before = memory_before.reason;
   if (context.frozen && decision.reason != v1::REASON_OPERATOR &&
       reason_before != v1::REASON_OPERATOR) {
     return;
@@ -224,7 +227,7 @@ void ServiceState::Evaluate(EndpointState& endpoint, StepContext& context) {
   dirty_ = dirty_ || told;
   if (changed && (Serves(before) || !Serves(endpoint.health.verdict))) urgent_ = true;
   if (changed) counted_.reset();
-  RecordHealth(endpoint, evidence, asked, context);
+  RecordHealth(endpoint, memory_before, evidence, asked, context);
   if (changed) {
     ++context.counters.verdict_changes;
     if (Serves(endpoint.health.verdict) && !Serves(before)) BeginServing(endpoint, context);

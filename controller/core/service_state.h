@@ -20,6 +20,8 @@
 
 namespace pointsman::v1 {
 class Service;
+class Decision;
+class Explanation;
 }  // namespace pointsman::v1
 
 namespace pointsman::controller {
@@ -103,6 +105,10 @@ class ServiceState {
   // endpoints that join or begin to serve wait a moment for others. service_publish.cc.
   void Finish(StepContext& context);
 
+  // Why it routes to whom it does, and what its weights wait for. `freeze`: why the tables are
+  // frozen; empty: they are not. O(endpoints). service_explain.cc.
+  v1::Explanation Explain(const std::string& freeze, common::MonotonicTime now) const;
+
   // Views.
   const std::string& id() const { return id_; }
   bool configured() const { return configured_; }
@@ -117,7 +123,6 @@ class ServiceState {
   bool fail_open() const { return fail_open_; }
 
  private:
-  friend class ServiceStateTestPeer;
   struct GatewayUse {
     SliceVersion acked;
     common::MonotonicTime last_request;
@@ -149,8 +154,9 @@ class ServiceState {
   TrafficOpinion OpinionOf(const EndpointState& endpoint, bool agent_refused,
                            common::MonotonicTime now);
   bool GuardRemoval(EndpointState& endpoint, HealthDecision& decision, StepContext& context);
-  void RecordHealth(EndpointState& endpoint, const HealthEvidence& evidence,
-                    const HealthDecision& asked, StepContext& context);
+  void RecordHealth(EndpointState& endpoint, const HealthMemory& before,
+                    const HealthEvidence& evidence, const HealthDecision& asked,
+                    StepContext& context);
   void VerdictEvent(const EndpointState& endpoint, v1::Verdict before, StepContext& context);
   void RefreshTotals(common::MonotonicTime now);
   // Of the service's other endpoints, as of the last RefreshTotals().
@@ -161,7 +167,19 @@ class ServiceState {
   uint32_t Counted() const;
   uint16_t GatewaysWithTraffic(common::MonotonicTime now) const;
 
+  // service_explain.cc
+  void ExplainRouting(const std::string& freeze, common::MonotonicTime now,
+                      v1::Decision& out) const;
+  void ExplainLoop(const std::string& freeze, common::MonotonicTime now, v1::Decision& out) const;
+
   // service_weights.cc
+  // A window is used by then with what there is.
+  static constexpr absl::Duration kWindowPatience = absl::Seconds(5);
+  // A step is due when so many of those that are weighed are measured.
+  static uint32_t Ready(uint32_t weighed);
+  // Serves, and is past its slow start.
+  bool Weighable(const EndpointState& endpoint, common::MonotonicTime now) const;
+  static bool Measured(const LoadWindow::Result& load);
   void BeginServing(EndpointState& endpoint, StepContext& context);
   // How far its slow start is.
   absl::Duration ServingTime(const EndpointState& endpoint, common::MonotonicTime now) const;

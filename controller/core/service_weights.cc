@@ -1,6 +1,7 @@
 // ServiceState: when a weight step is due, what it is fed with, and what is sent.
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -16,16 +17,18 @@ using common::MonotonicTime;
 // A sample with fewer requests is noise, unless requests pile up without an end.
 constexpr double kSampleRequests = 10;
 constexpr double kSampleInFlight = 1;
-// A window is used by then with what there is, and begins anew when that is nothing.
-constexpr absl::Duration kWindowPatience = absl::Seconds(5);
+// A window without a step begins anew.
 constexpr absl::Duration kWindowMax = absl::Seconds(10);
 // Without a sample for this long, an endpoint drifts to the median of the others.
 constexpr absl::Duration kMeasuredFresh = absl::Seconds(10);
 // A change counts as running everywhere after this, whatever gateways say.
 constexpr absl::Duration kEffectTimeout = absl::Seconds(2);
 constexpr double kEffectShare = 0.9;
+constexpr double kReadyShare = 0.9;
 
-bool Measured(const LoadWindow::Result& load) {
+}  // namespace
+
+bool ServiceState::Measured(const LoadWindow::Result& load) {
   if (load.has_requests) {
     return load.requests >= kSampleRequests ||
            (load.has_in_flight && load.in_flight >= kSampleInFlight);
@@ -33,7 +36,14 @@ bool Measured(const LoadWindow::Result& load) {
   return load.has_cpu || load.has_in_flight || load.has_queue || load.has_utilisation;
 }
 
-}  // namespace
+uint32_t ServiceState::Ready(uint32_t weighed) {
+  return std::max(2u, static_cast<uint32_t>(std::ceil(kReadyShare * weighed)));
+}
+
+bool ServiceState::Weighable(const EndpointState& endpoint, MonotonicTime now) const {
+  return Serves(endpoint.health.verdict) &&
+         ServingTime(endpoint, now) >= policy_.weights.slow_start;
+}
 
 double ServiceState::MedianFactor() const {
   if (median_factor_) return *median_factor_;
@@ -129,12 +139,11 @@ void ServiceState::ControlWeights(StepContext& context) {
   uint32_t serving = 0;
   uint32_t measured = 0;
   for (const auto& [id, endpoint] : endpoints_) {
-    if (!Serves(endpoint.health.verdict)) continue;
-    if (ServingTime(endpoint, context.now) < policy_.weights.slow_start) continue;
+    if (!Weighable(endpoint, context.now)) continue;
     ++serving;
     if (Measured(endpoint.window.Average(elapsed))) ++measured;
   }
-  const bool ready = measured >= 2 && (measured >= 0.9 * serving || elapsed >= kWindowPatience);
+  const bool ready = measured >= Ready(serving) || (measured >= 2 && elapsed >= kWindowPatience);
   if (ready) {
     StepNow(elapsed, context);
   } else if (elapsed >= kWindowMax) {

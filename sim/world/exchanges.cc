@@ -1,10 +1,11 @@
 #include "sim/world/exchanges.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "common/core/check.h"
-#include "gateway/core/picker.h"
 
 namespace pointsman::sim {
 namespace {
@@ -16,7 +17,7 @@ constexpr absl::Duration kNotMeasured = absl::Microseconds(-1);
 
 }  // namespace
 
-Exchanges::Exchanges(const Parts& parts)
+Exchanges::Exchanges(Parts parts)
     : queue_(parts.queue),
       path_(parts.path),
       onlooker_(parts.onlooker),
@@ -24,10 +25,16 @@ Exchanges::Exchanges(const Parts& parts)
       cells_(parts.cells),
       gateway_(parts.gateway),
       avoidance_(parts.cells),
-      idle_(parts.endpoints, 0) {}
+      idle_(parts.endpoints, 0),
+      in_table_(parts.endpoints, nullptr) {
+  if (parts.policy == nullptr) return;
+  policy_ = std::make_unique<PolicyClient>(
+      PolicyClient::Parts{queue_, path_, std::move(parts.policy), random_, parts.endpoints});
+}
 
 void Exchanges::SetTable(std::shared_ptr<const gateway::ServiceTable> table) {
   table_ = std::move(table);
+  std::fill(in_table_.begin(), in_table_.end(), nullptr);
   if (table_ == nullptr) return;
   for (const gateway::Endpoint& endpoint : table_->endpoints) {
     if (!endpoint.cell.valid()) continue;
@@ -37,6 +44,7 @@ void Exchanges::SetTable(std::shared_ptr<const gateway::ServiceTable> table) {
     PM_CHECK(absl::SimpleAtoi(absl::string_view(endpoint.id).substr(1), &index));
     PM_CHECK(index < idle_.size());
     endpoint_of_slot_[slot] = index;
+    in_table_[index] = &endpoint;
   }
 }
 
@@ -73,9 +81,31 @@ void Exchanges::Begin(double work_micros) {
 
 // ---- Tries.
 
+PickResult Exchanges::PickByPolicy(const Exchange& exchange) {
+  using Verdict = gateway::LocalAvoidance::Verdict;
+  const auto judge = [&](size_t endpoint) {
+    return avoidance_.Judge(in_table_[endpoint]->cell, queue_.now());
+  };
+  const auto untried = [&](size_t endpoint) {
+    if (in_table_[endpoint] == nullptr) return false;
+    const gateway::CellRef cell = in_table_[endpoint]->cell;
+    return std::find(exchange.tried.begin(), exchange.tried.end(), cell) == exchange.tried.end();
+  };
+  std::optional<size_t> chosen = policy_->Choose(
+      [&](size_t endpoint) { return untried(endpoint) && judge(endpoint) != Verdict::kAvoid; });
+  if (!chosen) chosen = policy_->Choose(untried);
+  if (!chosen) return {PickResult::Status::kAllTried, nullptr, false};
+  const bool probe = judge(*chosen) == Verdict::kProbe;
+  return {PickResult::Status::kPicked, in_table_[*chosen], probe};
+}
+
+PickResult Exchanges::PickFor(const Exchange& exchange) {
+  if (policy_ != nullptr) return PickByPolicy(exchange);
+  return Pick(*table_, {cells_, avoidance_, queue_.now()}, exchange.tried, random_);
+}
+
 bool Exchanges::PickAndTry(Exchange& exchange) {
-  const PickResult pick =
-      Pick(*table_, {cells_, avoidance_, queue_.now()}, exchange.tried, random_);
+  const PickResult pick = PickFor(exchange);
   if (pick.status != PickResult::Status::kPicked) return false;
   exchange.cell = pick.endpoint->cell;
   exchange.endpoint = endpoint_of_slot_[exchange.cell.index];
@@ -90,7 +120,9 @@ void Exchanges::StartTry(Exchange& exchange) {
   ++exchange.generation;
   exchange.job = Server::kNoJob;
   exchange.state.per_try_waived = false;
+  exchange.try_started = queue_.now();
   cells_.StartTry(exchange.cell);
+  if (policy_ != nullptr) policy_->OnStart(exchange.endpoint);
   if (idle_[exchange.endpoint] > 0) {
     --idle_[exchange.endpoint];
     return SendRequest(exchange);
@@ -130,6 +162,7 @@ void Exchanges::OnCompletion(const Completion& completion) {
   Exchange* exchange = Find(completion.ticket);
   if (exchange == nullptr) return;
   exchange->job = Server::kNoJob;
+  path_.NoteAnswer(exchange->endpoint, completion);
   if (!path_.Reachable(exchange->endpoint)) return;
   queue_.After(path_.OneWay(), [this, ticket = completion.ticket, outcome = completion.outcome] {
     OnAnswer(ticket, outcome);
@@ -153,6 +186,10 @@ void Exchanges::EndTry(Exchange& exchange, TryOutcome outcome, absl::Duration la
   cells_.CountOutcome(exchange.cell, outcome, latency);
   avoidance_.OnOutcome(exchange.cell, outcome, queue_.now());
   cells_.EndTry(exchange.cell);
+  if (policy_ != nullptr) {
+    const bool ok = outcome == TryOutcome::kResponse;
+    policy_->OnEnd(exchange.endpoint, {queue_.now() - exchange.try_started, ok});
+  }
   queue_.Cancel(exchange.deadline);
   if (exchange.job != Server::kNoJob && path_.Reachable(exchange.endpoint)) {
     path_.server(exchange.endpoint).Abandon(exchange.job);
@@ -198,8 +235,7 @@ void Exchanges::OnDeadline(uint64_t ticket) {
 
 // Goes elsewhere only when there is another endpoint and the budget allows; else it waits on.
 void Exchanges::OnTryTooSlow(Exchange& exchange) {
-  const PickResult other =
-      Pick(*table_, {cells_, avoidance_, queue_.now()}, exchange.tried, random_);
+  const PickResult other = PickFor(exchange);
   if (other.status != PickResult::Status::kPicked || !TakeRetry(exchange)) {
     exchange.state.per_try_waived = true;
     return ArmDeadline(exchange);

@@ -17,10 +17,12 @@
 #include "absl/random/bit_gen_ref.h"
 #include "gateway/core/cells.h"
 #include "gateway/core/local_avoidance.h"
+#include "gateway/core/picker.h"
 #include "gateway/core/retry_budget.h"
 #include "gateway/core/routing_table.h"
 #include "sim/event_queue.h"
 #include "sim/server.h"
+#include "sim/world/policy_client.h"
 #include "sim/world/retry_rule.h"
 #include "sim/world/wires.h"
 
@@ -36,9 +38,11 @@ class Exchanges : public CompletionSink {
     gateway::WorkerCells& cells;
     size_t gateway = 0;
     size_t endpoints = 0;
+    // Picks instead of the real picker; null: the real one.
+    std::unique_ptr<Policy> policy = nullptr;
   };
 
-  explicit Exchanges(const Parts& parts);
+  explicit Exchanges(Parts parts);
   Exchanges(const Exchanges&) = delete;
   Exchanges& operator=(const Exchanges&) = delete;
 
@@ -63,6 +67,7 @@ class Exchanges : public CompletionSink {
     gateway::CellRef service;
     gateway::CellRef cell;
     size_t endpoint = 0;
+    common::MonotonicTime try_started;
     Server::JobId job = Server::kNoJob;
     EventQueue::EventId deadline = EventQueue::kNoEvent;
   };
@@ -74,6 +79,8 @@ class Exchanges : public CompletionSink {
   Exchange* Find(uint64_t ticket);
 
   void OnCompletion(const Completion& completion) override;
+  gateway::PickResult PickFor(const Exchange& exchange);
+  gateway::PickResult PickByPolicy(const Exchange& exchange);
   bool PickAndTry(Exchange& exchange);
   void StartTry(Exchange& exchange);
   void OnConnected(uint64_t ticket);
@@ -96,9 +103,12 @@ class Exchanges : public CompletionSink {
   const size_t gateway_;
   gateway::LocalAvoidance avoidance_;
   gateway::RetryBudget budget_;
+  std::unique_ptr<PolicyClient> policy_;  // Null: the real picker.
   std::shared_ptr<const gateway::ServiceTable> table_;
   std::vector<uint32_t> idle_;              // Connections, by endpoint.
   std::vector<uint32_t> endpoint_of_slot_;  // Of the table, by the cell's index.
+  // Of the table, by endpoint; null: not in it.
+  std::vector<const gateway::Endpoint*> in_table_;
   std::vector<std::unique_ptr<Exchange>> exchanges_;
   std::vector<uint32_t> free_;
 };

@@ -25,7 +25,7 @@ void WritePair(VersionPair pair, v1::Version* out) {
 
 }  // namespace
 
-Gateway::Gateway(const Parts& parts)
+Gateway::Gateway(Parts parts)
     : queue_(parts.queue),
       wires_(parts.wires),
       onlooker_(parts.onlooker),
@@ -39,7 +39,7 @@ Gateway::Gateway(const Parts& parts)
       // Gateways are not started in the same moment.
       observe_schedule_(kObserveInterval, parts.queue.now() + Uniform(random_) * kObserveInterval),
       exchanges_({parts.queue, parts.path, parts.onlooker, random_, cells_.worker(0), parts.index,
-                  parts.endpoints}),
+                  parts.endpoints, std::move(parts.policy)}),
       summed_at_(parts.queue.now()),
       sweep_at_(parts.queue.now()) {
   observer_.Start(queue_.now());

@@ -37,9 +37,10 @@ class Gateway {
     size_t index = 0;
     size_t endpoints = 0;
     uint64_t seed = 1;
+    std::unique_ptr<Policy> policy = nullptr;  // See Exchanges.
   };
 
-  explicit Gateway(const Parts& parts);
+  explicit Gateway(Parts parts);
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 

@@ -23,6 +23,9 @@ AgentConfig ConfigOf(size_t index) {
   return config;
 }
 
+// How often a check looks whether a pause is over.
+constexpr absl::Duration kPauseLook = absl::Milliseconds(10);
+
 AgentCore::Options CoreOptions(size_t index) {
   AgentCore::Options options;
   options.version = "simulated";
@@ -91,21 +94,30 @@ void Host::Apply(const agent::AgentEffects& effects) {
 }
 
 void Host::RunCheck(const agent::ProbeEffect& probe) {
+  StepCheck({probe.token, queue_.now(), probe.timeout});
+}
+
+// A paused server answers when it goes on.
+void Host::StepCheck(const Check& check) {
   const ServerFaults& faults = server_.faults();
+  const absl::Duration waited = queue_.now() - check.began;
+  if (server_.speed() == 0 && !faults.crashed && waited < check.timeout) {
+    queue_.After(kPauseLook, [this, check] { StepCheck(check); });
+    return;
+  }
   agent::RunResult run;
-  run.latency = kCheckTime * faults.slow_factor / std::max(server_.speed(), 1e-3);
+  run.latency = waited + kCheckTime * faults.slow_factor / std::max(server_.speed(), 1e-3);
   if (faults.crashed) {
     run.failure = v1::CHECK_FAILURE_REFUSED;
     run.latency = absl::Microseconds(100);
-  } else if (faults.black_hole || run.latency >= probe.timeout) {
+  } else if (faults.black_hole || run.latency >= check.timeout) {
     run.failure = v1::CHECK_FAILURE_TIMEOUT;
-    run.latency = probe.timeout;
+    run.latency = check.timeout;
   } else {
     run.http_status = 200;
   }
-  queue_.After(run.latency, [this, token = probe.token, run] {
-    Step(agent::ProbeDoneInput{token, run});
-  });
+  const absl::Duration left = std::max(run.latency - waited, absl::ZeroDuration());
+  queue_.After(left, [this, token = check.token, run] { Step(agent::ProbeDoneInput{token, run}); });
 }
 
 // Answered at once, as over loopback: nothing in the agent waits for it.

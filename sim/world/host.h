@@ -46,7 +46,13 @@ class Host {
  private:
   void Step(const agent::AgentInput& input);
   void Apply(const agent::AgentEffects& effects);
+  struct Check {
+    uint64_t token = 0;
+    common::MonotonicTime began;
+    absl::Duration timeout;
+  };
   void RunCheck(const agent::ProbeEffect& probe);
+  void StepCheck(const Check& check);
   void ReadMetrics(const agent::MetricsEffect& fetch);
   agent::LoadInput Load();
   void ArmTick();

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -30,6 +31,19 @@ struct FaultSpec {
   ServerFaults server;
   // Neither gateways nor the controller reach the host, nor it them; it does not notice itself.
   bool unreachable = false;
+};
+
+// Infinite: never. Times between two are exponential with this mean.
+struct NoiseSpec {
+  absl::Duration pause_every = absl::InfiniteDuration();  // Of each endpoint.
+  absl::Duration pause_least = absl::Milliseconds(50);
+  absl::Duration pause_most = absl::Milliseconds(900);
+  // A neighbour takes another part of an endpoint's speed, at most all but `neighbour_leaves`.
+  absl::Duration neighbour_every = absl::InfiniteDuration();
+  double neighbour_leaves = 0.3;
+  absl::Duration burst_every = absl::InfiniteDuration();  // Of all clients together.
+  absl::Duration burst_lasts = absl::Seconds(5);
+  int burst_factor = 2;
 };
 
 struct ControllerOutage {
@@ -58,7 +72,11 @@ struct WorldOptions {
   double report_loss = 0;
   double observation_loss = 0;
   std::vector<FaultSpec> faults;
+  NoiseSpec noise;
   std::optional<ControllerOutage> controller_outage;
+  // A published policy (policies/catalogue.h) that picks in all gateways instead of the real
+  // picker; empty: the real one.
+  std::string policy;
   absl::Duration warmup = absl::Seconds(60);
   absl::Duration duration = absl::Seconds(60);
   uint64_t seed = 1;

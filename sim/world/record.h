@@ -57,6 +57,7 @@ struct WorldResult {
   std::vector<Ejection> first_ejections;  // At most kEjectionsMax.
   uint64_t tables = 0;                    // Of all gateways.
   bool fail_open = false;                 // Some table of the measured time was.
+  bool frozen_at_end = false;             // The controller's tables were held, by whatever cause.
   std::vector<std::string> violations;    // The first kViolationsMax.
   uint64_t events = 0;
   uint64_t digest = 0;

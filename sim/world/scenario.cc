@@ -32,6 +32,7 @@ double Ejections(const WorldResult& result) { return static_cast<double>(result.
 double VerdictChanges(const WorldResult& result) {
   return static_cast<double>(result.verdict_changes_most);
 }
+double Frozen(const WorldResult& result) { return result.frozen_at_end ? 1 : 0; }
 double FailOpen(const WorldResult& result) { return result.fail_open ? 1 : 0; }
 // What chance alone does not explain.
 double Imbalance(const WorldResult& result) {
@@ -183,6 +184,75 @@ Scenario SharedDependency() {
   return scenario;
 }
 
+// Load that differs, nothing that fails.
+
+Scenario EqualLoad(double load) {
+  Scenario scenario{
+      load > 0.8 ? "uniform-90" : "uniform-50",
+      load > 0.8 ? "30 equal endpoints at 90 % load" : "30 equal endpoints, half loaded",
+      Fleet(30),
+      {}};
+  scenario.options.requests_per_second = 30 * 40 * load;
+  scenario.aims = {{"error share", ErrorShare, 0}, kNoFalseEjections, kNoFailOpen};
+  return scenario;
+}
+
+Scenario Antagonists() {
+  Scenario scenario{"antagonists",
+                    "30 endpoints; neighbours take up to 70 % of each, another part each 10 s",
+                    Fleet(30),
+                    {}};
+  scenario.options.requests_per_second = 30 * 40 * 0.4;
+  scenario.options.noise.neighbour_every = absl::Seconds(10);
+  scenario.options.duration = absl::Seconds(60);
+  scenario.aims = {{"error share", ErrorShare, 0}, kNoFalseEjections, kNoFailOpen};
+  return scenario;
+}
+
+// What every fleet sees without being a fault. Per-try limits and errors as services have them.
+Scenario Noisy() {
+  Scenario scenario{
+      "noise",
+      "30 endpoints for an hour: 1 % errors, pauses up to 0.9 s each minute, bursts of twice the "
+      "load, neighbours, a restart of each, 5 % of reports lost",
+      Fleet(30),
+      {}};
+  WorldOptions& options = scenario.options;
+  for (EndpointSpec& endpoint : options.endpoints) endpoint.error_share = 0.01;
+  options.noise.pause_every = absl::Minutes(1);
+  options.noise.burst_every = absl::Minutes(2);
+  options.noise.neighbour_every = absl::Minutes(1);
+  options.noise.neighbour_leaves = 0.6;
+  options.report_loss = options.observation_loss = 0.05;
+  options.service.first_byte_timeout = absl::Seconds(2);
+  options.duration = absl::Hours(1);
+  for (uint32_t i = 0; i < options.endpoints.size(); ++i) {
+    FaultSpec restart = FaultOf({i});
+    restart.begins = absl::Minutes(2 * i) + absl::Seconds(7 * i % 60);
+    restart.lasts = absl::Seconds(2);
+    restart.server.crashed = true;
+    options.faults.push_back(std::move(restart));
+  }
+  scenario.aims = {kNoFalseEjections, kNoFailOpen};
+  return scenario;
+}
+
+// Nine of ten hosts are taken away at once, without a goodbye.
+Scenario ScaleIn() {
+  Scenario scenario{"scale-in", "27 of 30 hosts are gone at once, without a drain", Fleet(30), {}};
+  std::vector<uint32_t> gone(27);
+  std::iota(gone.begin(), gone.end(), 3);
+  FaultSpec fault = FaultOf(std::move(gone));
+  fault.unreachable = true;
+  fault.server.crashed = true;
+  scenario.options.faults = {fault};
+  scenario.options.requests_per_second = 60;
+  scenario.options.service.first_byte_timeout = absl::Seconds(1);
+  scenario.options.duration = absl::Minutes(8);
+  scenario.aims = {{"frozen at the end", Frozen, 0}, kNoFalseEjections};
+  return scenario;
+}
+
 Scenario Flapping() {
   Scenario scenario{
       "flapping", "one of 30 refuses for 5 s of every 15, for 10 minutes", Fleet(30), {}};
@@ -204,9 +274,22 @@ Scenario Flapping() {
 }  // namespace
 
 const std::vector<Scenario>& Scenarios() {
-  static const std::vector<Scenario> kScenarios = {
-      Steady(),     Crash(false),        Crash(true), BlackHole(),        Slow(),    Grey(20, 5),
-      Grey(10, 10), ControllerRestart(), HalfZone(),  SharedDependency(), Flapping()};
+  static const std::vector<Scenario> kScenarios = {Steady(),
+                                                   EqualLoad(0.5),
+                                                   EqualLoad(0.9),
+                                                   Antagonists(),
+                                                   Crash(false),
+                                                   Crash(true),
+                                                   BlackHole(),
+                                                   Slow(),
+                                                   Grey(20, 5),
+                                                   Grey(10, 10),
+                                                   HalfZone(),
+                                                   SharedDependency(),
+                                                   ControllerRestart(),
+                                                   ScaleIn(),
+                                                   Flapping(),
+                                                   Noisy()};
   return kScenarios;
 }
 

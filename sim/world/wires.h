@@ -14,6 +14,7 @@
 #include "gateway/core/routing_table.h"
 #include "pointsman/v1/agent.pb.h"
 #include "pointsman/v1/gateway.pb.h"
+#include "sim/policy.h"
 #include "sim/server.h"
 
 namespace pointsman::sim {
@@ -37,6 +38,9 @@ class DataPath {
   virtual Server& server(size_t endpoint) = 0;
   virtual bool Reachable(size_t endpoint) const = 0;
   virtual absl::Duration OneWay() = 0;
+  // What the endpoint itself knows of a request that it answered, and what it says when probed.
+  virtual void NoteAnswer(size_t endpoint, const Completion& completion) = 0;
+  virtual ProbeAnswer Probe(size_t endpoint) = 0;
 };
 
 // How a client's request ended.

@@ -9,10 +9,13 @@
 #include "common/core/check.h"
 #include "common/core/hashing.h"
 #include "common/core/proto_time.h"
+#include "sim/latency_by_rif.h"
+#include "sim/policies/catalogue.h"
 #include "sim/random.h"
 #include "sim/world/controller.h"
 #include "sim/world/gateway.h"
 #include "sim/world/host.h"
+#include "sim/world/noise.h"
 #include "sim/world/streams.h"
 #include "sim/world/utilisation.h"
 
@@ -28,7 +31,15 @@ constexpr absl::Duration kConnecting = absl::Seconds(1);
 constexpr absl::Duration kClientsCome = absl::Seconds(5);
 
 // What a seed is mixed with, for a generator of its own for each kind of chance.
-enum class Chances : uint64_t { kNetwork = 1, kArrivals, kFloor, kHosts, kGateways };
+enum class Chances : uint64_t {
+  kNetwork = 1,
+  kArrivals,
+  kFloor,
+  kHosts,
+  kGateways,
+  kNoise,
+  kPolicy
+};
 
 uint64_t SeedOf(uint64_t seed, Chances chances, uint64_t index = 0) {
   return common::HashCombine(common::HashCombine(seed, static_cast<uint64_t>(chances)), index);
@@ -66,8 +77,11 @@ class World : public ControlWires, public DataPath {
   Server& server(size_t endpoint) override { return hosts_[endpoint]->server(); }
   bool Reachable(size_t endpoint) const override { return reachable_[endpoint]; }
   absl::Duration OneWay() override { return sim::OneWay(options_.data, network_); }
+  void NoteAnswer(size_t endpoint, const Completion& completion) override;
+  ProbeAnswer Probe(size_t endpoint) override;
 
  private:
+  std::unique_ptr<Policy> MakeChosenPolicy(size_t gateway);
   void MakePeers();
   void StartController();
   void StopController();
@@ -86,6 +100,8 @@ class World : public ControlWires, public DataPath {
   std::shared_ptr<const v1::Config> config_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<bool> reachable_;
+  std::vector<LatencyByRif> latencies_;  // By endpoint; for policies that probe.
+  std::unique_ptr<Noise> noise_;
   std::vector<std::unique_ptr<Gateway>> gateways_;
   std::vector<PoissonArrivals> arrivals_;
   std::unique_ptr<Streams> agent_streams_;
@@ -108,6 +124,16 @@ World::World(const WorldOptions& options)
   ScheduleFaults();
 }
 
+std::unique_ptr<Policy> World::MakeChosenPolicy(size_t gateway) {
+  if (options_.policy.empty()) return nullptr;
+  PolicySettings settings;
+  settings.endpoints = options_.endpoints.size();
+  std::mt19937_64 random(SeedOf(options_.seed, Chances::kPolicy, gateway));
+  absl::StatusOr<std::unique_ptr<Policy>> policy = MakePolicy(options_.policy, settings, random);
+  PM_CHECK(policy.ok());
+  return *std::move(policy);
+}
+
 void World::MakePeers() {
   const auto up = [this] { return controller_ != nullptr; };
   agent_streams_ =
@@ -119,21 +145,20 @@ void World::MakePeers() {
                                 Streams::Calls{up, [this](size_t i) { gateways_[i]->OnStreamUp(); },
                                                [this](size_t i) { gateways_[i]->OnStreamDown(); }});
   reachable_.assign(options_.endpoints.size(), true);
+  latencies_.resize(options_.endpoints.size());
   for (size_t i = 0; i < options_.endpoints.size(); ++i) {
     hosts_.push_back(std::make_unique<Host>(queue_, *this, i, options_.endpoints[i],
                                             SeedOf(options_.seed, Chances::kHosts, i)));
     agent_streams_->Add(Uniform(network_) * kConnecting);
   }
+  noise_ = std::make_unique<Noise>(
+      queue_, options_.noise, options_.endpoints.size(),
+      [this](size_t i) -> Server& { return server(i); }, SeedOf(options_.seed, Chances::kNoise));
   const double rate = options_.requests_per_second / options_.gateways;
   for (size_t i = 0; i < options_.gateways; ++i) {
-    const Gateway::Parts parts{queue_,
-                               *this,
-                               *this,
-                               record_,
-                               i,
-                               options_.endpoints.size(),
-                               SeedOf(options_.seed, Chances::kGateways, i)};
-    gateways_.push_back(std::make_unique<Gateway>(parts));
+    gateways_.push_back(std::make_unique<Gateway>(
+        Gateway::Parts{queue_, *this, *this, record_, i, options_.endpoints.size(),
+                       SeedOf(options_.seed, Chances::kGateways, i), MakeChosenPolicy(i)}));
     gateway_streams_->Add(Uniform(network_) * kConnecting);
     arrivals_.emplace_back(rate, kStart + kClientsCome);
     queue_.At(arrivals_[i].Next(arrivals_random_), [this, i] { Arrive(i); });
@@ -189,8 +214,22 @@ void World::End(const FaultSpec& fault) {
   }
 }
 
+void World::NoteAnswer(size_t endpoint, const Completion& completion) {
+  const bool served = completion.outcome == Outcome::kOk || completion.outcome == Outcome::kError;
+  if (!served || options_.policy.empty()) return;
+  latencies_[endpoint].Add(completion.in_flight_at_arrival, completion.in_server, queue_.now());
+}
+
+ProbeAnswer World::Probe(size_t endpoint) {
+  const uint32_t rif = server(endpoint).in_flight();
+  return {rif, latencies_[endpoint].Estimate(rif, queue_.now())};
+}
+
 void World::Arrive(size_t gateway) {
-  gateways_[gateway]->exchanges().Begin(Exponential(options_.work_mean_ms * 1e3, arrivals_random_));
+  for (int i = noise_->Copies(); i > 0; --i) {
+    gateways_[gateway]->exchanges().Begin(
+        Exponential(options_.work_mean_ms * 1e3, arrivals_random_));
+  }
   queue_.At(arrivals_[gateway].Next(arrivals_random_), [this, gateway] { Arrive(gateway); });
 }
 
@@ -261,6 +300,7 @@ void World::Measure(const std::vector<ServerCounters>& before) {
   result.load_max_over_mean = MaxOverMean(loads);
   result.load_floor = SamplingFloor(requests, random);
   result.events = queue_.events_run();
+  result.frozen_at_end = controller_ != nullptr && controller_->core().frozen();
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
 #include "sim/world/exchanges.h"
 
+#include <memory>
 #include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/core/proto_time.h"
@@ -160,6 +163,44 @@ TEST_F(ExchangesTest, RetriesEndWithTheBudget) {
   for (int i = 0; i < 10; ++i) exchanges.Begin(kWork);
   Run(absl::Seconds(1));
   for (const RequestEnd& end : ends()) EXPECT_EQ(end.tries, 1u);
+}
+
+// Always the first endpoint.
+class FirstPolicy : public Policy {
+ public:
+  size_t Pick(const PickView&, absl::BitGenRef) override { return 0; }
+  void OnResult(size_t endpoint, const RequestResult& result, MonotonicTime) override {
+    results.emplace_back(endpoint, result.ok);
+  }
+  std::vector<std::pair<size_t, bool>> results;
+};
+
+TEST_F(ExchangesTest, APublishedPolicyPicksButNeverWhatRefusedAMomentAgo) {
+  auto made = std::make_unique<FirstPolicy>();
+  const FirstPolicy& policy = *made;
+  gateway::EndpointCells own_cells{1};
+  Exchanges by_policy{
+      {queue, path, onlooker, random, own_cells.worker(0), 0, kEndpoints, std::move(made)}};
+  gateway::TableState own_state{own_cells, {}};
+  EXPECT_TRUE(own_state.ApplyStatic(Config(), 1, queue.now()).ok());
+  const auto own_table = own_state.Build().table;
+  by_policy.SetTable(own_table->services[0]);
+  for (int i = 0; i < 3; ++i) by_policy.Begin(kWork);
+  Run(absl::Seconds(1));
+  EXPECT_EQ(path.servers[0]->counters().completions, 3u);
+  path.servers[0]->SetFaults({.crashed = true});
+  by_policy.CloseIdle(0);
+  by_policy.Begin(kWork);
+  Run(absl::Milliseconds(50));
+  by_policy.Begin(kWork);
+  Run(absl::Seconds(1));
+  ASSERT_EQ(ends().size(), 5u);
+  EXPECT_EQ(ends()[3].tries, 2u);
+  EXPECT_EQ(ends()[4].tries, 1u) << "it refused 50 ms ago";
+  using Result = std::pair<size_t, bool>;
+  EXPECT_EQ(
+      policy.results,
+      (std::vector<Result>{{0, true}, {0, true}, {0, true}, {0, false}, {1, true}, {1, true}}));
 }
 
 TEST_F(ExchangesTest, TurnsAwayWithoutATable) {

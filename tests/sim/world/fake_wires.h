@@ -44,9 +44,14 @@ class FakePath : public DataPath {
   Server& server(size_t endpoint) override { return *servers[endpoint]; }
   bool Reachable(size_t endpoint) const override { return reachable[endpoint]; }
   absl::Duration OneWay() override { return absl::Milliseconds(1); }
+  void NoteAnswer(size_t, const Completion& completion) override { answers.push_back(completion); }
+  ProbeAnswer Probe(size_t endpoint) override {
+    return {servers[endpoint]->in_flight(), absl::Milliseconds(10)};
+  }
 
   std::vector<std::unique_ptr<Server>> servers;
   std::vector<bool> reachable;
+  std::vector<Completion> answers;
 };
 
 class FakeOnlooker : public Onlooker {

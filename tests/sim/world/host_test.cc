@@ -120,6 +120,24 @@ TEST_F(HostTest, ABlackHoleFailsByTimeoutAndComesBack) {
   EXPECT_EQ(Status(), v1::CHECK_STATUS_PASSING);
 }
 
+TEST_F(HostTest, ACheckWaitsForAPauseToEnd) {
+  Host host(queue, wires, 0, {}, 1);
+  Greet(host);
+  Run(absl::Seconds(5));
+  // Shorter than a check's timeout of 1 s: late answers, no failure.
+  for (int i = 0; i < 40; ++i) {
+    host.server().SetSpeed(0);
+    Run(absl::Milliseconds(500));
+    host.server().SetSpeed(1);
+    Run(absl::Milliseconds(100));
+  }
+  EXPECT_EQ(Status(), v1::CHECK_STATUS_PASSING);
+  host.server().SetSpeed(0);
+  Run(absl::Seconds(10));
+  EXPECT_EQ(Status(), v1::CHECK_STATUS_FAILING);
+  EXPECT_EQ(LastReport().checks(0).last_failure(), v1::CHECK_FAILURE_TIMEOUT);
+}
+
 TEST_F(HostTest, GreyErrorsAreHiddenFromChecksAndAddToItsOwn) {
   Host host(queue, wires, 0, {.error_share = 0.1}, 1);
   Greet(host);

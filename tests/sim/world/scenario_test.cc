@@ -58,12 +58,19 @@ TEST(ScenarioTest, NoScenarioBreaksARuleOrEjectsTheHealthy) {
   const uint64_t seed = SeedOr(1);
   for (Scenario scenario : Scenarios()) {
     if (scenario.name == "steady") continue;
+    // Nine of ten hosts may be too many to stay above half; an hour of noise becomes minutes.
+    const bool all_gone = scenario.name == "scale-in";
+    scenario.options.duration = std::min(scenario.options.duration, absl::Minutes(10));
+    std::erase_if(scenario.options.faults, [&](const FaultSpec& fault) {
+      return fault.begins >= scenario.options.duration;
+    });
     scenario.options.seed = seed;
     const WorldResult result = RunWorld(scenario.options);
     EXPECT_TRUE(result.violations.empty()) << scenario.name << ": " << result.violations[0];
     EXPECT_EQ(result.false_ejections, 0u) << scenario.name;
-    EXPECT_FALSE(result.fail_open) << scenario.name;
+    EXPECT_FALSE(result.fail_open && !all_gone) << scenario.name;
     EXPECT_EQ(result.turned_away, 0u) << scenario.name;
+    EXPECT_FALSE(result.frozen_at_end) << scenario.name;
   }
 }
 
@@ -75,11 +82,10 @@ TEST(ScenarioTest, AimsAreMet) {
     int met;
     uint64_t seeds;
   };
-  const Least cases[] = {{"crash", 10, 10},     {"crash-watched", 3, 3},
-                         {"black-hole", 5, 10}, {"slow", 5, 10},
-                         {"grey-20rps", 9, 10}, {"grey-10rps", 8, 10},
-                         {"half-zone", 7, 10},  {"shared-dependency", 5, 5},
-                         {"flapping", 1, 1},    {"controller-restart", 3, 3}};
+  const Least cases[] = {{"crash", 10, 10},    {"crash-watched", 3, 3},     {"black-hole", 5, 10},
+                         {"slow", 5, 10},      {"grey-20rps", 9, 10},       {"grey-10rps", 8, 10},
+                         {"half-zone", 7, 10}, {"shared-dependency", 5, 5}, {"flapping", 1, 1},
+                         {"scale-in", 2, 2},   {"controller-restart", 3, 3}};
   for (const Least& least : cases) {
     int met = 0;
     std::string repeat;
