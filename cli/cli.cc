@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
 #include "cli/config_commands.h"
+#include "cli/event_commands.h"
 #include "cli/gateway_commands.h"
 #include "cli/next_step.h"
 #include "cli/operator_commands.h"
@@ -41,6 +42,8 @@ struct Invocation {
   GetArguments get;
   WatchArguments watch;
   std::string period = "1s";
+  EventsArguments events;
+  std::string lasts;
   std::string kind;
   std::string name;
   std::string comment;
@@ -170,6 +173,11 @@ void AddGetCommands(CLI::App& app, Invocation& in) {
 void AddWatchCommands(CLI::App& app, Invocation& in) {
   CLI::App* explain = app.add_subcommand("explain", "why a verdict and a weight are what they are");
   CLI::App* explained = explain->add_subcommand("endpoint", "of one endpoint");
+  CLI::App* of_service = explain->add_subcommand("service", "of one service");
+  of_service->add_option("name", in.name, "SERVICE")->required();
+  of_service->callback([&in] {
+    in.command = [&in](const CommandContext& context) { return ExplainService(in.name, context); };
+  });
   explain->require_subcommand(1);
   explained->add_option("name", in.name, kEndpointHelp)->required();
   explained->callback([&in] {
@@ -187,6 +195,23 @@ void AddWatchCommands(CLI::App& app, Invocation& in) {
     in.command = [&in](const CommandContext& context) -> CommandResult {
       PM_ASSIGN_OR_RETURN(in.watch.period, ParsePositive("--period", in.period));
       return WatchEndpoints(in.watch, context);
+    };
+  });
+
+  CLI::App* events = app.add_subcommand("events", "what happened, oldest first");
+  events->add_flag("-F,--follow", in.events.follow, "go on with what happens, until interrupted");
+  events->add_option("--type", in.events.type_prefix, "only types that begin with this");
+  events->add_option("--subject", in.events.subject_prefix, "only subjects that begin with this");
+  events->add_option("--limit", in.events.limit, "of what happened before")
+      ->check(CLI::Range(1, AdminClient::kEntriesMax))
+      ->capture_default_str();
+  events->add_option("--for", in.lasts, "with --follow: end after this time");
+  events->callback([&in] {
+    in.command = [&in](const CommandContext& context) -> CommandResult {
+      if (!in.lasts.empty()) {
+        PM_ASSIGN_OR_RETURN(in.events.lasts, ParsePositive("--for", in.lasts));
+      }
+      return ShowEvents(in.events, context);
     };
   });
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/print_state.h"
 #include "cli/table.h"
+#include "common/core/names.h"
 
 namespace pointsman::cli {
 namespace {
@@ -47,7 +48,8 @@ std::string Headline(absl::string_view what, const v1::Decision& decision, const
   std::string out = absl::StrCat(Paint(style, Colour::kBold, absl::StrCat(what, ": ")),
                                  Paint(style, colour, result));
   if (decision.has_age()) {
-    absl::StrAppend(&out, ", decided ", DurationText(true, decision.age()), " ago");
+    const char* word = what == "Weights" ? ", last step " : ", decided ";
+    absl::StrAppend(&out, word, DurationText(true, decision.age()), " ago");
   }
   if (decision.reason() != v1::REASON_UNSPECIFIED) {
     absl::StrAppend(&out, " (", ReasonText(decision.reason()), ")");
@@ -73,14 +75,24 @@ std::string DecisionText(absl::string_view what, const v1::Decision& decision, c
   return out;
 }
 
+std::string Title(absl::string_view name, const v1::Explanation& explanation, const Style& style) {
+  return absl::StrCat(Paint(style, Colour::kBold, Clean(name)), " in slice epoch ",
+                      explanation.version().epoch(), ", revision ",
+                      explanation.version().revision(), "\n\n");
+}
+
 }  // namespace
 
 std::string ExplanationText(const v1::Explanation& explanation, const Style& style) {
-  return absl::StrCat(Paint(style, Colour::kBold, Clean(ShortEndpointName(explanation.name()))),
-                      " in slice epoch ", explanation.version().epoch(), ", revision ",
-                      explanation.version().revision(), "\n\n",
+  return absl::StrCat(Title(ShortEndpointName(explanation.name()), explanation, style),
                       DecisionText("Verdict", explanation.verdict(), style), "\n",
                       DecisionText("Weight", explanation.weight(), style));
+}
+
+std::string ServiceExplanationText(const v1::Explanation& explanation, const Style& style) {
+  return absl::StrCat(Title(common::BareId(explanation.name(), "services"), explanation, style),
+                      DecisionText("Routing", explanation.verdict(), style), "\n",
+                      DecisionText("Weights", explanation.weight(), style));
 }
 
 }  // namespace pointsman::cli

@@ -12,5 +12,7 @@ namespace pointsman::cli {
 // Verdict and weight: result, age, reason, a table of inputs with thresholds, sources and ages, the
 // arithmetic step by step, and what would change it.
 std::string ExplanationText(const v1::Explanation& explanation, const Style& style);
+// Of a service: to whom requests go, and what its weights do.
+std::string ServiceExplanationText(const v1::Explanation& explanation, const Style& style);
 
 }  // namespace pointsman::cli

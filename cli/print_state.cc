@@ -202,20 +202,33 @@ std::string GatewaysTable(const RepeatedPtrField<v1::GatewayState>& gateways, bo
   return table.Format(style);
 }
 
+std::string DetailsText(const v1::Event& event) {
+  const std::map<std::string, std::string> ordered(event.details().begin(), event.details().end());
+  return absl::StrCat("{", absl::StrJoin(ordered, ", ", absl::PairFormatter("=")), "}");
+}
+
 std::string EventsTable(const RepeatedPtrField<v1::Event>& events, bool wide, const Style& style,
                         absl::TimeZone zone) {
   Table table({{"TIME"}, {"TYPE"}, {"SUBJECT"}, {"ACTOR"}, {"SUMMARY"}});
   for (const v1::Event& event : events) {
     std::string summary = event.summary();
-    if (wide && !event.details().empty()) {
-      const std::map<std::string, std::string> ordered(event.details().begin(),
-                                                       event.details().end());
-      absl::StrAppend(&summary, " {", absl::StrJoin(ordered, ", ", absl::PairFormatter("=")), "}");
-    }
+    if (wide && !event.details().empty()) absl::StrAppend(&summary, " ", DetailsText(event));
     table.AddRow({TimeText(event.time(), zone), event.type(), ShortEndpointName(event.subject()),
                   event.actor(), summary});
   }
   return table.Format(style);
+}
+
+std::string EventLine(const v1::Event& event, bool wide, const Style& style, absl::TimeZone zone) {
+  std::string out =
+      absl::StrFormat("%s  %-22s %s", TimeText(event.time(), zone), Clean(event.type()),
+                      Paint(style, Colour::kBold, Clean(ShortEndpointName(event.subject()))));
+  absl::StrAppend(&out, "  ", Clean(event.summary()));
+  if (!event.actor().empty() && event.actor() != "controller") {
+    absl::StrAppend(&out, " (", Clean(event.actor()), ")");
+  }
+  if (wide && !event.details().empty()) absl::StrAppend(&out, " ", Clean(DetailsText(event)));
+  return out + "\n";
 }
 
 std::string EndpointFacts(const v1::EndpointState& endpoint, const Style& style) {

@@ -19,6 +19,8 @@ std::string AgentsTable(const google::protobuf::RepeatedPtrField<v1::AgentState>
                         const Style& style);
 std::string GatewaysTable(const google::protobuf::RepeatedPtrField<v1::GatewayState>& gateways,
                           bool wide, const Style& style);
+// One event in a line.
+std::string EventLine(const v1::Event& event, bool wide, const Style& style, absl::TimeZone zone);
 std::string EventsTable(const google::protobuf::RepeatedPtrField<v1::Event>& events, bool wide,
                         const Style& style, absl::TimeZone zone);
 

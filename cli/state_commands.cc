@@ -280,6 +280,15 @@ CommandResult ExplainEndpoint(const std::string& name, const CommandContext& con
   return ExitCode::kOk;
 }
 
+CommandResult ExplainService(const std::string& name, const CommandContext& context) {
+  v1::ExplainRequest request;
+  request.set_name(common::ServiceName(common::BareId(name, "services")));
+  PM_ASSIGN_OR_RETURN(const v1::Explanation explanation, context.client->Explain(request));
+  if (context.WriteMessage(explanation)) return ExitCode::kOk;
+  context.out << ServiceExplanationText(explanation, context.style);
+  return ExitCode::kOk;
+}
+
 CommandResult WatchEndpoints(const WatchArguments& arguments, const CommandContext& context) {
   v1::WatchEndpointsRequest request;
   if (!arguments.service.empty()) {

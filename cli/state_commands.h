@@ -32,6 +32,7 @@ CommandResult DescribeResource(const std::string& kind, const std::string& name,
                                const CommandContext& context);
 
 CommandResult ExplainEndpoint(const std::string& name, const CommandContext& context);
+CommandResult ExplainService(const std::string& name, const CommandContext& context);
 
 struct WatchArguments {
   // Bare ID; empty: every service.

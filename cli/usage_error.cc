@@ -1,6 +1,7 @@
 #include "cli/usage_error.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -85,10 +86,11 @@ absl::Status UnexpectedWord(const CLI::App& chosen, const std::string& word) {
                                           " --help\", or all commands with ", "\"pointsman help\"")
                            : HelpOf(chosen));
   }
-  // "pointsman explain web/web-1": the word is a name, what it names was left out.
-  if (commands.size() == 1 && absl::StrContains(word, '/')) {
+  // "pointsman explain web/web-1": the word names an endpoint, which was left out.
+  const bool endpoints = std::find(commands.begin(), commands.end(), "endpoint") != commands.end();
+  if (endpoints && absl::StrContains(word, '/')) {
     return Invalid(absl::StrCat("\"", FullName(chosen), "\" does not know \"", word, "\""),
-                   absl::StrCat("write \"", FullName(chosen), " ", commands[0], " ", word, "\""));
+                   absl::StrCat("write \"", FullName(chosen), " endpoint ", word, "\""));
   }
   return Invalid(absl::StrCat("\"", FullName(chosen), "\" does not know \"", word, "\""),
                  absl::StrCat("write \"", FullName(chosen), " ", absl::StrJoin(commands, "|"),

@@ -80,6 +80,7 @@ absl::StatusOr<v1::Explanation> ShardCore::Explain(absl::string_view service,
                                                    MonotonicTime now) const {
   const ServiceState* state = state_->Configured(service);
   if (state == nullptr) return absl::NotFoundError(absl::StrCat("no service \"", service, "\""));
+  if (endpoint.empty()) return state->Explain(frozen() ? freeze_cause() : "", now);
   const auto it = state->endpoints().find(endpoint);
   if (it == state->endpoints().end()) {
     return absl::NotFoundError(

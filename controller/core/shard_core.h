@@ -117,7 +117,7 @@ class ShardCore {
   // NOT_FOUND. By endpoint ID.
   absl::StatusOr<std::vector<v1::EndpointState>> Endpoints(absl::string_view service,
                                                            common::MonotonicTime now) const;
-  // From the record the decisions produced. NOT_FOUND.
+  // From the records the decisions produced; without an endpoint, of the service. NOT_FOUND.
   absl::StatusOr<v1::Explanation> Explain(absl::string_view service, absl::string_view endpoint,
                                           common::MonotonicTime now) const;
   // By service; configured ones only.

@@ -25,7 +25,7 @@ class AdminState {
   virtual void Endpoints(
       std::string service,
       std::function<void(absl::StatusOr<std::vector<v1::EndpointState>>)> done) = 0;
-  // NotFound: no such endpoint. Else as Endpoints.
+  // Of the service when `endpoint` is empty. NotFound: there is no such one. Else as Endpoints.
   virtual void Explain(std::string service, std::string endpoint,
                        std::function<void(absl::StatusOr<v1::Explanation>)> done) = 0;
   // In any order. O(agents), O(gateways).

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/core/error_reason.h"
 #include "common/core/names.h"
@@ -25,6 +26,15 @@ absl::StatusOr<common::EndpointRef> AdminStateCalls::EndpointOf(absl::string_vie
   absl::StatusOr<common::EndpointRef> ref = common::ParseEndpointName(name);
   if (ref.ok()) return ref;
   return common::WithReason(ref.status(), "NAME_INVALID", {{"field", "name"}});
+}
+
+// An endpoint, or a service and no endpoint.
+absl::StatusOr<common::EndpointRef> AdminStateCalls::ExplainedOf(const std::string& name) const {
+  if (absl::StrContains(name, "/endpoints/") || !absl::StartsWith(name, "services/")) {
+    return EndpointOf(name);
+  }
+  PM_ASSIGN_OR_RETURN(const std::string service, ParentService(name));
+  return common::EndpointRef{service, ""};
 }
 
 absl::StatusOr<std::string> AdminStateCalls::ParentService(absl::string_view parent) const {
@@ -109,7 +119,7 @@ grpc::ServerUnaryReactor* AdminStateCalls::Explain(Context* context,
                                                    const v1::ExplainRequest* request,
                                                    v1::Explanation* response) {
   return Serve(context, "Explain", [&](const common::Identity&, Done done) {
-    const auto ref = EndpointOf(request->name());
+    const auto ref = ExplainedOf(request->name());
     if (!ref.ok()) return done(ref.status());
     const auto tell = Into(response, std::move(done));
     state_->Explain(ref->service, ref->endpoint, [tell, name = request->name()](auto explanation) {

@@ -40,6 +40,7 @@ class AdminStateCalls : public AdminConfigCalls {
  private:
   // "services/ID" to the bare ID of a configured service; "" and "services/-" to "", all.
   absl::StatusOr<std::string> ParentService(absl::string_view parent) const;
+  absl::StatusOr<common::EndpointRef> ExplainedOf(const std::string& name) const;
 };
 
 }  // namespace pointsman::controller

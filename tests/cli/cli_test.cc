@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -44,6 +45,8 @@ class FakeAdmin : public v1::AdminService::Service {
   v1::DrainRequest drained;
   v1::FreezeRequest frozen;
   v1::ListEndpointsResponse state;
+  v1::ListEventsRequest events_asked;
+  int newest_event = 1;
   int pages = 0;
 
  private:
@@ -87,6 +90,13 @@ class FakeAdmin : public v1::AdminService::Service {
   }
   grpc::Status Explain(grpc::ServerContext*, const v1::ExplainRequest* request,
                        v1::Explanation* response) override {
+    if (request->name() == "services/web") {
+      response->set_name(request->name());
+      response->mutable_verdict()->set_result("2 of 2 endpoints get requests");
+      response->mutable_weight()->set_result("SETTLED");
+      response->mutable_weight()->mutable_age()->set_seconds(3);
+      return grpc::Status::OK;
+    }
     for (const v1::EndpointState& endpoint : state.endpoints()) {
       if (endpoint.name() != request->name()) continue;
       response->set_name(request->name());
@@ -94,6 +104,23 @@ class FakeAdmin : public v1::AdminService::Service {
       return grpc::Status::OK;
     }
     return common::ToGrpcStatus(absl::NotFoundError("no such endpoint"));
+  }
+  // Two events at first, one more with each look. Newest first, as the controller tells them.
+  grpc::Status ListEvents(grpc::ServerContext*, const v1::ListEventsRequest* request,
+                          v1::ListEventsResponse* response) override {
+    events_asked = *request;
+    ++newest_event;
+    const int from = std::max(1, newest_event - request->page_size() + 1);
+    for (int sequence = newest_event; sequence >= from; --sequence) {
+      v1::Event& event = *response->add_events();
+      event.set_sequence(static_cast<uint64_t>(sequence));
+      event.set_type("endpoint.verdict");
+      event.set_subject("services/web/endpoints/web-1");
+      event.set_actor(sequence == 1 ? "operator:alice" : "controller");
+      event.set_summary(absl::StrCat("change ", sequence));
+      (*event.mutable_details())["to"] = "UNHEALTHY";
+    }
+    return grpc::Status::OK;
   }
   grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
                          v1::ControllerStatus* response) override {
@@ -307,6 +334,29 @@ TEST_F(CliTest, UnknownNamesSuggestKnownOnes) {
 TEST_F(CliTest, ExplainsAnEndpoint) {
   EXPECT_EQ(Run({"explain", "endpoint", "web/web-1"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("Verdict: HEALTHY"));
+}
+
+TEST_F(CliTest, ExplainsAService) {
+  EXPECT_EQ(Run({"explain", "service", "web"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("Routing: 2 of 2 endpoints get requests\n"));
+  EXPECT_THAT(out_, HasSubstr("Weights: SETTLED, last step 3.00s ago\n"));
+}
+
+TEST_F(CliTest, EventsAreToldOldestFirst) {
+  EXPECT_EQ(Run({"events", "--type", "endpoint.", "--subject", "services/web"}), 0) << err_;
+  EXPECT_THAT(out_, ContainsRegex("endpoint.verdict +web/web-1  change 1 \\(operator:alice\\)\n"
+                                  ".*change 2\n"));
+  EXPECT_EQ(admin_.events_asked.type_prefix(), "endpoint.");
+  EXPECT_EQ(admin_.events_asked.subject_prefix(), "services/web");
+  EXPECT_EQ(Run({"events", "-o", "wide", "--limit", "1"}), 0) << err_;
+  EXPECT_THAT(out_, AllOf(HasSubstr("change 3 {to=UNHEALTHY}\n"), Not(HasSubstr("change 2"))));
+}
+
+TEST_F(CliTest, FollowedEventsAreToldOnceEach) {
+  EXPECT_EQ(Run({"events", "--follow", "--for", "1200ms"}), 0) << err_;
+  EXPECT_THAT(out_, ContainsRegex("change 1 .*\n.*change 2\n.*change 3\n.*change 4\n"));
+  EXPECT_EQ(out_.find("change 2"), out_.rfind("change 2"));
+  EXPECT_EQ(Run({"events", "--follow", "--for", "soon"}), 2);
 }
 
 TEST_F(CliTest, WatchShowsTheTableAndThenChanges) {
