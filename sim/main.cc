@@ -4,12 +4,14 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/time/time.h"
 #include "sim/world/comparison.h"
+#include "sim/world/plot.h"
 #include "sim/world/report.h"
 #include "sim/world/scenario.h"
 #include "sim/world/world.h"
@@ -25,6 +27,8 @@ struct Flags {
   uint64_t seed = 1;
   uint64_t seeds = 10;
   bool json = false;
+  std::string csv;
+  std::string svg;
 };
 
 std::vector<std::string> PublishedPolicies() {
@@ -41,7 +45,16 @@ void PrintSpeed(const sim::WorldOptions& options, std::chrono::steady_clock::tim
                took.count(), simulated / took.count());
 }
 
-// 0: every aim is met, 1: not, 2: no such scenario.
+bool WriteFile(const std::string& path, const std::string& content) {
+  std::ofstream file(path, std::ios::binary);
+  file << content;
+  file.close();
+  if (file) return true;
+  std::fprintf(stderr, "pointsman-sim: cannot write %s\n", path.c_str());
+  return false;
+}
+
+// 0: every aim is met, 1: not, 2: no such scenario, or a file cannot be written.
 int RunScenario(const Flags& flags) {
   const sim::Scenario* found = sim::FindScenario(flags.scenario);
   if (found == nullptr) {
@@ -55,6 +68,8 @@ int RunScenario(const Flags& flags) {
   const auto began = std::chrono::steady_clock::now();
   const sim::WorldResult result = sim::RunWorld(scenario.options);
   PrintSpeed(scenario.options, began);
+  if (!flags.csv.empty() && !WriteFile(flags.csv, sim::SeriesCsv(result))) return 2;
+  if (!flags.svg.empty() && !WriteFile(flags.svg, sim::SeriesSvg(scenario, result))) return 2;
   const std::string text =
       flags.json ? sim::ResultJson(scenario, result) : sim::ResultText(scenario, result);
   std::fputs(text.c_str(), stdout);
@@ -103,6 +118,8 @@ int main(int argc, char** argv) {
   run->add_option("--policy", flags.policy,
                   "a published policy picks in the gateways instead of ours")
       ->check(CLI::IsMember(PublishedPolicies()));
+  run->add_option("--csv", flags.csv, "file for requests, errors and latency by second");
+  run->add_option("--svg", flags.svg, "file for a picture of the same");
   run->add_flag("--json", flags.json, "the result as one line of JSON");
   CLI::App* policies =
       app.add_subcommand("policies", "ours beside published policies, as Markdown tables");

@@ -10,6 +10,7 @@
 
 #include "common/core/time.h"
 #include "controller/core/health.h"
+#include "controller/core/liveness.h"
 #include "controller/core/load_window.h"
 #include "controller/core/policy.h"
 #include "controller/core/slice_frame.h"
@@ -29,6 +30,7 @@ struct HealthRecord {
   std::vector<CheckEvidence> checks;
   absl::Duration silence;  // Of the agent.
   absl::Duration silence_limit;
+  ReportGaps gaps;
   absl::Duration flap_hold;
   uint32_t removals_used = 0;  // Within the window; when a removal was asked for.
   uint32_t removals_allowed = 0;
@@ -70,6 +72,7 @@ struct EndpointState {
   common::MonotonicTime last_report;
   common::MonotonicTime grace_until;
   absl::Duration report_interval = absl::Seconds(1);
+  ReportGaps gaps;
   std::vector<CheckEvidence> checks;
   std::string check_detail;  // Of the first check that does not pass.
   LoadSample load;           // Newest.

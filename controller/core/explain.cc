@@ -188,8 +188,11 @@ void ExplainVerdict(const ServiceState& service, const EndpointState& endpoint, 
     out.add_arithmetic(
         "no agent runs checks for it: only gateways' traffic and overrides judge it");
   } else {
-    AddInput(out, "agent.liveness", absl::StrCat("silent for ", Short(record.silence)),
-             Short(record.silence_limit), AgentSource(endpoint));
+    AddInput(
+        out, "agent.liveness",
+        absl::StrFormat("silent for %s; reports each %s, give or take %s", Short(record.silence),
+                        Short(record.gaps.mean()), Short(record.gaps.deviation())),
+        Short(record.silence_limit), AgentSource(endpoint));
   }
   if (record.evidence.process_gone) {
     AddInput(out, "process", "gone", "running", AgentSource(endpoint));

@@ -8,10 +8,6 @@ namespace pointsman::controller {
 
 using common::MonotonicTime;
 
-absl::Duration SilenceLimit(absl::Duration silent_after, absl::Duration report_interval) {
-  return std::max(silent_after, 3 * report_interval);
-}
-
 Registry::Outcome Registry::Hello(const AgentHelloInput& input, uint32_t agents_max,
                                   MonotonicTime now, std::vector<InstanceInfo>* dropped) {
   auto it = agents_.find(input.agent);
@@ -69,7 +65,8 @@ void Registry::Count(Counts counts, absl::Duration silent_after, MonotonicTime n
         [&, &name = id](const InstanceInfo& instance) { return counts(name, instance); });
     if (!here) continue;
     ++*agents;
-    if (now - agent.heard >= SilenceLimit(silent_after, agent.report_interval)) ++*silent;
+    const absl::Duration limit = SilenceLimit(silent_after, agent.report_interval, agent.gaps);
+    if (now - agent.heard >= limit) ++*silent;
   }
 }
 

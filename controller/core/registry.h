@@ -13,11 +13,9 @@
 #include "absl/strings/string_view.h"
 #include "common/core/time.h"
 #include "controller/core/inputs.h"
+#include "controller/core/liveness.h"
 
 namespace pointsman::controller {
-
-// Silence: the configured time, but never less than three report intervals.
-absl::Duration SilenceLimit(absl::Duration silent_after, absl::Duration report_interval);
 
 struct AgentRecord {
   uint64_t boot = 0;
@@ -25,6 +23,7 @@ struct AgentRecord {
   bool connected = false;
   common::MonotonicTime heard;  // Last hello or report.
   absl::Duration report_interval = absl::Seconds(1);
+  ReportGaps gaps;
   std::string actor;
   std::vector<InstanceInfo> instances;  // As in the session's Hello, other shards' ones as well.
 };

@@ -201,7 +201,9 @@ void ServiceState::RecordHealth(EndpointState& endpoint, const HealthMemory& bef
   record.reason = endpoint.health.reason;
   record.checks = endpoint.checks;
   record.silence = context.now - endpoint.heard;
-  record.silence_limit = SilenceLimit(policy_.health.silent_after, endpoint.report_interval);
+  record.silence_limit =
+      SilenceLimit(policy_.health.silent_after, endpoint.report_interval, endpoint.gaps);
+  record.gaps = endpoint.gaps;
   record.flap_hold = endpoint.health.flap_hold;
 }
 
@@ -263,6 +265,7 @@ void ServiceState::VerdictEvent(const EndpointState& endpoint, v1::Verdict befor
                  {{"from", v1::Verdict_Name(before)},
                   {"to", v1::Verdict_Name(health.verdict)},
                   {"reason", v1::Reason_Name(health.reason)}}};
+  if (health.confirmed) event.details.emplace_back("confirmed", "true");
   if (!endpoint.check_detail.empty()) event.details.emplace_back("check", endpoint.check_detail);
   context.effects.events.push_back(std::move(event));
 }
@@ -304,6 +307,9 @@ ReportOutcome ServiceState::Report(const AgentReportInput& report, const Instanc
   }
   endpoint.sequence = report.sequence;
   endpoint.reported = true;
+  if (endpoint.last_report != MonotonicTime()) {
+    endpoint.gaps.Add(context.now - endpoint.last_report, policy_.health.silent_after);
+  }
   endpoint.heard = context.now;
   endpoint.last_report = context.now;
   endpoint.report_interval = report.report_interval;

@@ -165,7 +165,7 @@ bool ServiceState::OwnerLives(const EndpointState& endpoint, const StepContext& 
   if (endpoint.is_static) return true;
   if (endpoint.agent.empty()) return false;
   return context.now - endpoint.heard <
-         SilenceLimit(policy_.health.silent_after, endpoint.report_interval);
+         SilenceLimit(policy_.health.silent_after, endpoint.report_interval, endpoint.gaps);
 }
 
 bool ServiceState::Register(const Registration& registration, StepContext& context) {

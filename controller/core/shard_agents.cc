@@ -55,6 +55,8 @@ void ShardState::On(const AgentReportInput& input, StepContext& context) {
     ++counters_.reports_stale;
     return;
   }
+  // An agent's reports of several services come at once.
+  if (agent->heard < context.now) agent->gaps.Add(context.now - agent->heard, kDefaultSilence);
   agent->heard = context.now;
   agent->report_interval = input.report_interval;
   touched_.push_back(&it->second);

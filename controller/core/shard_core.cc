@@ -14,8 +14,6 @@ namespace {
 
 using common::MonotonicTime;
 
-constexpr absl::Duration kDefaultSilence = absl::Seconds(5);
-
 }  // namespace
 
 uint32_t ShardOf(absl::string_view service, uint32_t shards) {

@@ -55,8 +55,8 @@ Controller::~Controller() {
 void Controller::Step(const controller::Input& input) {
   const controller::Effects effects = core_.Step(input, queue_.now());
   PM_CHECK(effects.epoch_seen == 0);  // Each controller is given a higher epoch than the last.
-  for (const Frame& frame : effects.frames) onlooker_.OnFrame(frame);
   for (const controller::EventOut& event : effects.events) onlooker_.OnEvent(event);
+  for (const Frame& frame : effects.frames) onlooker_.OnFrame(frame);
   for (const controller::UploadWanted& wanted : effects.uploads) {
     for (auto& [index, gateway] : gateways_) gateway.upload |= gateway.name == wanted.gateway;
   }

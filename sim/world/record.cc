@@ -7,6 +7,7 @@
 #include "common/core/check.h"
 #include "common/core/hashing.h"
 #include "controller/core/codes.h"
+#include "controller/core/health.h"
 
 namespace pointsman::sim {
 namespace {
@@ -64,12 +65,32 @@ Record::Record(const EventQueue& queue, const WorldOptions& options, common::Mon
 
 void Record::Mix(uint64_t value) { result_.digest = common::HashCombine(result_.digest, value); }
 
+void Record::CloseSeconds() {
+  while (queue_.now() >= from_ + absl::Seconds(second_.at_s + 1)) {
+    second_.p50_ms = second_latency_.Quantile(0.5) / 1e3;
+    second_.p99_ms = second_latency_.Quantile(0.99) / 1e3;
+    result_.series.push_back(second_);
+    SeriesPoint next;
+    next.at_s = second_.at_s + 1;
+    next.fault_share = second_.fault_share;
+    second_ = next;
+    second_latency_ = {};
+  }
+}
+
 void Record::OnRequestEnd(const RequestEnd& end) {
   Mix(static_cast<uint64_t>(queue_.now().micros()));
   Mix(static_cast<uint64_t>(absl::ToInt64Microseconds(end.took)) << 8 |
       static_cast<uint64_t>(end.ending));
   Mix(uint64_t{end.tries} << 32 | end.gateway);
   if (queue_.now() < from_) return;
+  CloseSeconds();
+  ++second_.requests;
+  if (end.ending == Ending::kOk) {
+    second_latency_.Add(absl::ToInt64Microseconds(end.took));
+  } else {
+    ++second_.errors;
+  }
   ++result_.requests;
   result_.tries += end.tries;
   switch (end.ending) {
@@ -97,7 +118,16 @@ void Record::OnTable(size_t gateway, const gateway::ServiceTable& table) {
     Mix(uint64_t{endpoint.weight} << 1 | (endpoint.routable ? 1 : 0));
   }
   if (table.fail_open && queue_.now() >= from_) result_.fail_open = true;
+  CheckLeaving(gateway, table);
   const std::map<uint32_t, double> shares = SharesOf(table);
+  if (gateway == 0 && !watches_.empty()) {
+    CloseSeconds();
+    const std::vector<uint32_t>& faulty = watches_[0].fault->endpoints;
+    double sum = 0;
+    for (const uint32_t endpoint : faulty) sum += ShareOf(shares, endpoint);
+    second_.fault_share =
+        sum * static_cast<double>(options_.endpoints.size()) / static_cast<double>(faulty.size());
+  }
   for (size_t i = 0; i < watches_.size(); ++i) Look(gateway, shares, i);
 }
 
@@ -143,6 +173,40 @@ void Record::OnFrame(const controller::Frame& frame) {
   }
 }
 
+// Who leaves the picks of a gateway has an event that says why.
+void Record::CheckLeaving(size_t gateway, const gateway::ServiceTable& table) {
+  std::map<uint32_t, Watched>& watched = watched_[gateway];
+  for (const gateway::Endpoint& endpoint : table.endpoints) {
+    if (endpoint.id.empty()) continue;  // The place of one that left the service.
+    const uint32_t index = IndexOf(endpoint.id);
+    Watched& one = watched[index];
+    if (one.routable && !endpoint.routable) ++one.left;
+    one.routable = endpoint.routable;
+    const Told& told = told_[index];
+    // Out of use again because a fail-open ended is explained by the verdict it has.
+    if (one.left <= told.left || !controller::Serves(told.verdict)) continue;
+    OnViolation(absl::StrCat(endpoint.id, " is out of use in gateway-", gateway,
+                             ", and no event told of it"));
+    one.left = told.left;
+  }
+}
+
+// What several observers agree on, and what people do, is not capped.
+void Record::CheckCap(v1::Reason reason) {
+  const bool capped = reason == v1::REASON_CHECKS_FAILED || reason == v1::REASON_AGENT_SILENT ||
+                      reason == v1::REASON_TRAFFIC_FAILURES;
+  if (!capped) return;
+  const controller::HealthRules rules;
+  while (!removals_.empty() && queue_.now() - removals_.front() >= rules.removal_window) {
+    removals_.pop_front();
+  }
+  removals_.push_back(queue_.now());
+  const uint32_t allowed =
+      controller::RemovalBudget::Allowed(rules, static_cast<uint32_t>(options_.endpoints.size()));
+  if (removals_.size() <= allowed) return;
+  OnViolation(absl::StrCat(removals_.size(), " removals within the window, ", allowed, " allowed"));
+}
+
 void Record::OnEvent(const controller::EventOut& event) {
   Mix(common::Hash64(event.summary));
   if (event.type != controller::kEventEndpointVerdict) return;
@@ -151,11 +215,19 @@ void Record::OnEvent(const controller::EventOut& event) {
     const uint64_t changes = ++verdict_changes_[endpoint];
     result_.verdict_changes_most = std::max(result_.verdict_changes_most, changes);
   }
-  if (DetailOf(event, "to") != v1::Verdict_Name(v1::VERDICT_UNHEALTHY)) return;
+  v1::Verdict to = v1::VERDICT_UNSPECIFIED;
+  PM_CHECK(v1::Verdict_Parse(std::string(DetailOf(event, "to")), &to));
+  v1::Verdict from = v1::VERDICT_UNSPECIFIED;
+  PM_CHECK(v1::Verdict_Parse(std::string(DetailOf(event, "from")), &from));
+  told_[endpoint].verdict = to;
+  if (controller::Serves(from) && !controller::Serves(to)) ++told_[endpoint].left;
+  if (to != v1::VERDICT_UNHEALTHY) return;
   Ejection ejection;
   ejection.at = queue_.now() - from_;
   ejection.endpoint = endpoint;
   PM_CHECK(v1::Reason_Parse(std::string(DetailOf(event, "reason")), &ejection.reason));
+  // From checks and the like it is confirmed when gateways cannot reach it either.
+  if (DetailOf(event, "confirmed") != "true") CheckCap(ejection.reason);
   ejection.by_fault = FaultExplains(ejection.endpoint);
   ++result_.ejections;
   if (!ejection.by_fault) ++result_.false_ejections;

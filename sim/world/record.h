@@ -1,10 +1,12 @@
 #pragma once
 
 // What a run of a world came to: its Record looks on, measures from a given time, and keeps a
-// digest of everything it saw, by which two runs are compared. Thread-compatible; borrows the
-// clock.
+// digest of everything it saw, by which two runs are compared. It also checks what holds after
+// every step: no more removals within a window than the cap allows, and no verdict in a table
+// without an event that told of it. Thread-compatible; borrows the clock.
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -36,6 +38,18 @@ struct Ejection {
   bool by_fault = false;  // It had one, or had one until kAfterFault ago.
 };
 
+// One second of the measured time.
+struct SeriesPoint {
+  double at_s = 0;  // Its beginning.
+  uint64_t requests = 0;
+  uint64_t errors = 0;
+  double p50_ms = 0;
+  double p99_ms = 0;
+  // Of the first gateway's table: weight of the first fault's endpoints by what all would have had
+  // alike; 1: as the others, 0: not routed to. 1 without a fault.
+  double fault_share = 1;
+};
+
 struct WorldResult {
   // While measured.
   uint64_t requests = 0;
@@ -59,6 +73,7 @@ struct WorldResult {
   bool fail_open = false;                 // Some table of the measured time was.
   bool frozen_at_end = false;             // The controller's tables were held, by whatever cause.
   std::vector<std::string> violations;    // The first kViolationsMax.
+  std::vector<SeriesPoint> series;        // By second; what a run's last part of one is missing.
   uint64_t events = 0;
   uint64_t digest = 0;
 
@@ -93,15 +108,34 @@ class Record : public Onlooker {
     std::vector<std::map<uint32_t, double>> share_before;  // By endpoint.
   };
 
+  // What events say of an endpoint, and what a gateway's tables do with it.
+  struct Told {
+    v1::Verdict verdict = v1::VERDICT_STARTING;
+    uint64_t left = 0;  // How often it went from serving to anything else.
+  };
+  struct Watched {
+    bool routable = false;
+    uint64_t left = 0;
+  };
+
   void Look(size_t gateway, const std::map<uint32_t, double>& shares, size_t fault);
   bool FaultExplains(uint32_t endpoint) const;
   void Mix(uint64_t value);
+  void CheckCap(v1::Reason reason);
+  void CheckLeaving(size_t gateway, const gateway::ServiceTable& table);
+  // Ends the seconds that are over.
+  void CloseSeconds();
 
   const EventQueue& queue_;
   const WorldOptions& options_;
   const common::MonotonicTime from_;
   std::vector<Watch> watches_;
-  std::map<uint32_t, uint64_t> verdict_changes_;  // By endpoint, while measured.
+  std::map<uint32_t, uint64_t> verdict_changes_;           // By endpoint, while measured.
+  std::map<uint32_t, Told> told_;                          // By endpoint.
+  std::map<size_t, std::map<uint32_t, Watched>> watched_;  // By gateway and endpoint.
+  std::deque<common::MonotonicTime> removals_;  // That the cap is for, of the last window.
+  SeriesPoint second_;                          // At hand.
+  Quantiles second_latency_;
   WorldResult result_;
 };
 

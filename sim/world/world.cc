@@ -29,6 +29,8 @@ constexpr MonotonicTime kStart = MonotonicTime::FromMicros(1'000'000'000);
 // Peers connect over this time; clients come after it.
 constexpr absl::Duration kConnecting = absl::Seconds(1);
 constexpr absl::Duration kClientsCome = absl::Seconds(5);
+// How often it is looked whether all have the newest table, for two seconds.
+constexpr absl::Duration kConvergenceLook = absl::Milliseconds(20);
 
 // What a seed is mixed with, for a generator of its own for each kind of chance.
 enum class Chances : uint64_t {
@@ -90,6 +92,7 @@ class World : public ControlWires, public DataPath {
   void End(const FaultSpec& fault);
   void Arrive(size_t gateway);
   void Measure(const std::vector<ServerCounters>& before);
+  bool Converges();
 
   const WorldOptions options_;
   EventQueue queue_;
@@ -270,7 +273,24 @@ WorldResult World::Run() {
   for (auto& host : hosts_) before.push_back(host->server().counters());
   queue_.RunUntil(from_ + options_.duration);
   Measure(before);
-  return std::move(record_.result());
+  WorldResult result = record_.result();
+  if (!Converges()) result.violations.emplace_back("gateways do not reach the newest table");
+  return result;
+}
+
+// That all gateways run the controller's newest table, at some moment of the next seconds.
+bool World::Converges() {
+  if (controller_ == nullptr) return true;
+  for (int look = 0; look < 100; ++look) {
+    const controller::SliceVersion newest = controller_->core().NewestVersion(kService);
+    const bool all = std::all_of(gateways_.begin(), gateways_.end(), [&](const auto& gateway) {
+      const gateway::VersionPair version = gateway->version();
+      return version.epoch == newest.epoch && version.revision == newest.revision;
+    });
+    if (all) return true;
+    queue_.RunUntil(queue_.now() + kConvergenceLook);
+  }
+  return false;
 }
 
 void World::Measure(const std::vector<ServerCounters>& before) {

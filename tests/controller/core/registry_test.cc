@@ -89,9 +89,19 @@ TEST(RegistryTest, CountsTheSilentAmongItsAgents) {
   EXPECT_EQ(silent, 0u);
 }
 
-TEST(RegistryTest, SilenceIsNeverLessThanThreeReports) {
-  EXPECT_EQ(SilenceLimit(absl::Seconds(5), absl::Seconds(1)), absl::Seconds(5));
-  EXPECT_EQ(SilenceLimit(absl::Seconds(5), absl::Seconds(10)), absl::Seconds(30));
+TEST(RegistryTest, AnAgentThatReportsUnevenlyIsSilentLater) {
+  Registry registry;
+  ASSERT_EQ(Accept(registry, Hello("a", 1, {"e1"})), Registry::Outcome::kAccepted);
+  AgentRecord* agent = registry.Find("a", 1);
+  ASSERT_NE(agent, nullptr);
+  for (int i = 0; i < 50; ++i) agent->gaps.Add(absl::Seconds(i % 3), absl::Seconds(5));
+  const auto all = [](const std::string&, const InstanceInfo&) { return true; };
+  uint32_t agents = 0;
+  uint32_t silent = 0;
+  registry.Count(all, absl::Seconds(5), At(5.2), &agents, &silent);
+  EXPECT_EQ(silent, 0u) << "a second, give or take 0.8";
+  registry.Count(all, absl::Seconds(5), At(8), &agents, &silent);
+  EXPECT_EQ(silent, 1u);
 }
 
 }  // namespace

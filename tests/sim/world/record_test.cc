@@ -1,5 +1,6 @@
 #include "sim/world/record.h"
 
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -60,14 +61,17 @@ class RecordTest : public ::testing::Test {
     ASSERT_TRUE(applied.refused.empty()) << applied.refused[0].refusal.detail;
     record.OnTable(gateway, *state.Build().table->services[0]);
   }
-  void Verdict(uint32_t endpoint, v1::Verdict verdict) {
+  void Verdict(uint32_t endpoint, v1::Verdict verdict, v1::Reason reason = v1::REASON_UNREACHABLE,
+               bool confirmed = false) {
     controller::EventOut event;
     event.type = controller::kEventEndpointVerdict;
     event.subject = absl::StrCat("services/web/endpoints/", EndpointId(endpoint));
-    event.details = {{"from", v1::Verdict_Name(v1::VERDICT_STARTING)},
+    event.details = {{"from", v1::Verdict_Name(verdicts[endpoint])},
                      {"to", v1::Verdict_Name(verdict)},
-                     {"reason", v1::Reason_Name(v1::REASON_UNREACHABLE)}};
+                     {"reason", v1::Reason_Name(reason)}};
+    if (confirmed) event.details.emplace_back("confirmed", "true");
     record.OnEvent(event);
+    verdicts[endpoint] = verdict;
   }
   const WorldResult& result() { return record.result(); }
 
@@ -78,6 +82,8 @@ class RecordTest : public ::testing::Test {
   gateway::EndpointCells cells{1};
   gateway::TableState state{cells, {}};
   uint64_t revision = 0;
+  std::map<uint32_t, v1::Verdict> verdicts = {
+      {0, v1::VERDICT_STARTING}, {1, v1::VERDICT_STARTING}, {2, v1::VERDICT_STARTING}};
 };
 
 TEST_F(RecordTest, CountsRequestsOfTheMeasuredTimeOnly) {
@@ -148,6 +154,35 @@ TEST_F(RecordTest, AnEjectionIsFalseWithoutAFault) {
   EXPECT_EQ(result().first_ejections[0].reason, v1::REASON_UNREACHABLE);
   EXPECT_TRUE(result().first_ejections[0].by_fault);
   EXPECT_FALSE(result().first_ejections[3].by_fault);
+}
+
+TEST_F(RecordTest, MoreRemovalsThanTheCapAllowsBreakARule) {
+  To(1);
+  Verdict(0, v1::VERDICT_UNHEALTHY, v1::REASON_CHECKS_FAILED);
+  Verdict(1, v1::VERDICT_UNHEALTHY, v1::REASON_CHECKS_FAILED, true);
+  Verdict(1, v1::VERDICT_UNHEALTHY, v1::REASON_UNREACHABLE);
+  EXPECT_TRUE(result().violations.empty()) << result().violations[0];
+  To(30);
+  Verdict(2, v1::VERDICT_UNHEALTHY, v1::REASON_AGENT_SILENT);
+  ASSERT_EQ(result().violations.size(), 1u);
+  EXPECT_NE(result().violations[0].find("2 removals within the window, 1 allowed"),
+            std::string::npos);
+  To(62);
+  Verdict(0, v1::VERDICT_UNHEALTHY, v1::REASON_TRAFFIC_FAILURES);
+  EXPECT_EQ(result().violations.size(), 1u);
+}
+
+TEST_F(RecordTest, WhoIsOutOfUseWithoutAnEventBreaksARule) {
+  for (uint32_t i = 0; i < kEndpoints; ++i) Verdict(i, v1::VERDICT_HEALTHY);
+  Table(0, {100, 100, 100});
+  Verdict(1, v1::VERDICT_UNHEALTHY);
+  Table(0, {100, 0, 100});
+  Verdict(1, v1::VERDICT_HEALTHY);
+  Table(0, {100, 100, 100});
+  EXPECT_TRUE(result().violations.empty());
+  Table(0, {0, 100, 100});
+  ASSERT_EQ(result().violations.size(), 1u);
+  EXPECT_NE(result().violations[0].find("e0 is out of use in gateway-0"), std::string::npos);
 }
 
 TEST_F(RecordTest, TheDigestIsOfEverythingSeen) {
