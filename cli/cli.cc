@@ -205,11 +205,12 @@ void AddWatchCommands(CLI::App& app, Invocation& in) {
   events->add_option("--limit", in.events.limit, "of what happened before")
       ->check(CLI::Range(1, AdminClient::kEntriesMax))
       ->capture_default_str();
-  events->add_option("--for", in.lasts, "with --follow: end after this time");
+  events->add_option("--for", in.lasts, "follow, and end after this time");
   events->callback([&in] {
     in.command = [&in](const CommandContext& context) -> CommandResult {
       if (!in.lasts.empty()) {
         PM_ASSIGN_OR_RETURN(in.events.lasts, ParsePositive("--for", in.lasts));
+        in.events.follow = true;
       }
       return ShowEvents(in.events, context);
     };

@@ -22,12 +22,14 @@ class Follower {
 
   // Writes what is newer than what was written: at most `limit` of it; all for kEntriesMax.
   absl::Status Look(int limit) {
-    PM_ASSIGN_OR_RETURN(v1::ListEventsResponse found,
-                        context_.client->ListEvents(request_, std::min(limit, kLookSize)));
-    const bool more = found.events_size() == kLookSize && limit > kLookSize &&
-                      found.events().rbegin()->sequence() > last_ + 1;
-    if (more) {
-      PM_ASSIGN_OR_RETURN(found, context_.client->ListEvents(request_, limit));
+    v1::ListEventsResponse found;
+    for (int look = std::min(limit, kLookSize);; look = std::min(limit, 4 * look)) {
+      PM_ASSIGN_OR_RETURN(found, context_.client->ListEvents(request_, look));
+      // A controller with another database counts anew.
+      if (!found.events().empty() && found.events(0).sequence() < last_) last_ = 0;
+      const bool more = found.events_size() == look && look < limit &&
+                        found.events().rbegin()->sequence() > last_ + 1;
+      if (!more || last_ == 0) break;
     }
     for (int i = found.events_size() - 1; i >= 0; --i) {
       const v1::Event& event = found.events(i);

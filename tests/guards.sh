@@ -24,8 +24,10 @@ program_of() {
 }
 
 failed=0
+rows=0
 while read -r guard test; do
   program=$(program_of "$test")
+  rows=$((rows + 1))
   if ! "$program" --gtest_filter="$test" >"$folder/with.log" 2>&1; then
     echo "FAILS ALWAYS  $guard: $test"
     failed=1
@@ -37,4 +39,9 @@ while read -r guard test; do
     echo "noticed       $guard: $test ($(grep -c ': Failure' "$folder/without.log") failures)"
   fi
 done < <(sed -n 's/^| `\(k[A-Za-z]*\)` |.*| `\([A-Za-z]*\.[A-Za-z]*\)` |$/\1 \2/p' docs/design/decisions.md)
+guards=$(sed -n '/^enum class Guard {/,/^};/p' common/core/guard.h | grep -c '^  k')
+if [ "$rows" -ne "$guards" ]; then
+  echo "guards.sh: $rows rows in docs/design/decisions.md for $guards guards in common/core/guard.h"
+  failed=1
+fi
 exit $failed

@@ -14,6 +14,8 @@ using common::MonotonicTime;
 constexpr absl::Duration kFlapHold = absl::Seconds(15);
 constexpr absl::Duration kFlapHoldMax = absl::Minutes(5);
 constexpr int kFlapHoldFactor = 4;
+// Without its agent's word an endpoint is tried again no sooner.
+constexpr absl::Duration kSilentTrial = absl::Minutes(1);
 // A second removal within 6 minutes of a first one is more.
 constexpr double kFlapsFree = 1.45;
 
@@ -44,8 +46,10 @@ HealthDecision JudgeChecks(const HealthEvidence& e, const HealthMemory& memory, 
     case CheckSummary::kUnknown:
       return Keep(memory);
     case CheckSummary::kFailing:
-      return {v1::VERDICT_UNHEALTHY, v1::REASON_CHECKS_FAILED,
-              e.check_refused && e.traffic.gateways_unreachable > 0, true};
+      return {
+          v1::VERDICT_UNHEALTHY, v1::REASON_CHECKS_FAILED,
+          e.check_refused && e.traffic.gateways_refused > 0 && e.traffic.in_a_row.unreachable >= 2,
+          true};
     case CheckSummary::kNone:
     case CheckSummary::kPassing:
     case CheckSummary::kDegraded:
@@ -56,10 +60,13 @@ HealthDecision JudgeChecks(const HealthEvidence& e, const HealthMemory& memory, 
     // faster than `fall` runs) proves nothing.
     const bool proven_since = e.checks == CheckSummary::kNone ||
                               (e.last_runs_passed && e.last_run_age < now - memory.removed_at);
+    // Runs that fail now and then keep it away no longer than twice the longest hold.
     const MonotonicTime clean_from = std::max(memory.removed_at, memory.unclean);
-    if (!proven_since || now < clean_from + memory.flap_hold) {
-      return {memory.verdict, memory.reason, memory.confirmed, true};
-    }
+    const bool held =
+        now < clean_from + memory.flap_hold && now < memory.removed_at + 2 * kFlapHoldMax;
+    if (!proven_since) return {memory.verdict, memory.reason, memory.confirmed, true};
+    // It answers its checks: a service that has too few others may use it.
+    if (held) return {memory.verdict, memory.reason, false, true};
   }
   if (e.checks == CheckSummary::kDegraded) {
     return {v1::VERDICT_DEGRADED, v1::REASON_CHECK_SLOW, false, true};
@@ -67,11 +74,17 @@ HealthDecision JudgeChecks(const HealthEvidence& e, const HealthMemory& memory, 
   return {v1::VERDICT_HEALTHY, v1::REASON_CHECKS_PASSED, false, true};
 }
 
-HealthDecision JudgeSilent(const HealthEvidence& e, const HealthMemory& memory) {
+HealthDecision JudgeSilent(const HealthEvidence& e, const HealthMemory& memory, MonotonicTime now) {
   if (e.traffic.alive && memory.verdict == v1::VERDICT_UNHEALTHY &&
       memory.reason == v1::REASON_AGENT_SILENT) {
     return {v1::VERDICT_HEALTHY, v1::REASON_CHECKS_PASSED, false, true};
   }
+  // Traffic took it away, and a trial is all that can bring it back.
+  const bool on_trial = memory.verdict == v1::VERDICT_UNHEALTHY &&
+                        memory.reason != v1::REASON_OPERATOR &&
+                        memory.traffic_hold > memory.removed_at &&
+                        now >= std::max(memory.traffic_hold, memory.removed_at + kSilentTrial);
+  if (on_trial) return {v1::VERDICT_HEALTHY, v1::REASON_CHECKS_PASSED, false, true};
   if (e.in_grace || e.traffic.alive || !memory.proven) return Keep(memory);
   if (memory.verdict == v1::VERDICT_UNHEALTHY && memory.reason != v1::REASON_OPERATOR) {
     return Keep(memory);
@@ -107,7 +120,7 @@ HealthDecision Judge(const HealthEvidence& e, const HealthMemory& memory, Monoto
     return {v1::VERDICT_UNHEALTHY, v1::REASON_TRAFFIC_FAILURES, false, true};
   }
   if (e.is_static) return {v1::VERDICT_HEALTHY, v1::REASON_STATIC, false, true};
-  if (!e.has_agent || !e.fresh) return JudgeSilent(e, memory);
+  if (!e.has_agent || !e.fresh) return JudgeSilent(e, memory, now);
   if (!e.reported) return Keep(memory);
   return JudgeChecks(e, memory, now);
 }
@@ -116,6 +129,7 @@ absl::Duration FlapHold(double flaps, absl::Duration served) {
   if (flaps <= kFlapsFree || !common::Holds(common::Guard::kFlapPenalty)) {
     return absl::ZeroDuration();
   }
+  if (served >= kFlapHoldMax) return absl::ZeroDuration();  // That is no flapping.
   return std::clamp(kFlapHoldFactor * served, kFlapHold, kFlapHoldMax);
 }
 

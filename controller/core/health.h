@@ -89,8 +89,8 @@ HealthDecision Judge(const HealthEvidence& evidence, const HealthMemory& memory,
 
 // How long every run of every check must have passed before an endpoint that is removed now comes
 // back, with `flaps` removals this one included: 0 for a first one; for one soon after another,
-// four times as long as it had `served` in between, 15 s to 5 minutes. So what fails again and
-// again must prove itself for longer than it ever lasted.
+// four times as long as it had `served` in between, 15 s to 5 minutes; 0 where that was 5 minutes
+// or more. So what fails again and again must prove itself for longer than it ever lasted.
 absl::Duration FlapHold(double flaps, absl::Duration served);
 
 // Takes a decision over: verdict, since, flaps, holds. Returns true when the verdict changed.

@@ -86,8 +86,12 @@ ServicePolicy PolicyFromConfig(const v1::Service& service) {
       DurationOr(service.recovery().has_grant_lease(), service.recovery().grant_lease(),
                  absl::Seconds(60), absl::Seconds(5), absl::Hours(1));
   const v1::Timeouts& timeouts = service.timeouts();
+  // The shortest of those that may have ended a try.
   policy.try_timeout = DurationOr(timeouts.has_first_byte(), timeouts.first_byte(),
-                                  policy.try_timeout, absl::Milliseconds(1), absl::Hours(1));
+                                  absl::Seconds(30), absl::Milliseconds(1), absl::Hours(1));
+  policy.try_timeout = std::min(
+      policy.try_timeout, DurationOr(timeouts.has_connect(), timeouts.connect(), absl::Seconds(1),
+                                     absl::Milliseconds(1), absl::Hours(1)));
   policy.try_timeout = std::min(
       policy.try_timeout,
       DurationOr(service.retries().has_per_try_timeout(), service.retries().per_try_timeout(),

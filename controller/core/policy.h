@@ -52,7 +52,7 @@ struct ServicePolicy {
   HealthRules health;
   WeightRules weights;
   double overprovisioning = 1.4;
-  absl::Duration try_timeout = absl::Seconds(30);  // Without an answer a try ends after it.
+  absl::Duration try_timeout = absl::Seconds(1);  // Without an answer no try ends before it.
   RecoveryRules recovery;
 };
 

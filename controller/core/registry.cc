@@ -27,6 +27,10 @@ Registry::Outcome Registry::Hello(const AgentHelloInput& input, uint32_t agents_
       dropped->push_back(std::move(instance));
     }
   }
+  if (agent.boot != input.boot) {
+    agent.gaps = {};
+    agent.sequence = 0;
+  }
   agent.boot = input.boot;
   agent.session = input.session;
   agent.connected = true;

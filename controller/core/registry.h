@@ -24,6 +24,7 @@ struct AgentRecord {
   common::MonotonicTime heard;  // Last hello or report.
   absl::Duration report_interval = absl::Seconds(1);
   ReportGaps gaps;
+  uint64_t sequence = 0;  // Of its newest report; one report has an input for each service.
   std::string actor;
   std::vector<InstanceInfo> instances;  // As in the session's Hello, other shards' ones as well.
 };

@@ -107,6 +107,9 @@ void ServiceState::RefreshTotals(MonotonicTime now) {
     if (endpoint.traffic.fresh(now)) answered_after_.push_back(endpoint.traffic.answered_after());
   }
   std::sort(answered_after_.begin(), answered_after_.end());
+  gateways_with_traffic_ = GatewaysWithTraffic(now);
+  unanswered_shares_ = answers_.Shares(now);
+  usual_share_ = answers_.FailureShare(now);
 }
 
 TrafficCounts ServiceState::OthersOf(const EndpointState& endpoint, MonotonicTime now) const {
@@ -122,16 +125,18 @@ double ServiceState::OthersShare(const EndpointState& endpoint, MonotonicTime no
   const RecentCounts recent{std::max(0.0, totals_recent_.requests - own.requests),
                             std::max(0.0, totals_recent_.failures - own.failures)};
   const TrafficCounts window = OthersOf(endpoint, now);
-  return std::max({answers_.FailureShare(now), CertainShare(recent.requests, recent.failures),
+  return std::max({usual_share_, CertainShare(recent.requests, recent.failures),
                    CertainShare(window.requests, window.failures)});
 }
 
 float ServiceState::OthersAnswering(const EndpointState& endpoint, MonotonicTime since,
-                                    MonotonicTime now) const {
+                                    MonotonicTime until, MonotonicTime now) const {
   const bool counted = endpoint.traffic.fresh(now);
   const size_t others = answered_after_.size() - std::min<size_t>(counted, answered_after_.size());
   if (others == 0 || since == MonotonicTime::Infinite()) return 0;
-  const MonotonicTime from = since - policy_.try_timeout + kOnsetSkew;
+  const MonotonicTime from =
+      since + std::max(kOnsetSkew - policy_.try_timeout, absl::ZeroDuration());
+  if (until < from) return 0;
   auto later = answered_after_.end() -
                std::upper_bound(answered_after_.begin(), answered_after_.end(), from);
   if (counted && endpoint.traffic.answered_after() > from) --later;
@@ -143,10 +148,11 @@ TrafficOpinion ServiceState::OpinionOf(const EndpointState& endpoint, bool agent
   TrafficOpinion opinion;
   if (!endpoint.traffic.seen()) return opinion;
   opinion.others = OthersOf(endpoint, now);
-  opinion.gateways_service = GatewaysWithTraffic(now);
-  opinion.shares = answers_.Shares(now);
+  opinion.gateways_service = gateways_with_traffic_;
+  opinion.shares = unanswered_shares_;
   endpoint.traffic.Describe(opinion, now);
-  opinion.others_answering = OthersAnswering(endpoint, opinion.in_a_row_since, now);
+  opinion.others_answering =
+      OthersAnswering(endpoint, opinion.in_a_row_since, opinion.in_a_row_until, now);
   DecideTraffic(opinion, agent_refused);
   return opinion;
 }

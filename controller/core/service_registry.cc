@@ -192,6 +192,8 @@ bool ServiceState::Register(const Registration& registration, StepContext& conte
     endpoint.sequence = 0;
     endpoint.reported = false;
     endpoint.checks_current = false;
+    endpoint.gaps = {};
+    endpoint.last_report = MonotonicTime();
   }
   endpoint.agent = registration.agent;
   endpoint.heard = context.now;
@@ -199,6 +201,10 @@ bool ServiceState::Register(const Registration& registration, StepContext& conte
   endpoint.restartable = instance.restartable;
   endpoint.leaving = false;
   if (!(*endpoint.info == *instance.endpoint)) {
+    // Of another address, what was seen says nothing.
+    if (endpoint.info->address != instance.endpoint->address) {
+      endpoint.traffic.ForgetEvidence(context.now);
+    }
     endpoint.info = instance.endpoint;
     if (endpoint.handle != 0) table_.SetInfo(endpoint.handle, endpoint.info);
     dirty_ = urgent_ = true;

@@ -162,8 +162,10 @@ class ServiceState {
   // Of the service's other endpoints, as of the last RefreshTotals().
   TrafficCounts OthersOf(const EndpointState& endpoint, common::MonotonicTime now) const;
   double OthersShare(const EndpointState& endpoint, common::MonotonicTime now) const;
+  // The share of the others that answered after all could have fallen silent; 0 as well while the
+  // newest unanswered try (`until`) is not later than that.
   float OthersAnswering(const EndpointState& endpoint, common::MonotonicTime since,
-                        common::MonotonicTime now) const;
+                        common::MonotonicTime until, common::MonotonicTime now) const;
   uint32_t Counted() const;
   uint16_t GatewaysWithTraffic(common::MonotonicTime now) const;
 
@@ -234,6 +236,10 @@ class ServiceState {
   RecentCounts totals_recent_;
   std::vector<common::MonotonicTime> answered_after_;  // Of endpoints with traffic, ascending.
   AnswerHistory answers_;
+  // As of the last RefreshTotals().
+  uint16_t gateways_with_traffic_ = 0;
+  UnansweredShares unanswered_shares_;
+  double usual_share_ = 0.5;
 
   // Weight control.
   double mean_factor_ = 1;

@@ -55,8 +55,10 @@ void ShardState::On(const AgentReportInput& input, StepContext& context) {
     ++counters_.reports_stale;
     return;
   }
-  // An agent's reports of several services come at once.
-  if (agent->heard < context.now) agent->gaps.Add(context.now - agent->heard, kDefaultSilence);
+  if (input.sequence > agent->sequence) {
+    if (agent->sequence > 0) agent->gaps.Add(context.now - agent->heard, kDefaultSilence);
+    agent->sequence = input.sequence;
+  }
   agent->heard = context.now;
   agent->report_interval = input.report_interval;
   touched_.push_back(&it->second);

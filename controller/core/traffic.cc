@@ -19,6 +19,8 @@ constexpr absl::Duration kRateSpanMin = absl::Seconds(2);
 constexpr double kEndedRequests = 10;
 // Gateways send what they saw about this often.
 constexpr absl::Duration kObservePeriod = absl::Seconds(1);
+// Unreachability needs this many tries in a row.
+constexpr uint32_t kUnreachableTries = 2;
 // Suspicion needs this many failures, and others to compare with.
 constexpr uint32_t kFailingFailures = 5;
 constexpr uint32_t kOthersRequests = 20;
@@ -83,10 +85,13 @@ TrafficDelta EndpointTraffic::Difference(View& view, const ObservationsInput& in
     delta.failures = unreachable + timeouts + (o.server_errors - view.server_errors);
     delta.failures = std::min(delta.failures, delta.requests);
     delta.unanswered = std::min(unreachable + timeouts, delta.failures);
-    // What was in a row and what came since, less what is in a row now.
-    delta.excused = Without({Saturate(view.in_a_row.unreachable + unreachable),
-                             Saturate(view.in_a_row.timeouts + timeouts)},
-                            o.in_a_row);
+    // What was in a row and what came since, less what is in a row now: chance, if an answer came.
+    const UnansweredCounts held = Without(view.in_a_row, view.dismissed);
+    if (delta.requests > delta.unanswered) {
+      delta.excused =
+          Without({Saturate(held.unreachable + unreachable), Saturate(held.timeouts + timeouts)},
+                  o.in_a_row);
+    }
     delta.latency_sum = o.latency_sum - view.latency_sum;
   }
   view.requests = o.requests;
@@ -141,6 +146,7 @@ void EndpointTraffic::CountInARow(View& view, const EndpointObservation& observa
   if (has && (answered || !had)) view.in_a_row_since = now;
   if (has && delta.unanswered > 0) view.in_a_row_until = now;
   if (!answered) return;
+  if (!has) view.answers_told = now;
   // The answer is certainly later than what other gateways told of before its window began.
   const MonotonicTime after = now - window;
   answered_after_ = std::max(answered_after_, after);
@@ -232,22 +238,29 @@ void EndpointTraffic::Describe(TrafficOpinion& opinion, MonotonicTime now) const
   opinion.others_share = others_share_;
   opinion.failing_nats = static_cast<float>(suspicion_.Nats(now));
   opinion.in_a_row_since = MonotonicTime::Infinite();
-  const double expected = OddsOf(others_share_).expected;
+  // Half way from what is expected to what is suspected.
+  const SuspicionOdds odds = OddsOf(others_share_);
+  const double agreeing = (odds.expected + odds.suspected) / 2;
   for (const View& view : views_) {
     if (Fresh(view.last_success, now, kTrafficFresh)) opinion.alive = true;
     if (!Fresh(view.last_request, now, kTrafficFresh)) continue;
     ++opinion.gateways;
     if (view.suspected.failures >= kAgreeingFailures &&
-        view.suspected.failures > expected * view.suspected.requests) {
+        view.suspected.failures > agreeing * view.suspected.requests) {
       ++opinion.gateways_failing;
     }
     const UnansweredCounts in_a_row = Without(view.in_a_row, view.dismissed);
     if (None(in_a_row)) continue;
     ++opinion.gateways_unreachable;
+    if (in_a_row.unreachable > 0) ++opinion.gateways_refused;
     opinion.in_a_row.unreachable += in_a_row.unreachable;
     opinion.in_a_row.timeouts += in_a_row.timeouts;
     opinion.in_a_row_since = std::min(opinion.in_a_row_since, view.in_a_row_since);
     opinion.in_a_row_until = std::max(opinion.in_a_row_until, view.in_a_row_until);
+  }
+  for (const View& view : views_) {
+    const bool answers = None(Without(view.in_a_row, view.dismissed));
+    if (answers && view.answers_told > opinion.in_a_row_since) ++opinion.gateways_answered;
   }
 }
 
@@ -303,10 +316,17 @@ double CertainShare(double requests, double failures) {
 
 namespace {
 
-bool Unreachable(const TrafficOpinion& opinion, bool agent_refused) {
-  const int observers = opinion.gateways_unreachable + (agent_refused ? 1 : 0);
-  const bool sole = opinion.gateways_service <= 1 && opinion.gateways_unreachable == 1;
-  if (opinion.gateways_unreachable == 0 || (observers < 2 && !sole)) return false;
+// `counted`: of the row, what is evidence.
+bool Unreachable(const TrafficOpinion& opinion, const UnansweredCounts& counted,
+                 bool agent_refused) {
+  const int gateways =
+      counted.timeouts > 0 ? opinion.gateways_unreachable : opinion.gateways_refused;
+  const int observers = gateways + (agent_refused ? 1 : 0);
+  const bool sole = opinion.gateways_service <= 1 && gateways == 1;
+  if (gateways == 0 || (observers < 2 && !sole)) return false;
+  // More gateways that get answers: it is the others' own way to it that fails.
+  if (observers <= opinion.gateways_answered) return false;
+  if (counted.unreachable + counted.timeouts < kUnreachableTries) return false;
   const bool lasts = opinion.in_a_row_until - opinion.in_a_row_since >= kUnreachableLasts;
   return (lasts || agent_refused) && opinion.unreachable_nats >= kUnreachableNats;
 }
@@ -326,7 +346,7 @@ void DecideTraffic(TrafficOpinion& opinion, bool agent_refused) {
   if (all_silent && common::Holds(common::Guard::kOthersAnswer)) counted.timeouts = 0;
   const double agent = agent_refused ? kAgentRefusedNats : 0;
   opinion.unreachable_nats = static_cast<float>(UnansweredNats(counted, opinion.shares) + agent);
-  opinion.unreachable = Unreachable(opinion, agent_refused);
+  opinion.unreachable = Unreachable(opinion, counted, agent_refused);
   opinion.failing = Failing(opinion);
 }
 

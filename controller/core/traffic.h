@@ -54,6 +54,8 @@ struct TrafficOpinion {
   uint16_t gateways = 0;              // With fresh traffic to the endpoint.
   uint16_t gateways_service = 0;      // With fresh traffic to the service.
   uint16_t gateways_unreachable = 0;  // Of these: whose last try was not answered.
+  uint16_t gateways_refused = 0;      // Of those: not only by time-outs.
+  uint16_t gateways_answered = 0;     // Told of answers after the first unanswered try was told.
   uint16_t gateways_failing = 0;      // That saw failures since there is suspicion.
   TrafficCounts own;
   TrafficCounts others;
@@ -129,7 +131,8 @@ class EndpointTraffic {
     UnansweredCounts dismissed;  // Of these: no evidence any more.
     common::MonotonicTime in_a_row_since;
     common::MonotonicTime in_a_row_until;
-    TrafficCounts suspected;  // Since there is suspicion.
+    common::MonotonicTime answers_told;  // When it last told of an answer, and of none in a row.
+    TrafficCounts suspected;             // Since there is suspicion.
     uint64_t requests = 0;
     uint64_t connect_failures = 0;
     uint64_t resets = 0;

@@ -47,8 +47,11 @@ UnansweredShares AnswerHistory::Shares(common::MonotonicTime now) const {
   const auto share = [&](double count, double prior, double prior_tries, double least) {
     return std::clamp((count * kept + prior) / (tries_ * kept + prior_tries), least, kShareMax);
   };
-  return {share(unreachable_, kUnreachablePrior, kUnreachableTries, 1e-4),
-          share(timeouts_, kTimeoutsPrior, kTimeoutTries, 1e-3)};
+  UnansweredShares shares{share(unreachable_, kUnreachablePrior, kUnreachableTries, 1e-4),
+                          share(timeouts_, kTimeoutsPrior, kTimeoutTries, 1e-3)};
+  // Some services let most requests time out (long polls): nothing is known of that yet.
+  if (tries_ * kept < kTimeoutTries) shares.timeouts = kShareMax;
+  return shares;
 }
 
 double AnswerHistory::FailureShare(common::MonotonicTime now) const {

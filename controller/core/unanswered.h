@@ -35,8 +35,9 @@ class AnswerHistory {
   void AddUnanswered(uint64_t tries, const UnansweredCounts& excused, common::MonotonicTime now);
   // Tries of endpoints that are taken for fine, and how many of them failed in any way.
   void AddFailures(uint64_t tries, uint64_t failures, common::MonotonicTime now);
-  // At least 1e-4 and 1e-3: before there is a history, an endpoint that is fine is taken to refuse
-  // one of 10,000 tries and to leave one of 200 without an answer in time.
+  // At least 1e-4 and 1e-3. Before there is a history, an endpoint that is fine is taken to refuse
+  // one of 10,000 tries; before it has 200 tries, to let nine of ten time out, so that time-outs
+  // say nothing.
   UnansweredShares Shares(common::MonotonicTime now) const;
   // Of tries that fail; smoothed, so never 0 or 1: a half before there is a history.
   double FailureShare(common::MonotonicTime now) const;

@@ -27,6 +27,7 @@ constexpr double kJumpFactor = 3;
 constexpr double kUsualShare = 0.25;  // Of a new error in the mean of its sizes.
 // A window's share in the trim: its part of all windows, never less than this.
 constexpr double kTrimShare = 0.03;
+constexpr double kTrimBegins = 10;
 constexpr double kTrimMax = 0.693;  // ln 2
 constexpr double kTrimSampleMax = 1;
 
@@ -187,7 +188,7 @@ void Trim(std::vector<WeightRow>& rows, double median_errors) {
     const double due = row.sent * requests / sent;
     const double sample =
         std::clamp(std::log(due / row.load.requests_per_second), -kTrimSampleMax, kTrimSampleMax);
-    const double share = std::max(1.0 / ++row.trim_samples, kTrimShare);
+    const double share = std::max(1.0 / (kTrimBegins + row.trim_samples++), kTrimShare);
     const double trim = row.trim + share * (sample - row.trim);
     row.trim = static_cast<float>(std::clamp(trim, -kTrimMax, kTrimMax));
   }

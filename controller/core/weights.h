@@ -40,7 +40,7 @@ struct WeightRow {
   bool hold = false;      // Not to be moved now (not serving, slow start, no fresh sample).
   bool measured = false;  // `load` holds a usable sample.
   LoadWindow::Result load;
-  uint32_t sent = 0;  // The weight that gateways had in the window; 0: none.
+  uint32_t sent = 0;  // The weight that gateways have, and had in the window; 0: none.
   // In and out.
   double weight = 1;  // 1 is nominal for capacity 1.
   double gain = kGainMax;

@@ -13,7 +13,6 @@
 namespace pointsman::gateway {
 namespace {
 
-// Observations because of a hard failure are at least this far apart.
 // The thread looks up at least this often.
 constexpr absl::Duration kLongestWait = absl::Seconds(1);
 

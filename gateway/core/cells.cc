@@ -40,6 +40,11 @@ void WorkerCells::EndTry(CellRef ref) {
 }
 
 void WorkerCells::CountOutcome(CellRef ref, TryOutcome outcome, absl::Duration latency) {
+  CountRequest(ref, outcome, latency);
+  CountInARow(ref, outcome);
+}
+
+void WorkerCells::CountRequest(CellRef ref, TryOutcome outcome, absl::Duration latency) {
   if (outcome == TryOutcome::kAbandoned) return;
   Counters& counters = CountersOf(ref);
   Bump(counters.requests, uint64_t{1});
@@ -48,36 +53,38 @@ void WorkerCells::CountOutcome(CellRef ref, TryOutcome outcome, absl::Duration l
       Bump(counters.server_errors, uint64_t{1});
       break;
     case TryOutcome::kConnectFailure:
+    case TryOutcome::kConnectTimeout:
       Bump(counters.connect_failures, uint64_t{1});
       break;
     case TryOutcome::kReset:
       Bump(counters.resets, uint64_t{1});
       break;
     case TryOutcome::kTimeout:
+    case TryOutcome::kDeadline:
       Bump(counters.timeouts, uint64_t{1});
       break;
     case TryOutcome::kResponse:
     case TryOutcome::kAbandoned:
       break;
   }
-  CountInARow(ref, outcome);
   if (latency < absl::ZeroDuration()) return;
   Bump(counters.latency_sum_micros, absl::ToInt64Microseconds(latency));
   Bump(counters.latency_buckets[common::LatencyHistogram::BucketOf(latency)], uint64_t{1});
 }
 
 void WorkerCells::CountInARow(CellRef ref, TryOutcome outcome) {
+  // A request's own limit says nothing of who was asked.
+  if (outcome == TryOutcome::kAbandoned || outcome == TryOutcome::kDeadline) return;
   Row& row = (*BlockOf(ref)->in_a_row)[ref.index % kCellBlock];
   if (outcome == TryOutcome::kResponse || outcome == TryOutcome::kServerError) {
     // Nearly always 0 already, and then the line stays shared.
-    if (row.unreachable.load(std::memory_order_relaxed) != 0)
-      row.unreachable.store(0, std::memory_order_relaxed);
-    if (row.timeouts.load(std::memory_order_relaxed) != 0)
-      row.timeouts.store(0, std::memory_order_relaxed);
+    for (auto* cell : {&row.unreachable, &row.timeouts}) {
+      if (cell->load(std::memory_order_relaxed) != 0) cell->store(0, std::memory_order_relaxed);
+    }
     return;
   }
-  auto& cell = outcome == TryOutcome::kTimeout ? row.timeouts : row.unreachable;
-  cell.fetch_add(1, std::memory_order_relaxed);
+  const bool timeout = outcome == TryOutcome::kTimeout || outcome == TryOutcome::kConnectTimeout;
+  (timeout ? row.timeouts : row.unreachable).fetch_add(1, std::memory_order_relaxed);
   Bump(hard_failures_, uint64_t{1});
 }
 

@@ -7,7 +7,7 @@
 //
 // Every worker has a cell of its own for each slot and is the only one to write it (relaxed
 // atomics, blocks of its own cache lines), so counting costs no shared line; only tries without an
-// answer are counted by all in one place, which those with an answer merely read. What other
+// answer are counted by all in one place, which an answer sets back. What other
 // workers have in flight is summed by PublishSums every few milliseconds and written beside each
 // worker's own cells.
 //
@@ -45,9 +45,11 @@ struct CellRef {
 enum class TryOutcome : uint8_t {
   kResponse,        // A response head with a status below 500.
   kServerError,     // A response head with a status of 500 to 599.
-  kConnectFailure,  // No connection: refused, reset while connecting, unreachable, timed out.
+  kConnectFailure,  // No connection: refused, reset while connecting, unreachable.
   kReset,           // Connection lost before the response head.
-  kTimeout,         // Ended by a timeout before the response head.
+  kTimeout,         // Ended by a timeout of the endpoint before the response head.
+  kConnectTimeout,  // No connection in time.
+  kDeadline,        // Ended before the response head by a limit of the request as a whole.
   kAbandoned,       // The client went away or another limit ended it: says nothing of the endpoint.
 };
 
@@ -98,6 +100,8 @@ class WorkerCells {
   // What became of the try, at most once for each StartTry: at the response head or at its failure.
   // `latency` is from the request's write to the first response byte; negative: not measured.
   void CountOutcome(CellRef ref, TryOutcome outcome, absl::Duration latency);
+  // The same of a request as a whole, for a service's cell: it is no endpoint that fails to answer.
+  void CountRequest(CellRef ref, TryOutcome outcome, absl::Duration latency);
   // The endpoint is avoided by this worker for `duration` more.
   void AddAvoided(CellRef ref, absl::Duration duration);
 

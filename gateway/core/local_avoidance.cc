@@ -8,8 +8,19 @@ namespace {
 constexpr absl::Duration kForgetAfter = absl::Minutes(1);
 
 bool IsFailure(TryOutcome outcome) {
-  return outcome == TryOutcome::kConnectFailure || outcome == TryOutcome::kReset ||
-         outcome == TryOutcome::kTimeout;
+  switch (outcome) {
+    case TryOutcome::kConnectFailure:
+    case TryOutcome::kConnectTimeout:
+    case TryOutcome::kReset:
+    case TryOutcome::kTimeout:
+    case TryOutcome::kDeadline:
+      return true;
+    case TryOutcome::kResponse:
+    case TryOutcome::kServerError:
+    case TryOutcome::kAbandoned:
+      return false;
+  }
+  return false;
 }
 
 }  // namespace
@@ -51,7 +62,9 @@ void LocalAvoidance::OnOutcome(CellRef ref, TryOutcome outcome, common::Monotoni
   if (entry.avoided && now < entry.until && !entry.probing) return;
   ++entry.failures;
   entry.probing = false;
-  if (entry.avoided || outcome == TryOutcome::kConnectFailure || entry.failures >= kSoftFailures) {
+  const bool no_connection =
+      outcome == TryOutcome::kConnectFailure || outcome == TryOutcome::kConnectTimeout;
+  if (entry.avoided || no_connection || entry.failures >= kSoftFailures) {
     StartPeriod(ref, &entry, now);
   }
 }

@@ -356,9 +356,10 @@ bool Stream::TakeRetry() {
 
 void Stream::OnTryFailed(Reason reason, TryOutcome outcome) {
   const bool safe = SafeToRepeat();
-  const bool stale = safe && outcome == TryOutcome::kReset && upstream_->stale() && !stale_retried_;
   // A connection that was closed while it lay idle says nothing of the endpoint.
-  EndTry(stale ? TryOutcome::kAbandoned : outcome, /*clean=*/false);
+  const bool idle_closed = outcome == TryOutcome::kReset && upstream_->stale();
+  const bool stale = safe && idle_closed && !stale_retried_;
+  EndTry(idle_closed && !stale_retried_ ? TryOutcome::kAbandoned : outcome, /*clean=*/false);
   if (stale) {
     stale_retried_ = true;
     context_->counters.stale_retries.Add();
@@ -493,7 +494,7 @@ TryOutcome Stream::Outcome() const {
 void Stream::Finish() {
   if (in_service_) {
     const bool begun = first_byte_ != common::MonotonicTime();
-    context_->cells.CountOutcome(service_cell_, Outcome(),
+    context_->cells.CountRequest(service_cell_, Outcome(),
                                  begun ? first_byte_ - started_ : absl::Seconds(-1));
   }
   EndTry(TryOutcome::kAbandoned, /*clean=*/false);
@@ -569,13 +570,13 @@ void Stream::OnTimer() {
   }
   switch (deadline.reason) {
     case Reason::kConnectTimeout:
-      return OnTryFailed(deadline.reason, TryOutcome::kConnectFailure);
+      return OnTryFailed(deadline.reason, TryOutcome::kConnectTimeout);
     case Reason::kUpstreamTimeout:
       if (deadline.per_try) return OnTryTooSlow();
       return OnTryFailed(deadline.reason, TryOutcome::kTimeout);
     case Reason::kDeadlineExceeded:
     case Reason::kRequestTimeout:
-      if (phase_ == Phase::kAwaiting) CountTry(TryOutcome::kTimeout, absl::Microseconds(-1));
+      if (phase_ == Phase::kAwaiting) CountTry(TryOutcome::kDeadline, absl::Microseconds(-1));
       return Fail(deadline.reason);
     default:
       return Fail(deadline.reason);

@@ -250,7 +250,7 @@ void Exchanges::Finish(Exchange& exchange, Ending ending) {
     const TryOutcome outcome = ending == Ending::kOk            ? TryOutcome::kResponse
                                : ending == Ending::kServerError ? TryOutcome::kServerError
                                                                 : TryOutcome::kReset;
-    cells_.CountOutcome(exchange.service, outcome, took);
+    cells_.CountRequest(exchange.service, outcome, took);
     cells_.EndTry(exchange.service);
   }
   ++exchange.generation;

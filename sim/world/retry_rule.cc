@@ -19,8 +19,9 @@ TryDeadline NextDeadline(const TryState& state, const gateway::ServicePolicy& po
 }
 
 gateway::TryOutcome OutcomeOf(TryEnd end) {
-  return end == TryEnd::kConnectTimeout ? gateway::TryOutcome::kConnectFailure
-                                        : gateway::TryOutcome::kTimeout;
+  if (end == TryEnd::kConnectTimeout) return gateway::TryOutcome::kConnectTimeout;
+  if (end == TryEnd::kRequestTimeout) return gateway::TryOutcome::kDeadline;
+  return gateway::TryOutcome::kTimeout;
 }
 
 bool RetryLeft(const TryState& state, const gateway::ServicePolicy& policy) {

@@ -44,7 +44,9 @@ TEST(JudgeTest, ARefusedCheckAndAGatewayConfirmEachOther) {
   HealthEvidence evidence = Checked(CheckSummary::kFailing);
   evidence.check_refused = true;
   EXPECT_FALSE(Judge(evidence, {}, kStart).confirmed);
-  evidence.traffic.gateways_unreachable = 1;
+  evidence.traffic.gateways_unreachable = evidence.traffic.gateways_refused = 1;
+  EXPECT_FALSE(Judge(evidence, {}, kStart).confirmed);
+  evidence.traffic.in_a_row.unreachable = 2;
   EXPECT_TRUE(Judge(evidence, {}, kStart).confirmed);
 }
 
@@ -70,8 +72,10 @@ int ChangesWhileFlapping(absl::Duration down, absl::Duration up, absl::Duration 
 
 TEST(JudgeTest, AFlappingEndpointMustProveItselfForLongerThanItLasted) {
   for (const int up : {5, 10, 30, 60}) {
-    EXPECT_EQ(ChangesWhileFlapping(absl::Seconds(5), absl::Seconds(up), absl::Minutes(60)), 3)
+    EXPECT_EQ(ChangesWhileFlapping(absl::Seconds(5), absl::Seconds(up), absl::Minutes(10)), 3)
         << "up for " << up << " s: out, in, out";
+    EXPECT_LE(ChangesWhileFlapping(absl::Seconds(5), absl::Seconds(up), absl::Minutes(60)), 20)
+        << "up for " << up << " s: tried again each ten minutes";
   }
   // What fails once in ten minutes is no flapping.
   EXPECT_EQ(ChangesWhileFlapping(absl::Seconds(5), absl::Minutes(10), absl::Minutes(40)), 6);
@@ -82,7 +86,8 @@ TEST(FlapHoldTest, IsForEarlyRepetitionsOnly) {
   EXPECT_EQ(FlapHold(1.4, absl::Seconds(10)), absl::ZeroDuration());
   EXPECT_EQ(FlapHold(1.9, absl::Seconds(1)), absl::Seconds(15));
   EXPECT_EQ(FlapHold(1.9, absl::Seconds(10)), absl::Seconds(40));
-  EXPECT_EQ(FlapHold(3, absl::Hours(1)), absl::Minutes(5));
+  EXPECT_EQ(FlapHold(3, absl::Minutes(4)), absl::Minutes(5));
+  EXPECT_EQ(FlapHold(3, absl::Minutes(5)), absl::ZeroDuration()) << "that is no flapping";
 }
 
 TEST(JudgeTest, AnEndpointThatProvedItselfComesBack) {
@@ -94,7 +99,29 @@ TEST(JudgeTest, AnEndpointThatProvedItselfComesBack) {
   EXPECT_EQ(Judge(passing, memory, kStart + absl::Seconds(39)).verdict, v1::VERDICT_UNHEALTHY);
   EXPECT_EQ(Judge(passing, memory, kStart + absl::Seconds(40)).verdict, v1::VERDICT_HEALTHY);
   memory.unclean = kStart + absl::Seconds(10);
-  EXPECT_EQ(Judge(passing, memory, kStart + absl::Seconds(49)).verdict, v1::VERDICT_UNHEALTHY);
+  memory.confirmed = true;
+  const HealthDecision held = Judge(passing, memory, kStart + absl::Seconds(49));
+  EXPECT_EQ(held.verdict, v1::VERDICT_UNHEALTHY);
+  EXPECT_FALSE(held.confirmed) << "where too few others serve, it may be used";
+  memory.unclean = kStart + absl::Minutes(10) - absl::Seconds(1);
+  EXPECT_EQ(Judge(passing, memory, kStart + absl::Minutes(10)).verdict, v1::VERDICT_HEALTHY)
+      << "a check that fails now and then keeps nobody away for ever";
+}
+
+TEST(JudgeTest, WhatTrafficRemovedComesBackOnTrialWithoutItsAgent) {
+  HealthMemory memory;
+  memory.verdict = v1::VERDICT_UNHEALTHY;
+  memory.reason = v1::REASON_UNREACHABLE;
+  memory.proven = true;
+  memory.removed_at = kStart;
+  memory.traffic_hold = kStart + absl::Seconds(10);
+  HealthEvidence silent = Checked(CheckSummary::kPassing);
+  silent.fresh = false;
+  EXPECT_EQ(Judge(silent, memory, kStart + absl::Seconds(59)).verdict, v1::VERDICT_UNHEALTHY);
+  EXPECT_EQ(Judge(silent, memory, kStart + absl::Seconds(60)).verdict, v1::VERDICT_HEALTHY);
+  memory.reason = v1::REASON_CHECKS_FAILED;
+  memory.traffic_hold = MonotonicTime();
+  EXPECT_EQ(Judge(silent, memory, kStart + absl::Hours(1)).verdict, v1::VERDICT_UNHEALTHY);
 }
 
 TEST(RemovalBudgetTest, AllowsAtLeastOneAndRefillsWithTheWindow) {

@@ -30,7 +30,9 @@ TEST(PolicyTest, AnEmptyServiceHasTheDocumentedDefaults) {
 
 TEST(PolicyTest, ATryEndsByTheShorterOfItsTimeouts) {
   v1::Service service;
-  EXPECT_EQ(PolicyFromConfig(service).try_timeout, absl::Seconds(30));
+  EXPECT_EQ(PolicyFromConfig(service).try_timeout, absl::Seconds(1)) << "to connect";
+  service.mutable_timeouts()->mutable_connect()->set_seconds(20);
+  EXPECT_EQ(PolicyFromConfig(service).try_timeout, absl::Seconds(20));
   service.mutable_timeouts()->mutable_first_byte()->set_seconds(5);
   EXPECT_EQ(PolicyFromConfig(service).try_timeout, absl::Seconds(5));
   service.mutable_retries()->mutable_per_try_timeout()->set_nanos(200'000'000);

@@ -172,13 +172,16 @@ class UnreachableTest : public testing::Test {
     UnansweredCounts in_a_row;
   };
 
-  void Answers(uint32_t gateway) { Tell(gateway, 1, 0, 0); }
+  void Answers(uint32_t gateway, absl::Duration window = absl::Milliseconds(100)) {
+    Tell(gateway, 1, 0, 0, window);
+  }
   void Refuses(uint32_t gateway, uint32_t tries = 1) { Tell(gateway, 0, tries, 0); }
   void TimesOut(uint32_t gateway, uint32_t tries = 1) { Tell(gateway, 0, 0, tries); }
 
   void Later(absl::Duration duration) { now_ = now_ + duration; }
 
-  void Tell(uint32_t gateway, uint32_t answered, uint32_t refused, uint32_t timed_out) {
+  void Tell(uint32_t gateway, uint32_t answered, uint32_t refused, uint32_t timed_out,
+            absl::Duration window = absl::Milliseconds(100)) {
     now_ = now_ + absl::Milliseconds(100);
     Gateway& counts = gateways_[gateway];
     counts.requests += answered + refused + timed_out;
@@ -189,7 +192,7 @@ class UnreachableTest : public testing::Test {
     counts.in_a_row.timeouts += timed_out;
     ObservationsInput input;
     input.boot = 1;
-    input.window = absl::Milliseconds(100);
+    input.window = window;
     EndpointObservation o;
     o.requests = counts.requests;
     o.resets = counts.resets;
@@ -269,7 +272,22 @@ TEST_F(UnreachableTest, TimeoutsCountOnlyWhileOthersAnswer) {
   EXPECT_FALSE(Opinion(2, 0.09).unreachable) << "what all wait for is slow";
   EXPECT_FALSE(Opinion(2, 0.09, true).unreachable);
   Refuses(1, 2);
+  EXPECT_FALSE(Opinion(2, 0).unreachable) << "the other one's time-outs are no second opinion";
+  Refuses(2);
   EXPECT_TRUE(Opinion(2, 0).unreachable) << "who refuses waits for nobody";
+}
+
+TEST_F(UnreachableTest, TheirOwnWayToItMayBeWhatFails) {
+  // Two of five gateways are refused; the others' windows began before, so nothing is refuted.
+  for (uint32_t gateway = 1; gateway <= 2; ++gateway) Refuses(gateway);
+  Later(absl::Milliseconds(200));
+  Refuses(1);
+  EXPECT_TRUE(Opinion(5).unreachable);
+  for (uint32_t gateway = 3; gateway <= 5; ++gateway) Answers(gateway, absl::Seconds(1));
+  EXPECT_EQ(Opinion(5).gateways_answered, 3);
+  EXPECT_FALSE(Opinion(5).unreachable) << "more of them get answers";
+  Refuses(3);
+  EXPECT_TRUE(Opinion(5).unreachable) << "three against two";
 }
 
 TEST_F(UnreachableTest, EvidenceOfBeforeItServedAgainIsNone) {

@@ -34,7 +34,7 @@ TEST(RetryRuleTest, AConnectionHasItsOwnTime) {
   const TryDeadline deadline = NextDeadline(state, Policy());
   EXPECT_EQ(deadline.at, At(140));
   EXPECT_EQ(deadline.why, TryEnd::kConnectTimeout);
-  EXPECT_EQ(OutcomeOf(deadline.why), gateway::TryOutcome::kConnectFailure);
+  EXPECT_EQ(OutcomeOf(deadline.why), gateway::TryOutcome::kConnectTimeout);
 }
 
 TEST(RetryRuleTest, ATryIsTooSlowOnlyWhileAnotherIsLeft) {
