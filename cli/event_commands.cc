@@ -11,6 +11,7 @@
 namespace pointsman::cli {
 namespace {
 
+// Asked for when it goes on with what happened since the last look; more when that was more.
 constexpr int kLookSize = 100;
 
 class Follower {
@@ -20,17 +21,32 @@ class Follower {
     request_.set_subject_prefix(arguments.subject_prefix);
   }
 
-  // Writes what is newer than what was written: at most `limit` of it; all for kEntriesMax.
-  absl::Status Look(int limit) {
+  // Writes the newest `limit`.
+  absl::Status Begin(int limit) {
+    PM_ASSIGN_OR_RETURN(const v1::ListEventsResponse found,
+                        context_.client->ListEvents(request_, limit));
+    Write(found);
+    return absl::OkStatus();
+  }
+
+  // Writes what is newer than what was written.
+  absl::Status GoOn() {
     v1::ListEventsResponse found;
-    for (int look = std::min(limit, kLookSize);; look = std::min(limit, 4 * look)) {
+    for (int look = kLookSize;; look = std::min(AdminClient::kEntriesMax, 4 * look)) {
       PM_ASSIGN_OR_RETURN(found, context_.client->ListEvents(request_, look));
+      if (found.events().empty()) return absl::OkStatus();
       // A controller with another database counts anew.
-      if (!found.events().empty() && found.events(0).sequence() < last_) last_ = 0;
-      const bool more = found.events_size() == look && look < limit &&
-                        found.events().rbegin()->sequence() > last_ + 1;
-      if (!more || last_ == 0) break;
+      const bool anew = found.events(0).sequence() < last_;
+      if (anew) last_ = 0;
+      const bool told_of = found.events().rbegin()->sequence() <= last_ + 1;
+      if (anew || told_of || found.events_size() < look || look == AdminClient::kEntriesMax) break;
     }
+    Write(found);
+    return absl::OkStatus();
+  }
+
+ private:
+  void Write(const v1::ListEventsResponse& found) {
     for (int i = found.events_size() - 1; i >= 0; --i) {
       const v1::Event& event = found.events(i);
       if (event.sequence() <= last_) continue;
@@ -39,10 +55,8 @@ class Follower {
       context_.out << EventLine(event, context_.wide(), context_.style, context_.zone);
     }
     context_.out << std::flush;
-    return absl::OkStatus();
   }
 
- private:
   const CommandContext& context_;
   v1::ListEventsRequest request_;
   uint64_t last_ = 0;
@@ -52,14 +66,14 @@ class Follower {
 
 CommandResult ShowEvents(const EventsArguments& arguments, const CommandContext& context) {
   Follower follower(arguments, context);
-  PM_RETURN_IF_ERROR(follower.Look(arguments.limit));
+  PM_RETURN_IF_ERROR(follower.Begin(arguments.limit));
   const auto began = std::chrono::steady_clock::now();
   while (arguments.follow && context.out.good()) {
     const auto passed = absl::FromChrono(std::chrono::steady_clock::now() - began);
     if (passed >= arguments.lasts) break;
     std::this_thread::sleep_for(
         absl::ToChronoMicroseconds(std::min(arguments.period, arguments.lasts - passed)));
-    PM_RETURN_IF_ERROR(follower.Look(AdminClient::kEntriesMax));
+    PM_RETURN_IF_ERROR(follower.GoOn());
   }
   return ExitCode::kOk;
 }

@@ -1,6 +1,8 @@
 // pointsman-sim: runs named scenarios of the simulated world, many times faster than real time and
 // the same on every machine.
 
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -95,10 +97,11 @@ int ComparePolicies(const Flags& flags) {
       return 2;
     }
     const auto progress = [](absl::string_view what) {
+      if (isatty(STDERR_FILENO) == 0) return;
       std::fprintf(stderr, "\r\033[K%.*s", static_cast<int>(what.size()), what.data());
     };
     const sim::ComparedScenario compared = sim::Compare(*scenario, flags.seeds, progress);
-    std::fprintf(stderr, "\r\033[K");
+    progress("");
     std::printf("%s\n", sim::ComparisonMarkdown(compared).c_str());
     std::fflush(stdout);
   }

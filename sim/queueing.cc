@@ -6,6 +6,7 @@
 #include "common/core/check.h"
 #include "sim/event_queue.h"
 #include "sim/latency_by_rif.h"
+#include "sim/load_report.h"
 #include "sim/quantiles.h"
 #include "sim/random.h"
 #include "sim/server.h"
@@ -154,12 +155,7 @@ void Experiment::Report() {
   const absl::Duration period = absl::Seconds(options_.report_period);
   for (size_t i = 0; i < servers_.size(); ++i) {
     const ServerCounters now = servers_[i]->counters();
-    const ServerCounters& then = reported_[i];
-    LoadReport report;
-    report.eps = static_cast<double>(now.errors - then.errors) / options_.report_period;
-    report.qps = static_cast<double>(now.completions - then.completions) / options_.report_period +
-                 report.eps;
-    report.cpu = BusyShare(then, now, period, options_.concurrency);
+    const LoadReport report = ReportOf(reported_[i], now, period, options_.concurrency);
     for (const auto& policy : policies_) policy->OnReport(i, report, queue_.now());
     reported_[i] = now;
   }

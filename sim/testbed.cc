@@ -8,6 +8,7 @@
 #include "common/core/hashing.h"
 #include "sim/event_queue.h"
 #include "sim/latency_by_rif.h"
+#include "sim/load_report.h"
 #include "sim/random.h"
 #include "sim/server.h"
 
@@ -207,11 +208,8 @@ void Testbed::Report() {
     Machine& machine = machines_[i];
     const ServerCounters now = machine.server->counters();
     const ServerCounters before = std::exchange(machine.reported, now);
-    const double seconds = absl::ToDoubleSeconds(options_.report_period);
-    LoadReport report;
-    report.qps = static_cast<double>(now.completions - before.completions) / seconds;
     // On a crowded machine a query takes more CPU time: caches and memory are shared.
-    report.cpu = BusyShare(before, now, options_.report_period, options_.slots);
+    const LoadReport report = ReportOf(before, now, options_.report_period, options_.slots);
     for (Client& client : clients_) client.policy->OnReport(i, report, queue_.now());
   }
   queue_.After(options_.report_period, [this] { Report(); });

@@ -104,6 +104,10 @@ struct EndpointState {
   OverrideKind override_kind() const {
     return override == nullptr ? OverrideKind::kNone : override->kind;
   }
+  // Drained or ejected.
+  bool taken_by_operator() const {
+    return override_kind() == OverrideKind::kDrain || override_kind() == OverrideKind::kEject;
+  }
 };
 
 }  // namespace pointsman::controller

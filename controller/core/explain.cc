@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/core/proto_time.h"
+#include "controller/core/explain_text.h"
 #include "controller/core/frame_proto.h"
 #include "pointsman/v1/agent.pb.h"
 #include "pointsman/v1/state.pb.h"
@@ -22,10 +23,6 @@ void SetDuration(absl::Duration duration, google::protobuf::Duration* out) {
   common::ToProto(std::max(duration, absl::ZeroDuration()), out);
 }
 
-std::string Short(absl::Duration duration) {
-  return absl::FormatDuration(absl::Trunc(duration, absl::Milliseconds(1)));
-}
-
 // "CHECK_FAILURE_REFUSED" -> "refused".
 std::string Word(const std::string& name, size_t prefix) {
   return absl::AsciiStrToLower(name.substr(prefix));
@@ -37,16 +34,6 @@ std::string StatusWord(v1::CheckStatus status) { return Word(v1::CheckStatus_Nam
 
 std::string CheckName(const ServicePolicy& policy, size_t index) {
   return index < policy.checks.size() ? policy.checks[index] : absl::StrCat("#", index);
-}
-
-v1::DecisionInput& AddInput(v1::Decision& decision, const std::string& name, std::string value,
-                            std::string threshold, std::string source) {
-  v1::DecisionInput& input = *decision.add_inputs();
-  input.set_name(name);
-  input.set_value(std::move(value));
-  input.set_threshold(std::move(threshold));
-  input.set_source(std::move(source));
-  return input;
 }
 
 std::string AgentSource(const EndpointState& endpoint) {
@@ -73,7 +60,8 @@ void AddCheckInputs(const ServiceState& service, const EndpointState& endpoint, 
 void AddUnreachableArithmetic(const TrafficOpinion& traffic, bool agent_refused,
                               v1::Decision& out) {
   if (traffic.gateways_unreachable == 0) return;
-  const bool timeouts_count = traffic.others_answering >= kOthersAnswering;
+  const bool timeouts_count =
+      traffic.in_a_row.timeouts == 0 || traffic.others_answering >= kOthersAnswering;
   out.add_arithmetic(absl::StrFormat(
       "without an answer in a row: %u refused or reset, each %.1f nats (1 of %.0f is chance), %u "
       "timed out, each %.1f%s%s; evidence that it is unreachable = %.1f (needs %.0f)",

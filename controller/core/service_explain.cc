@@ -6,29 +6,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/core/proto_time.h"
+#include "controller/core/explain_text.h"
 #include "controller/core/service_state.h"
 #include "pointsman/v1/state.pb.h"
 
 namespace pointsman::controller {
-namespace {
 
 using common::MonotonicTime;
-
-std::string Short(absl::Duration duration) {
-  return absl::FormatDuration(absl::Trunc(duration, absl::Milliseconds(1)));
-}
-
-v1::DecisionInput& AddInput(v1::Decision& decision, std::string name, std::string value,
-                            std::string threshold, const char* source) {
-  v1::DecisionInput& input = *decision.add_inputs();
-  input.set_name(std::move(name));
-  input.set_value(std::move(value));
-  input.set_threshold(std::move(threshold));
-  input.set_source(source);
-  return input;
-}
-
-}  // namespace
 
 v1::Explanation ServiceState::Explain(const std::string& freeze, MonotonicTime now) const {
   v1::Explanation out;
@@ -49,9 +33,8 @@ void ServiceState::ExplainRouting(const std::string& freeze, MonotonicTime now,
   uint32_t serving = 0;
   for (const auto& [id, endpoint] : endpoints_) {
     ++verdicts[v1::Verdict_Name(endpoint.health.verdict).substr(8)];
-    const bool by_person = endpoint.override_kind() == OverrideKind::kDrain ||
-                           endpoint.override_kind() == OverrideKind::kEject;
-    if (endpoint.health.proven && !by_person && Serves(endpoint.health.verdict)) ++serving;
+    const bool counts = endpoint.health.proven && !endpoint.taken_by_operator();
+    if (counts && Serves(endpoint.health.verdict)) ++serving;
   }
   out.set_result(absl::StrCat(routable, " of ", endpoints_.size(), " endpoints get requests",
                               fail_open_ ? ", FAIL-OPEN" : ""));
@@ -68,8 +51,7 @@ void ServiceState::ExplainRouting(const std::string& freeze, MonotonicTime now,
   const UnansweredShares unanswered = answers_.Shares(now);
   out.add_arithmetic(absl::StrFormat(
       "taken for usual here: %.2f%% of tries fail; without an answer, and answered again after: 1 "
-      "of %.0f "
-      "refused or reset, 1 of %.0f timed out",
+      "of %.0f refused or reset, 1 of %.0f timed out",
       100 * answers_.FailureShare(now), 1 / unanswered.unreachable, 1 / unanswered.timeouts));
   out.add_arithmetic(absl::StrFormat(
       "fail-open: %u serve of %u that served once and no person took away; it begins under %.2f x "

@@ -75,11 +75,8 @@ uint32_t ServiceState::Counted() const {
   if (counted_) return *counted_;
   uint32_t counted = 0;
   for (const auto& [id, endpoint] : endpoints_) {
-    const bool by_person = endpoint.override_kind() == OverrideKind::kDrain ||
-                           endpoint.override_kind() == OverrideKind::kEject;
-    if (endpoint.health.proven && !by_person && endpoint.health.verdict != v1::VERDICT_DRAINING) {
-      ++counted;
-    }
+    const bool counts = endpoint.health.proven && !endpoint.taken_by_operator();
+    if (counts && endpoint.health.verdict != v1::VERDICT_DRAINING) ++counted;
   }
   counted_ = counted;
   return counted;
@@ -96,7 +93,7 @@ uint16_t ServiceState::GatewaysWithTraffic(MonotonicTime now) const {
 void ServiceState::RefreshTotals(MonotonicTime now) {
   totals_ = {};
   totals_recent_ = {};
-  answered_after_.clear();
+  answered_after_.reset();
   for (const auto& [id, endpoint] : endpoints_) {
     const TrafficCounts counts = endpoint.traffic.Counts(now);
     totals_.requests += counts.requests;
@@ -104,18 +101,15 @@ void ServiceState::RefreshTotals(MonotonicTime now) {
     const RecentCounts recent = endpoint.traffic.Recent(now);
     totals_recent_.requests += recent.requests;
     totals_recent_.failures += recent.failures;
-    if (endpoint.traffic.fresh(now)) answered_after_.push_back(endpoint.traffic.answered_after());
   }
-  std::sort(answered_after_.begin(), answered_after_.end());
   gateways_with_traffic_ = GatewaysWithTraffic(now);
   unanswered_shares_ = answers_.Shares(now);
   usual_share_ = answers_.FailureShare(now);
 }
 
-TrafficCounts ServiceState::OthersOf(const EndpointState& endpoint, MonotonicTime now) const {
+TrafficCounts ServiceState::OthersOf(const TrafficCounts& own) const {
   // Totals of another moment than `own` would be wrong by what came in between: Observe() and
   // EvaluateAll() keep them of the newest observation.
-  const TrafficCounts own = endpoint.traffic.Counts(now);
   return {totals_.requests - std::min(own.requests, totals_.requests),
           totals_.failures - std::min(own.failures, totals_.failures)};
 }
@@ -124,21 +118,31 @@ double ServiceState::OthersShare(const EndpointState& endpoint, MonotonicTime no
   const RecentCounts own = endpoint.traffic.Recent(now);
   const RecentCounts recent{std::max(0.0, totals_recent_.requests - own.requests),
                             std::max(0.0, totals_recent_.failures - own.failures)};
-  const TrafficCounts window = OthersOf(endpoint, now);
+  const TrafficCounts window = OthersOf(endpoint.traffic.Counts(now));
   return std::max({usual_share_, CertainShare(recent.requests, recent.failures),
                    CertainShare(window.requests, window.failures)});
 }
 
+const std::vector<MonotonicTime>& ServiceState::AnsweredAfter(MonotonicTime now) {
+  if (answered_after_) return *answered_after_;
+  std::vector<MonotonicTime>& times = answered_after_.emplace();
+  for (const auto& [id, endpoint] : endpoints_) {
+    if (endpoint.traffic.fresh(now)) times.push_back(endpoint.traffic.answered_after());
+  }
+  std::sort(times.begin(), times.end());
+  return times;
+}
+
 float ServiceState::OthersAnswering(const EndpointState& endpoint, MonotonicTime since,
-                                    MonotonicTime until, MonotonicTime now) const {
+                                    MonotonicTime until, MonotonicTime now) {
+  const std::vector<MonotonicTime>& times = AnsweredAfter(now);
   const bool counted = endpoint.traffic.fresh(now);
-  const size_t others = answered_after_.size() - std::min<size_t>(counted, answered_after_.size());
+  const size_t others = times.size() - std::min<size_t>(counted, times.size());
   if (others == 0 || since == MonotonicTime::Infinite()) return 0;
   const MonotonicTime from =
       since + std::max(kOnsetSkew - policy_.try_timeout, absl::ZeroDuration());
   if (until < from) return 0;
-  auto later = answered_after_.end() -
-               std::upper_bound(answered_after_.begin(), answered_after_.end(), from);
+  auto later = times.end() - std::upper_bound(times.begin(), times.end(), from);
   if (counted && endpoint.traffic.answered_after() > from) --later;
   return static_cast<float>(later) / static_cast<float>(others);
 }
@@ -147,12 +151,14 @@ TrafficOpinion ServiceState::OpinionOf(const EndpointState& endpoint, bool agent
                                        MonotonicTime now) {
   TrafficOpinion opinion;
   if (!endpoint.traffic.seen()) return opinion;
-  opinion.others = OthersOf(endpoint, now);
   opinion.gateways_service = gateways_with_traffic_;
   opinion.shares = unanswered_shares_;
   endpoint.traffic.Describe(opinion, now);
-  opinion.others_answering =
-      OthersAnswering(endpoint, opinion.in_a_row_since, opinion.in_a_row_until, now);
+  opinion.others = OthersOf(opinion.own);
+  if (opinion.in_a_row.timeouts > 0) {
+    opinion.others_answering =
+        OthersAnswering(endpoint, opinion.in_a_row_since, opinion.in_a_row_until, now);
+  }
   DecideTraffic(opinion, agent_refused);
   return opinion;
 }
@@ -388,7 +394,10 @@ void ServiceState::Observe(const ObservationsInput& input, uint32_t gateway, Ste
   use.requests_per_second = (use.requests_per_second + requests / seconds) / 2;
   RefreshTotals(context.now);
   for (const auto& [endpoint, delta] : touched) {
-    endpoint->traffic.Suspect(gateway, delta, OthersShare(*endpoint, context.now), context.now);
+    // Where there is no suspicion, tries that succeed say nothing.
+    if (delta.failures > 0 || endpoint->traffic.suspected()) {
+      endpoint->traffic.Suspect(gateway, delta, OthersShare(*endpoint, context.now), context.now);
+    }
     Evaluate(*endpoint, context);
   }
 }

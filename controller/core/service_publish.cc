@@ -21,11 +21,6 @@ double QuantisedScale(double mean_factor) {
   return std::exp2(std::round(-std::log2(mean_factor) * 8) / 8);
 }
 
-bool TakenByOperator(const EndpointState& endpoint) {
-  return endpoint.override_kind() == OverrideKind::kDrain ||
-         endpoint.override_kind() == OverrideKind::kEject;
-}
-
 // Slow start is told in the table, so that a later owner knows a part from a whole weight.
 v1::Reason ShownReason(const EndpointState& endpoint) {
   const bool ramping = Serves(endpoint.health.verdict) && endpoint.sent_parts.ramp < 1;
@@ -71,7 +66,7 @@ void ServiceState::SyncTable(StepContext& context) {
   uint32_t serving = 0;
   for (const auto& [id, endpoint] : endpoints_) {
     rows.push_back({endpoint.health.verdict, endpoint.health.proven, endpoint.health.confirmed,
-                    TakenByOperator(endpoint), false});
+                    endpoint.taken_by_operator(), false});
     if (Serves(endpoint.health.verdict)) ++serving;
   }
   bool fail_open = ChooseRoutable(policy_.health, rows);

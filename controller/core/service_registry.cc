@@ -240,12 +240,10 @@ void ServiceState::DeregisterSilent(StepContext& context) {
   std::vector<std::string> overdue;
   bool any_alive = false;
   for (const auto& [id, endpoint] : endpoints_) {
-    TrafficOpinion traffic;
-    endpoint.traffic.Describe(traffic, context.now);
     const bool lives = OwnerLives(endpoint, context);
     if (endpoint.leaving || (endpoint.draining && !lives)) {
       leaving.push_back(id);
-    } else if (lives || traffic.alive) {
+    } else if (lives || endpoint.traffic.alive(context.now)) {
       any_alive = true;
     } else if (context.now - endpoint.heard >= policy_.health.deregister_after) {
       overdue.push_back(id);

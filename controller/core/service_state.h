@@ -160,12 +160,13 @@ class ServiceState {
   void VerdictEvent(const EndpointState& endpoint, v1::Verdict before, StepContext& context);
   void RefreshTotals(common::MonotonicTime now);
   // Of the service's other endpoints, as of the last RefreshTotals().
-  TrafficCounts OthersOf(const EndpointState& endpoint, common::MonotonicTime now) const;
+  TrafficCounts OthersOf(const TrafficCounts& own) const;
   double OthersShare(const EndpointState& endpoint, common::MonotonicTime now) const;
   // The share of the others that answered after all could have fallen silent; 0 as well while the
   // newest unanswered try (`until`) is not later than that.
   float OthersAnswering(const EndpointState& endpoint, common::MonotonicTime since,
-                        common::MonotonicTime until, common::MonotonicTime now) const;
+                        common::MonotonicTime until, common::MonotonicTime now);
+  const std::vector<common::MonotonicTime>& AnsweredAfter(common::MonotonicTime now);
   uint32_t Counted() const;
   uint16_t GatewaysWithTraffic(common::MonotonicTime now) const;
 
@@ -234,7 +235,8 @@ class ServiceState {
   std::map<uint32_t, GatewayUse> gateways_;
   TrafficCounts totals_;
   RecentCounts totals_recent_;
-  std::vector<common::MonotonicTime> answered_after_;  // Of endpoints with traffic, ascending.
+  // Of endpoints with traffic, ascending; since the last RefreshTotals(), once it is asked for.
+  std::optional<std::vector<common::MonotonicTime>> answered_after_;
   AnswerHistory answers_;
   // As of the last RefreshTotals().
   uint16_t gateways_with_traffic_ = 0;

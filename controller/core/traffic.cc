@@ -44,7 +44,35 @@ UnansweredCounts Without(const UnansweredCounts& all, const UnansweredCounts& pa
           all.timeouts - std::min(part.timeouts, all.timeouts)};
 }
 
+// Of failures, above which a gateway agrees: half way from what is expected to what is suspected.
+double AgreeingShare(double others_share) {
+  const SuspicionOdds odds = OddsOf(others_share);
+  return (odds.expected + odds.suspected) / 2;
+}
+
 bool None(const UnansweredCounts& counts) { return counts == UnansweredCounts{}; }
+
+// `counted`: of the row, what is evidence.
+bool Unreachable(const TrafficOpinion& opinion, const UnansweredCounts& counted,
+                 bool agent_refused) {
+  const int gateways =
+      counted.timeouts > 0 ? opinion.gateways_unreachable : opinion.gateways_refused;
+  const int observers = gateways + (agent_refused ? 1 : 0);
+  const bool sole = opinion.gateways_service <= 1 && gateways == 1;
+  if (gateways == 0 || (observers < 2 && !sole)) return false;
+  // More gateways that get answers: it is the others' own way to it that fails.
+  if (observers <= opinion.gateways_answered) return false;
+  if (counted.unreachable + counted.timeouts < kUnreachableTries) return false;
+  const bool lasts = opinion.in_a_row_until - opinion.in_a_row_since >= kUnreachableLasts;
+  return (lasts || agent_refused) && opinion.unreachable_nats >= kUnreachableNats;
+}
+
+bool Failing(const TrafficOpinion& opinion) {
+  const bool sole = opinion.gateways_service <= 1 && opinion.gateways_failing == 1;
+  return opinion.suspected.failures >= kFailingFailures &&
+         opinion.others.requests >= kOthersRequests && (opinion.gateways_failing >= 2 || sole) &&
+         opinion.failing_nats >= kSuspicionAlarm;
+}
 
 }  // namespace
 
@@ -232,17 +260,22 @@ bool EndpointTraffic::fresh(MonotonicTime now) const {
   return false;
 }
 
+bool EndpointTraffic::alive(MonotonicTime now) const {
+  for (const View& view : views_) {
+    if (Fresh(view.last_success, now, kTrafficFresh)) return true;
+  }
+  return false;
+}
+
 void EndpointTraffic::Describe(TrafficOpinion& opinion, MonotonicTime now) const {
+  opinion.alive = alive(now);
   opinion.own = Counts(now);
   opinion.suspected = {suspicion_.requests(), suspicion_.failures()};
   opinion.others_share = others_share_;
   opinion.failing_nats = static_cast<float>(suspicion_.Nats(now));
   opinion.in_a_row_since = MonotonicTime::Infinite();
-  // Half way from what is expected to what is suspected.
-  const SuspicionOdds odds = OddsOf(others_share_);
-  const double agreeing = (odds.expected + odds.suspected) / 2;
+  const double agreeing = suspected() ? AgreeingShare(others_share_) : 1;
   for (const View& view : views_) {
-    if (Fresh(view.last_success, now, kTrafficFresh)) opinion.alive = true;
     if (!Fresh(view.last_request, now, kTrafficFresh)) continue;
     ++opinion.gateways;
     if (view.suspected.failures >= kAgreeingFailures &&
@@ -313,32 +346,6 @@ double CertainShare(double requests, double failures) {
   const double share = std::clamp(failures / requests, 0.0, 1.0);
   return std::max(0.0, share - std::sqrt(share * (1 - share) / requests));
 }
-
-namespace {
-
-// `counted`: of the row, what is evidence.
-bool Unreachable(const TrafficOpinion& opinion, const UnansweredCounts& counted,
-                 bool agent_refused) {
-  const int gateways =
-      counted.timeouts > 0 ? opinion.gateways_unreachable : opinion.gateways_refused;
-  const int observers = gateways + (agent_refused ? 1 : 0);
-  const bool sole = opinion.gateways_service <= 1 && gateways == 1;
-  if (gateways == 0 || (observers < 2 && !sole)) return false;
-  // More gateways that get answers: it is the others' own way to it that fails.
-  if (observers <= opinion.gateways_answered) return false;
-  if (counted.unreachable + counted.timeouts < kUnreachableTries) return false;
-  const bool lasts = opinion.in_a_row_until - opinion.in_a_row_since >= kUnreachableLasts;
-  return (lasts || agent_refused) && opinion.unreachable_nats >= kUnreachableNats;
-}
-
-bool Failing(const TrafficOpinion& opinion) {
-  const bool sole = opinion.gateways_service <= 1 && opinion.gateways_failing == 1;
-  return opinion.suspected.failures >= kFailingFailures &&
-         opinion.others.requests >= kOthersRequests && (opinion.gateways_failing >= 2 || sole) &&
-         opinion.failing_nats >= kSuspicionAlarm;
-}
-
-}  // namespace
 
 void DecideTraffic(TrafficOpinion& opinion, bool agent_refused) {
   UnansweredCounts counted = opinion.in_a_row;

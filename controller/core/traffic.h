@@ -48,7 +48,7 @@ struct TrafficDelta {
 
 // Why Judge() thinks what it thinks of an endpoint's traffic; numbers for Explain.
 struct TrafficOpinion {
-  bool alive = false;                 // A try succeeded within kTrafficFresh.
+  bool alive = false;                 // EndpointTraffic::alive().
   bool unreachable = false;           // Confirmed.
   bool failing = false;               // Statistically.
   uint16_t gateways = 0;              // With fresh traffic to the endpoint.
@@ -64,7 +64,8 @@ struct TrafficOpinion {
   UnansweredShares shares;
   common::MonotonicTime in_a_row_since;  // When a gateway first told of them.
   common::MonotonicTime in_a_row_until;  // When one told of the newest.
-  // Of the other endpoints with traffic, those that answered after all could have fallen silent.
+  // Of the other endpoints with traffic, those that answered after all could have fallen silent; 0
+  // where nothing timed out.
   float others_answering = 0;
   float unreachable_nats = 0;
   // Failing: tries and failures since there is suspicion, and the evidence in them.
@@ -86,7 +87,7 @@ inline constexpr absl::Duration kUnreachableLasts = absl::Milliseconds(150);
 inline constexpr double kOthersAnswering = 0.1;
 inline constexpr absl::Duration kOnsetSkew = absl::Seconds(1);
 
-// One endpoint's traffic through all gateways. About 100 bytes a gateway that uses it.
+// One endpoint's traffic through all gateways. About 200 bytes a gateway that uses it.
 class EndpointTraffic {
  public:
   // `fresh_counters`: the gateway cannot have counted this endpoint before we knew it, so that the
@@ -112,6 +113,7 @@ class EndpointTraffic {
   common::MonotonicTime answered_after() const { return answered_after_; }
   bool suspected() const { return !suspicion_.none(); }
   bool fresh(common::MonotonicTime now) const;  // A try ended within kTrafficFresh.
+  bool alive(common::MonotonicTime now) const;  // One succeeded within it.
 
   // Rates to show, over the last 2 to 7 s of the time that gateways have told of (10 s where they
   // tell seldom); 0 once a gateway that had much to tell is silent for 3 s.

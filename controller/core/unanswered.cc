@@ -16,8 +16,10 @@ constexpr double kShareMax = 0.9;
 }  // namespace
 
 double UnansweredNats(const UnansweredCounts& in_a_row, const UnansweredShares& shares) {
-  return in_a_row.unreachable * -std::log(shares.unreachable) +
-         in_a_row.timeouts * -std::log(shares.timeouts);
+  const auto nats = [](uint32_t count, double share) {
+    return count == 0 ? 0 : count * -std::log(share);
+  };
+  return nats(in_a_row.unreachable, shares.unreachable) + nats(in_a_row.timeouts, shares.timeouts);
 }
 
 void AnswerHistory::Fade(common::MonotonicTime now) {

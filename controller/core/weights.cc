@@ -25,7 +25,7 @@ constexpr double kQuiet = 0.01;
 constexpr double kJump = 0.4;
 constexpr double kJumpFactor = 3;
 constexpr double kUsualShare = 0.25;  // Of a new error in the mean of its sizes.
-// A window's share in the trim: its part of all windows, never less than this.
+// A window's share in the trim: 1 / kTrimBegins of the first, less of each, never less than this.
 constexpr double kTrimShare = 0.03;
 constexpr double kTrimBegins = 10;
 constexpr double kTrimMax = 0.693;  // ln 2

@@ -7,9 +7,9 @@
 //
 // Every worker has a cell of its own for each slot and is the only one to write it (relaxed
 // atomics, blocks of its own cache lines), so counting costs no shared line; only tries without an
-// answer are counted by all in one place, which an answer sets back. What other
-// workers have in flight is summed by PublishSums every few milliseconds and written beside each
-// worker's own cells.
+// answer are counted by all in one place, which an answer sets back. What other workers have in
+// flight is summed by PublishSums every few milliseconds and written beside each worker's own
+// cells.
 //
 // Limits on requests in flight are checked with in_flight() = own (exact) + others (as of the last
 // PublishSums). Between two sums W workers may together exceed a limit by what the other W-1 began

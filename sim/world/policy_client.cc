@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "sim/load_report.h"
 #include "sim/random.h"
 
 namespace pointsman::sim {
@@ -50,12 +51,8 @@ void PolicyClient::ReadReports() {
     const ServerCounters now = server.counters();
     const ServerCounters before = std::exchange(reported_[i], now);
     if (!path_.Reachable(i) || faults.crashed || faults.black_hole) continue;
-    const double seconds = absl::ToDoubleSeconds(kReportPeriod);
-    LoadReport report;
-    report.eps = static_cast<double>(now.errors - before.errors) / seconds;
-    report.qps = static_cast<double>(now.completions - before.completions) / seconds + report.eps;
-    report.cpu = BusyShare(before, now, kReportPeriod, server.options().concurrency);
-    policy_->OnReport(i, report, queue_.now());
+    policy_->OnReport(i, ReportOf(before, now, kReportPeriod, server.options().concurrency),
+                      queue_.now());
   }
   queue_.After(kReportPeriod, [this] { ReadReports(); });
 }

@@ -43,12 +43,6 @@ double ShareOf(const std::map<uint32_t, double>& shares, uint32_t endpoint) {
   return it == shares.end() ? 0 : it->second;
 }
 
-// Its weight by that of all others.
-double OddsOf(double share) { return share / (1 - share); }
-
-// One step down is half; the others move a little meanwhile.
-constexpr double kHalf = 0.525;
-
 }  // namespace
 
 Record::Record(const EventQueue& queue, const WorldOptions& options, common::MonotonicTime from)
@@ -144,7 +138,7 @@ void Record::Look(size_t gateway, const std::map<uint32_t, double>& shares, size
   const bool clear = std::none_of(endpoints.begin(), endpoints.end(),
                                   [&](uint32_t e) { return shares.contains(e); });
   const bool halved = std::all_of(endpoints.begin(), endpoints.end(), [&](uint32_t e) {
-    return OddsOf(ShareOf(shares, e)) <= kHalf * OddsOf(ShareOf(before, e));
+    return ShareOf(shares, e) <= 0.5 * ShareOf(before, e);
   });
   Detection& detection = result_.faults[fault];
   if (clear) watch.clear[gateway] = true;

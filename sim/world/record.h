@@ -25,8 +25,7 @@ struct Detection {
   std::optional<absl::Duration>
       first;                          // A gateway's table routes to none of the fault's endpoints.
   std::optional<absl::Duration> all;  // Every gateway's.
-  // Every gateway's table gives each of them at most half the weight that it had before beside
-  // the others.
+  // Every gateway's table gives each of them at most half the share of requests it had before.
   std::optional<absl::Duration> halved;
 };
 

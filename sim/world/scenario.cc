@@ -55,6 +55,12 @@ WorldOptions Fleet(uint32_t count) {
   return options;
 }
 
+std::vector<uint32_t> From(uint32_t first, size_t count) {
+  std::vector<uint32_t> endpoints(count);
+  std::iota(endpoints.begin(), endpoints.end(), first);
+  return endpoints;
+}
+
 FaultSpec FaultOf(std::vector<uint32_t> endpoints) {
   FaultSpec fault;
   fault.endpoints = std::move(endpoints);
@@ -120,7 +126,7 @@ Scenario Slow() {
   FaultSpec fault = FaultOf({7});
   fault.server.slow_factor = 5;
   scenario.options.faults = {fault};
-  scenario.aims = {{"half its weight on all gateways, s", Halved, 5},
+  scenario.aims = {{"half its share on all gateways, s", Halved, 5},
                    {"error share", ErrorShare, 0},
                    kNoFalseEjections,
                    kNoFailOpen};
@@ -155,9 +161,7 @@ Scenario ControllerRestart() {
 Scenario HalfZone() {
   Scenario scenario{
       "half-zone", "8 of 30 cannot be reached by gateways and controller, for 20 s", Fleet(30), {}};
-  std::vector<uint32_t> half(8);
-  std::iota(half.begin(), half.end(), 22);
-  FaultSpec fault = FaultOf(std::move(half));
+  FaultSpec fault = FaultOf(From(22, 8));
   fault.unreachable = true;
   fault.lasts = absl::Seconds(20);
   scenario.options.faults = {fault};
@@ -240,9 +244,7 @@ Scenario Noisy() {
 // Nine of ten hosts are taken away at once, without a goodbye.
 Scenario ScaleIn() {
   Scenario scenario{"scale-in", "27 of 30 hosts are gone at once, without a drain", Fleet(30), {}};
-  std::vector<uint32_t> gone(27);
-  std::iota(gone.begin(), gone.end(), 3);
-  FaultSpec fault = FaultOf(std::move(gone));
+  FaultSpec fault = FaultOf(From(3, 27));
   fault.unreachable = true;
   fault.server.crashed = true;
   scenario.options.faults = {fault};

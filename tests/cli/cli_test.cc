@@ -47,6 +47,8 @@ class FakeAdmin : public v1::AdminService::Service {
   v1::ListEndpointsResponse state;
   v1::ListEventsRequest events_asked;
   int newest_event = 1;
+  int new_events = 1;
+  int last_event = 1'000'000;  // What asks for more is refused.
   int pages = 0;
 
  private:
@@ -105,11 +107,13 @@ class FakeAdmin : public v1::AdminService::Service {
     }
     return common::ToGrpcStatus(absl::NotFoundError("no such endpoint"));
   }
-  // Two events at first, one more with each look. Newest first, as the controller tells them.
+  // Two events at first, and more with each look. Newest first, as the controller tells them.
   grpc::Status ListEvents(grpc::ServerContext*, const v1::ListEventsRequest* request,
                           v1::ListEventsResponse* response) override {
     events_asked = *request;
-    ++newest_event;
+    if (newest_event >= last_event)
+      return common::ToGrpcStatus(absl::PermissionDeniedError("over"));
+    newest_event += new_events;
     const int from = std::max(1, newest_event - request->page_size() + 1);
     for (int sequence = newest_event; sequence >= from; --sequence) {
       v1::Event& event = *response->add_events();
@@ -353,10 +357,26 @@ TEST_F(CliTest, EventsAreToldOldestFirst) {
 }
 
 TEST_F(CliTest, FollowedEventsAreToldOnceEach) {
-  EXPECT_EQ(Run({"events", "--follow", "--for", "1200ms"}), 0) << err_;
+  admin_.last_event = 4;
+  EXPECT_EQ(Run({"events", "--follow"}), 6) << err_;
   EXPECT_THAT(out_, ContainsRegex("change 1 .*\n.*change 2\n.*change 3\n.*change 4\n"));
   EXPECT_EQ(out_.find("change 2"), out_.rfind("change 2"));
+}
+
+TEST_F(CliTest, FollowingEndsAfterItsTime) {
+  EXPECT_EQ(Run({"events", "--for", "10ms"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("change 3\n"));
   EXPECT_EQ(Run({"events", "--follow", "--for", "soon"}), 2);
+}
+
+TEST_F(CliTest, AsManyEventsAsAskedForAndNoneLostWhileFollowing) {
+  admin_.newest_event = 1'000;
+  EXPECT_EQ(Run({"events", "--limit", "150"}), 0) << err_;
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 150);
+  admin_.new_events = 300;
+  EXPECT_EQ(Run({"events", "--limit", "1", "--for", "10ms"}), 0) << err_;
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), admin_.newest_event - 1'300);
+  EXPECT_THAT(out_, HasSubstr("change 1302\n"));
 }
 
 TEST_F(CliTest, WatchShowsTheTableAndThenChanges) {

@@ -151,7 +151,9 @@ void ExpectWeightFollows(const WeightRecord& record) {
   const bool moves = !row.hold && std::abs(error) >= 0.01;
   const double factor = moves ? std::clamp(std::exp(row.gain * error), kStepDown, kStepUp) : 1;
   EXPECT_NEAR(row.stepped, record.before * factor, 1e-9);
-  if (!row.clamped) EXPECT_NEAR(row.weight, row.stepped / record.divisor, 1e-9);
+  if (!row.clamped) {
+    EXPECT_NEAR(row.weight, row.stepped / record.divisor, 1e-9);
+  }
 }
 
 TEST(RecomputeTest, ThousandDecisionsFollowFromTheirRecords) {

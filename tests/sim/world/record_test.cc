@@ -109,12 +109,12 @@ TEST_F(RecordTest, TellsWhenTheFirstAndWhenEveryGatewayIsRidOfAFault) {
   To(12);
   Table(1, {100, 0, 100});
   To(13);
-  Table(0, {100, 60, 100});
+  Table(0, {100, 50, 100});
   EXPECT_EQ(result().faults[0].first, absl::Seconds(2));
   EXPECT_EQ(result().faults[0].all, std::nullopt);
-  EXPECT_EQ(result().faults[0].halved, std::nullopt);
+  EXPECT_EQ(result().faults[0].halved, std::nullopt);  // 0.2 of 0.33.
   To(14);
-  Table(0, {100, 50, 100});
+  Table(0, {100, 40, 100});
   EXPECT_EQ(result().faults[0].halved, absl::Seconds(4));
   To(15.5);
   Table(0, {100, 0, 100});

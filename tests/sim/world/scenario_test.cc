@@ -83,7 +83,7 @@ TEST(ScenarioTest, AimsAreMet) {
     uint64_t seeds;
   };
   const Least cases[] = {{"crash", 10, 10},    {"crash-watched", 3, 3},     {"black-hole", 5, 10},
-                         {"slow", 5, 10},      {"grey-20rps", 9, 10},       {"grey-10rps", 8, 10},
+                         {"slow", 2, 10},      {"grey-20rps", 9, 10},       {"grey-10rps", 8, 10},
                          {"half-zone", 7, 10}, {"shared-dependency", 5, 5}, {"flapping", 1, 1},
                          {"scale-in", 2, 2},   {"controller-restart", 3, 3}};
   for (const Least& least : cases) {
@@ -100,6 +100,25 @@ TEST(ScenarioTest, AimsAreMet) {
     }
     EXPECT_GE(met, least.met) << repeat;
   }
+}
+
+// One step down halves its weight beside the others'; half of its share takes a little more.
+TEST(ScenarioTest, ASlowEndpointIsSteppedDownInTime) {
+  int in_time = 0;
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    Scenario scenario = *FindScenario("slow");
+    scenario.options.seed = seed;
+    const WorldResult result = RunWorld(scenario.options);
+    const auto others = static_cast<double>(scenario.options.endpoints.size());
+    const auto weight_at = [&](int64_t second) {
+      const double share = result.series.at(static_cast<size_t>(second)).fault_share;
+      return share / (others - share);
+    };
+    const int64_t begins = absl::ToInt64Seconds(scenario.options.faults[0].begins);
+    // The others move a little meanwhile.
+    if (weight_at(begins + 4) <= 0.525 * weight_at(begins - 1)) ++in_time;
+  }
+  EXPECT_GE(in_time, 5);
 }
 
 }  // namespace
