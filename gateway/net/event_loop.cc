@@ -70,7 +70,7 @@ void EventLoop::Forget(IoHandler* handler) {
 }
 
 int EventLoop::WaitMillis() const {
-  if (!requeued_.empty()) return 0;
+  if (!requeued_.empty() || behind_since_.has_value()) return 0;
   const int64_t next = timers_->MicrosToNext(now_);
   const int64_t wait = next < 0 ? kWaitMicrosMax : std::min(next, kWaitMicrosMax);
   return static_cast<int>((wait + 999) / 1000);
@@ -94,8 +94,10 @@ int EventLoop::Wait(int millis) {
 }
 
 bool EventLoop::SawAll(int count, bool stood_still) {
-  const bool more = count == kEventsPerTurnMax || !requeued_.empty();
-  if (more && stood_still && !behind_since_.has_value()) behind_since_ = now_;
+  // It may have stood between the kernel's answer and now, so what this turn saw says nothing of
+  // what came meanwhile: at least one more.
+  const bool more = stood_still || count == kEventsPerTurnMax || !requeued_.empty();
+  if (stood_still && !behind_since_.has_value()) behind_since_ = now_;
   if (more && behind_since_.has_value() && now_ - *behind_since_ < kTimersWaitMax) return false;
   behind_since_.reset();
   return true;

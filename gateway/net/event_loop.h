@@ -46,7 +46,7 @@ class EventLoop {
   static constexpr int64_t kTurnMicrosMax = 50'000;
   // A timer says that something did not come. After a standstill it waits until all that came was
   // seen, in several turns if need be, but no longer than this. (Else a busy loop's would be late.)
-  static constexpr absl::Duration kTimersWaitMax = absl::Milliseconds(100);
+  static constexpr absl::Duration kTimersWaitMax = absl::Milliseconds(500);
 
   // What the owner of the loop does inside a turn.
   class Delegate {

@@ -11,9 +11,11 @@
 #include <atomic>
 #include <csignal>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -27,9 +29,14 @@ namespace {
 
 class FixedClock : public common::Clock {
  public:
-  common::MonotonicTime Now() const override { return now; }
+  common::MonotonicTime Now() const override {
+    if (on_read) std::exchange(on_read, nullptr)();
+    return now;
+  }
   absl::Time WallNow() const override { return absl::UnixEpoch(); }
   common::MonotonicTime now = common::MonotonicTime::FromMicros(1'000'000);
+  // Called once, by the next reading.
+  mutable std::function<void()> on_read;
 };
 
 class Recorder : public ConnectionOwner {
@@ -176,6 +183,23 @@ TEST_F(EventLoopTest, TimersWaitForWhatCameBeforeThem) {
   clock_.now = clock_.now + absl::Hours(1);
   while (once.fired == 0) Turn();
   EXPECT_EQ(many.seen, kMany);
+}
+
+// Stopped after the kernel said that nothing came and before the time was read.
+TEST_F(EventLoopTest, TimersWaitForWhatCameAfterTheKernelAnswered) {
+  ours_->SetCredit(1000);
+  Turn();
+  Once once;
+  loop_.timers().Arm(once, clock_.now + absl::Milliseconds(5));
+  clock_.on_read = [&] {
+    Send("late");
+    clock_.now = clock_.now + absl::Hours(1);
+  };
+  Turn();
+  EXPECT_EQ(once.fired, 0);
+  Turn();
+  EXPECT_EQ(recorder_.received, "late");
+  EXPECT_EQ(once.fired, 1);
 }
 
 TEST_F(EventLoopTest, TimersDoNotWaitForEver) {
