@@ -188,6 +188,7 @@ void Stream::BoundReplay() {
 
 void Stream::OnRequestData(Slice data, bool end) {
   progress_ = context_->loop.Now();
+  if (context_->BuffersOverfull()) return Fail(Reason::kBuffersFull);
   if (wants_upgrade()) return HoldEarly(data);
   if (web_ != nullptr) return OnGrpcWebData(std::move(data), end);
   ForwardData(std::move(data), end);
@@ -397,6 +398,7 @@ void Stream::OnResponseHead(bool end) {
 }
 
 void Stream::OnResponseData(Slice data, bool end) {
+  if (context_->BuffersOverfull()) return Fail(Reason::kBuffersFull);
   if (grpc_) grpc_frames_.Feed(data.view());
   answer_bytes_ += data.size;
   client_->SendData(std::move(data));

@@ -136,6 +136,7 @@ void TcpClient::Enter(const std::string& name) {
   if (context_->cells.InFlight(service->cell) >= service->policy.max_in_flight) {
     return Fail(Reason::kTooManyRequests);
   }
+  if (context_->BuffersFull()) return Fail(Reason::kBuffersFull);
   service_name_ = name;
   policy_ = service->policy;
   service_cell_ = service->cell;
@@ -213,12 +214,14 @@ void TcpClient::OnUpstreamFailed(int error) {
 void TcpClient::OnReceived(Slice bytes) {
   context_->counters.received_bytes.Add(bytes.size);
   if (state_ == State::kOpen) return Relay(std::move(bytes), &upstream_->tcp());
+  if (context_->BuffersOverfull()) return Fail(Reason::kBuffersFull);
   early_.Append(bytes);
   if (state_ == State::kHello) return ReadHello();
   UpdateCredit();
 }
 
 void TcpClient::Relay(Slice bytes, TcpConnection* to) {
+  if (context_->BuffersOverfull()) return Fail(Reason::kBuffersFull);
   progress_ = context_->loop.Now();
   to->out().Append(bytes);
   context_->FlushLater(to);
@@ -227,7 +230,7 @@ void TcpClient::Relay(Slice bytes, TcpConnection* to) {
 
 void TcpClient::UpdateCredit() {
   if (state_ == State::kClosed) return;
-  const auto window = static_cast<int64_t>(context_->limits.stream_window_bytes);
+  const auto window = static_cast<int64_t>(context_->StreamWindow());
   if (state_ != State::kOpen) {
     return tcp_.SetCredit(std::max<int64_t>(0, window - static_cast<int64_t>(early_.bytes())));
   }

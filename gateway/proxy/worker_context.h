@@ -80,6 +80,8 @@ struct WorkerContext {
     return std::max<size_t>(1, limits.buffer_bytes_max / kChunkBytes / workers);
   }
   bool BuffersFull() const { return chunks.in_use() >= ChunksMax(); }
+  // What was admitted before may have grown by a quarter more: whatever brings more bytes ends.
+  bool BuffersOverfull() const { return chunks.in_use() * 4 >= ChunksMax() * 5; }
   // Bytes of a body that may wait in one direction of one stream: fewer when many do.
   size_t StreamWindow() const {
     const bool pressed = chunks.in_use() * 2 >= ChunksMax();

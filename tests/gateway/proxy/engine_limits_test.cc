@@ -5,6 +5,8 @@
 #include <atomic>
 #include <future>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "tests/gateway/proxy/engine_fixture.h"
@@ -58,14 +60,93 @@ TEST_F(EngineLimitsTest, ClientsThatDoNotReadCannotFillTheMemory) {
   }
   EXPECT_EQ(answer.status(), 503);
   EXPECT_EQ(answer.Field("x-pointsman-reason"), "buffers_full");
-  // What was admitted before may each take a window and a chunk more.
-  EXPECT_LE(engine().Stats().buffer_bytes_peak, limits.buffer_bytes_max * 3);
+  EXPECT_LE(engine().Stats().buffer_bytes_peak, limits.buffer_bytes_max * 5 / 4 + 16 * kChunkBytes);
   EXPECT_EQ(engine().Stats().buffer_bytes_limit, limits.buffer_bytes_max);
   deaf.clear();
   EXPECT_TRUE(WaitFor([&] { return engine().Stats().buffer_bytes < limits.buffer_bytes_max; }));
   Peer client = Client();
   client.Write(kSmall);
   EXPECT_EQ(client.ReadMessage().body, "small");
+}
+
+// All are admitted while nothing waits; then each could keep a window of its own.
+class AdmittedStreamsTest : public EngineFixture {
+ protected:
+  static constexpr int kStreams = 120;
+
+  void SetUp() override { limits.buffer_bytes_max = 1 << 20; }
+
+  void ExpectBounded() {
+    EXPECT_TRUE(WaitFor([this] { return ReasonCountOf(Reason::kBuffersFull) > 0; }));
+    // A quarter more, and what a turn reads and answers.
+    EXPECT_LE(engine().Stats().buffer_bytes_peak,
+              limits.buffer_bytes_max * 5 / 4 + 16 * kChunkBytes);
+  }
+  void ExpectUnharmed() {
+    EXPECT_TRUE(WaitFor([this] { return engine().Stats().buffer_bytes == 0; }));
+    Peer client = Client();
+    client.Write("GET /small HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(client.ReadMessage().body, "small");
+  }
+  static bool IsSmall(const TestMessage& request) {
+    return absl::StrContains(request.first_line, "/small");
+  }
+};
+
+TEST_F(AdmittedStreamsTest, AnswersCannotFillTheMemory) {
+  std::promise<void> go;
+  const std::shared_future<void> gone = go.get_future().share();
+  const std::string body(8 << 20, 'x');
+  ScriptedUpstream upstream([&](Peer& peer, int) {
+    const TestMessage request = peer.ReadMessage();
+    if (IsSmall(request)) {
+      peer.Write(Ok("small"));
+      return;
+    }
+    peer.Write(absl::StrCat("HTTP/1.1 200 OK\r\ncontent-length: ", body.size(), "\r\n\r\n"));
+    gone.wait();
+    peer.Write(body);
+  });
+  Publish({upstream.port()});
+  std::vector<Peer> deaf;
+  for (int i = 0; i < kStreams; ++i) {
+    deaf.push_back(Client(4096));
+    deaf.back().Write(kGet);
+    EXPECT_EQ(deaf.back().ReadHead().status(), 200);
+  }
+  go.set_value();
+  ExpectBounded();
+  deaf.clear();
+  ExpectUnharmed();
+}
+
+TEST_F(AdmittedStreamsTest, RequestsCannotFillTheMemory) {
+  std::promise<void> end;
+  const std::shared_future<void> ended = end.get_future().share();
+  ScriptedUpstream upstream([&](Peer& peer, int) {
+    const TestMessage request = peer.ReadHead();
+    if (IsSmall(request)) {
+      peer.Write(Ok("small"));
+      return;
+    }
+    ended.wait();
+  });
+  Publish({upstream.port()});
+  const std::string body(8 << 20, 'x');
+  std::vector<Peer> clients(kStreams);
+  for (Peer& client : clients) {
+    client = Client();
+    client.Write(
+        absl::StrCat("POST / HTTP/1.1\r\nHost: a\r\ncontent-length: ", body.size(), "\r\n\r\n"));
+  }
+  EXPECT_TRUE(WaitFor([this] { return engine().Stats().requests_active == kStreams; }));
+  std::vector<std::thread> senders;
+  for (Peer& client : clients) senders.emplace_back([&] { client.Write(body); });
+  ExpectBounded();
+  end.set_value();
+  for (std::thread& sender : senders) sender.join();
+  clients.clear();
+  ExpectUnharmed();
 }
 
 TEST_F(EngineLimitsTest, TheServicesCellTellsWhatBecameOfItsRequests) {

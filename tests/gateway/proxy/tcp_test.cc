@@ -1,7 +1,10 @@
 // Connections passed through to TCP services, over real sockets.
 
+#include <atomic>
+#include <future>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/gateway/proxy/engine_fixture.h"
 #include "tests/gateway/proxy/tls_peers.h"
@@ -136,6 +139,27 @@ TEST_F(TcpTest, ASlowReaderHoldsItsWriterBack) {
   EXPECT_LT(written.load(), much.size());
   EXPECT_TRUE(client.ReadToEnd(&got));
   EXPECT_EQ(got.size(), much.size());
+}
+
+TEST_F(TcpTest, SlowReadersCannotFillTheMemory) {
+  limits.buffer_bytes_max = 1 << 20;
+  std::promise<void> go;
+  const std::shared_future<void> gone = go.get_future().share();
+  const std::string much(8 << 20, 'x');
+  ScriptedUpstream upstream([&](Peer& peer, int) {
+    gone.wait();
+    peer.Write(much);
+  });
+  Publish({upstream.port()});
+  std::vector<Peer> deaf(120);
+  for (Peer& client : deaf) client = Client(/*receive_buffer=*/4096);
+  EXPECT_TRUE(WaitFor([&] { return upstream.connections() == 120; }));
+  go.set_value();
+  EXPECT_TRUE(WaitFor([this] { return ReasonCountOf(Reason::kBuffersFull) > 0; }));
+  EXPECT_LE(engine().Stats().buffer_bytes_peak, limits.buffer_bytes_max * 5 / 4 + 16 * kChunkBytes);
+  EXPECT_TRUE(WaitFor([this] { return engine().Stats().tcp_open < 120; }));
+  deaf.clear();
+  EXPECT_TRUE(WaitFor([this] { return engine().Stats().buffer_bytes == 0; }));
 }
 
 TEST_F(TcpTest, IdleConnectionsEnd) {
