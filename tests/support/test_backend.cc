@@ -276,21 +276,26 @@ bool TestBackend::HandleWork(uint64_t id, Connection& connection) {
   }
   connection.working = true;
   if (chance < behaviour_.reset + behaviour_.hang) return true;
-  if (behaviour_.burn_us > 0) BurnCpu(behaviour_.burn_us);
   connection.ticket = queue_.Enter(behaviour_, now_, random_);
   ticket_owner_.emplace(connection.ticket, id);
   return true;
 }
 
+// With CPU to burn, one request a turn: who comes meanwhile is seen, and counted as waiting.
 void TestBackend::FinishWork() {
-  while (queue_.NextEnd() <= now_) {
-    for (const WorkQueue::Ticket ticket : queue_.Finished(behaviour_, now_, random_)) {
-      const auto owner = ticket_owner_.find(ticket);
-      if (owner == ticket_owner_.end()) continue;
-      const uint64_t id = owner->second;
-      ticket_owner_.erase(owner);
-      AnswerWork(id);
-    }
+  if (queue_.NextEnd() > now_) return;
+  const bool burns = behaviour_.burn_us > 0;
+  if (burns) {
+    BurnCpu(behaviour_.burn_us);
+    now_ = common::SystemClock().Now();
+  }
+  const size_t most = burns ? 1 : SIZE_MAX;
+  for (const WorkQueue::Ticket ticket : queue_.Finished(behaviour_, now_, random_, most)) {
+    const auto owner = ticket_owner_.find(ticket);
+    if (owner == ticket_owner_.end()) continue;
+    const uint64_t id = owner->second;
+    ticket_owner_.erase(owner);
+    AnswerWork(id);
   }
 }
 

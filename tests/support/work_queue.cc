@@ -39,10 +39,10 @@ void WorkQueue::Abandon(Ticket ticket, const Behaviour& behaviour, MonotonicTime
 }
 
 std::vector<WorkQueue::Ticket> WorkQueue::Finished(const Behaviour& behaviour, MonotonicTime now,
-                                                   absl::BitGenRef random) {
+                                                   absl::BitGenRef random, size_t most) {
   std::vector<Ticket> finished;
   Advance(now);
-  while (!running_.empty() && running_.begin()->first <= now) {
+  while (finished.size() < most && !running_.empty() && running_.begin()->first <= now) {
     finished.push_back(running_.begin()->second);
     running_.erase(running_.begin());
     FillSlots(behaviour, now, random);

@@ -26,7 +26,7 @@ struct Behaviour {
   double fail = 0;
   double reset = 0;
   double hang = 0;
-  // CPU burnt for each request.
+  // CPU burnt for each request, one after another, at the end of its time in a slot.
   int64_t burn_us = 0;
   // Length of a response's body.
   int64_t bytes = 2;
@@ -53,9 +53,9 @@ class WorkQueue {
   // Forgets a request whose client went away.
   void Abandon(Ticket ticket, const Behaviour& behaviour, common::MonotonicTime now,
                absl::BitGenRef random);
-  // Tickets whose work is done by `now`, oldest end first.
+  // Tickets whose work is done by `now`, oldest end first, `most` of them.
   std::vector<Ticket> Finished(const Behaviour& behaviour, common::MonotonicTime now,
-                               absl::BitGenRef random);
+                               absl::BitGenRef random, size_t most = SIZE_MAX);
   // When Finished() has something again; Infinite: never.
   common::MonotonicTime NextEnd() const;
 

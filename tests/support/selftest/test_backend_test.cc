@@ -8,6 +8,7 @@
 
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "bench/support/message_reader.h"
 #include "bench/support/socket_address.h"
@@ -25,9 +26,7 @@ class TestBackendTest : public ::testing::Test {
   TestBackendTest() : backend_("b1", {}, /*seed=*/1) {
     PM_CHECK(backend_.Listen(*bench::ParseSocketAddress("127.0.0.1:0")).ok());
     thread_ = std::thread([this] { backend_.Run(); });
-    fd_ = *bench::StartConnection(*bench::ParseSocketAddress(backend_.address()));
-    pollfd connected{.fd = fd_, .events = POLLOUT, .revents = 0};
-    PM_CHECK(poll(&connected, 1, kAnswerWaitMillis) == 1);
+    fd_ = Connect();
   }
   ~TestBackendTest() override {
     close(fd_);
@@ -35,9 +34,17 @@ class TestBackendTest : public ::testing::Test {
     thread_.join();
   }
 
-  void Send(const std::string& bytes) {
-    ASSERT_EQ(write(fd_, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  int Connect() {
+    const int fd = *bench::StartConnection(*bench::ParseSocketAddress(backend_.address()));
+    pollfd connected{.fd = fd, .events = POLLOUT, .revents = 0};
+    PM_CHECK(poll(&connected, 1, kAnswerWaitMillis) == 1);
+    return fd;
   }
+
+  static void Send(int fd, const std::string& bytes) {
+    ASSERT_EQ(write(fd, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  }
+  void Send(const std::string& bytes) { Send(fd_, bytes); }
 
   // The next response, whole, as bytes; what came of it when the connection ended.
   std::string Receive() {
@@ -110,6 +117,23 @@ TEST_F(TestBackendTest, ReportsItsLoad) {
     EXPECT_NE(metrics.find(key), std::string::npos) << metrics;
   }
   EXPECT_NE(metrics.find("\"requests\":1,"), std::string::npos) << metrics;
+}
+
+// It burns one request's CPU after another, and looks at its sockets in between.
+TEST_F(TestBackendTest, AnswersItsChecksWhileItBurns) {
+  Control("concurrency=1&burn_us=50000");
+  std::vector<int> waiting;
+  for (int i = 0; i < 4; ++i) {
+    waiting.push_back(Connect());
+    Send(waiting.back(), "GET / HTTP/1.1\r\n\r\n");
+  }
+  std::string stats;
+  do {
+    Send("GET /_stats HTTP/1.1\r\n\r\n");
+    stats = Receive();
+  } while (stats.find("\"requests\":4,") == std::string::npos);
+  EXPECT_EQ(stats.find("\"in_flight\":0,"), std::string::npos) << stats;
+  for (const int fd : waiting) close(fd);
 }
 
 TEST_F(TestBackendTest, AnswersHeadWithoutABody) {

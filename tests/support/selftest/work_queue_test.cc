@@ -33,6 +33,14 @@ TEST_F(WorkQueueTest, MakesRequestsBeyondItsSlotsWait) {
   EXPECT_EQ(queue_.NextEnd(), MonotonicTime::Infinite());
 }
 
+TEST_F(WorkQueueTest, GivesNoMoreThanAsked) {
+  const auto first = queue_.Enter(behaviour_, At(0), random_);
+  const auto second = queue_.Enter(behaviour_, At(0), random_);
+  EXPECT_EQ(queue_.Finished(behaviour_, At(10), random_, 1), std::vector{first});
+  EXPECT_EQ(queue_.NextEnd(), At(10));
+  EXPECT_EQ(queue_.Finished(behaviour_, At(11), random_, 1), std::vector{second});
+}
+
 TEST_F(WorkQueueTest, GivesTheSlotOfAnAbandonedRequestToTheNext) {
   const auto first = queue_.Enter(behaviour_, At(0), random_);
   queue_.Enter(behaviour_, At(0), random_);
