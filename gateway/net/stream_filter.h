@@ -42,10 +42,12 @@ class StreamFilter {
 
   // Seals bytes from the front of `plain` (which is not changed); returns how many, 0: failed.
   virtual size_t Seal(const OutQueue& plain) = 0;
-  // Says that nothing more will be sent.
+  // Says that nothing more will be sent; once.
   virtual void SealEnd() = 0;
   // To be sent.
   OutQueue& sealed() { return sealed_; }
+  // What is in sealed() is as good with the owner's next bytes (tickets): one segment less.
+  bool patient() const { return patient_; }
 
  protected:
   Slice input_;
@@ -53,6 +55,7 @@ class StreamFilter {
   bool handshaking_ = true;
   // The owner's bytes may be left inside.
   bool more_ = false;
+  bool patient_ = false;
 };
 
 }  // namespace pointsman::gateway

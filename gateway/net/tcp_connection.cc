@@ -34,8 +34,8 @@ bool TcpConnection::TakeOver(TcpConnection* other) {
   filter_ = std::move(other->filter_);
   writable_ = other->writable_;
   hung_up_ = other->hung_up_;
-  // An edge that came to the other one is not told again.
-  readable_ = true;
+  // What came since is told of, as to one that was just registered.
+  readable_ = other->readable_;
   if (other->requeued_) loop_->Forget(other);
   other->out_.Clear();
   other->connecting_ = other->readable_ = other->writable_ = other->requeued_ = false;
@@ -210,14 +210,17 @@ bool TcpConnection::TakeSealed() {
       return false;
   }
   // Answers of the session's own.
-  if (filter_ != nullptr && !filter_->sealed().empty() && sealed_bytes_ == 0) FlushSealed();
+  if (filter_ != nullptr && !filter_->sealed().empty() && sealed_bytes_ == 0 &&
+      !filter_->patient()) {
+    FlushSealed();
+  }
   return fd_.valid() && filter_ != nullptr;
 }
 
 bool TcpConnection::GoOnWithHandshake() {
   const StreamFilter::Progress progress = filter_->Handshake();
   size_t sent = 0;
-  const int error = writable_ ? Send(&filter_->sealed(), &sent) : 0;
+  const int error = writable_ && !filter_->patient() ? Send(&filter_->sealed(), &sent) : 0;
   // A peer that was content and left already is the owner's affair.
   const bool cut = error != 0 && error != EAGAIN && progress == StreamFilter::Progress::kWaits;
   if (cut || progress == StreamFilter::Progress::kFailed) {
@@ -241,18 +244,20 @@ void TcpConnection::Flush() {
 
 int TcpConnection::Send(OutQueue* queue, size_t* sent) {
   constexpr size_t kPartsMax = 16;
+  // What the end follows waits in the kernel for it: one segment for both.
+  const int flags = MSG_NOSIGNAL | (end_follows_ ? MSG_MORE : 0);
   *sent = 0;
   while (!queue->empty()) {
     iovec parts[kPartsMax];
     const size_t count = queue->Gather(parts, kPartsMax);
     ssize_t n;
     if (count == 1) {
-      n = send(fd_.get(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+      n = send(fd_.get(), parts[0].iov_base, parts[0].iov_len, flags);
     } else {
       msghdr message{};
       message.msg_iov = parts;
       message.msg_iovlen = count;
-      n = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+      n = sendmsg(fd_.get(), &message, flags);
     }
     if (n >= 0) {
       queue->Consume(static_cast<size_t>(n));
@@ -276,6 +281,12 @@ void TcpConnection::FlushPlain() {
 
 void TcpConnection::FlushSealed() {
   while (fd_.valid() && filter_ != nullptr && writable_) {
+    if (sealed_bytes_ == 0 && !out_.empty() && !filter_->handshaking()) {
+      sealed_bytes_ = filter_->Seal(out_);
+      if (sealed_bytes_ == 0) return Fail(EPROTO);
+      if (end_follows_ && sealed_bytes_ == out_.bytes()) filter_->SealEnd();
+    }
+    if (filter_->sealed().empty()) return;
     size_t sent = 0;
     const int error = Send(&filter_->sealed(), &sent);
     if (error != 0) {
@@ -287,11 +298,7 @@ void TcpConnection::FlushSealed() {
     if (const size_t left = std::exchange(sealed_bytes_, 0); left > 0) {
       out_.Consume(left);
       owner_->OnSent(left);
-      continue;
     }
-    if (out_.empty() || filter_->handshaking()) return;
-    sealed_bytes_ = filter_->Seal(out_);
-    if (sealed_bytes_ == 0) return Fail(EPROTO);
   }
 }
 

@@ -67,6 +67,8 @@ class TcpConnection : public IoHandler {
   void Reset();
   // Closes the sending direction after everything was flushed.
   void ShutdownWrite();
+  // ShutdownWrite() or Close() will come as soon as out() was sent: all leaves together with it.
+  void ExpectEnd() { end_follows_ = true; }
 
   bool open() const { return fd_.valid(); }
   int fd() const { return fd_.get(); }
@@ -123,6 +125,7 @@ class TcpConnection : public IoHandler {
   bool writable_ = false;
   bool hung_up_ = false;
   bool input_ended_ = false;
+  bool end_follows_ = false;
   bool requeued_ = false;
 };
 

@@ -376,6 +376,7 @@ void Http1Client::StreamDone() {
     pending_ = Slice{};
     state_ = State::kFlushing;
     ArmAt(context_->loop.Now() + context_->limits.client_idle_timeout);
+    tcp_.ExpectEnd();
     if (tcp_.out().empty()) FinishFlushing();
     return;
   }

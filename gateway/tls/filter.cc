@@ -103,6 +103,9 @@ TlsFilter::Progress TlsFilter::Handshake() {
   if (result == 1) {
     handshaking_ = false;
     more_ = true;
+    // TLS 1.3: tickets are left. The client has already asked, so an answer will follow.
+    patient_ =
+        server_ != nullptr && !input_.empty() && SSL_version(session_.get()) >= TLS1_3_VERSION;
     if (server_ != nullptr) {
       certificate_ = static_cast<uint32_t>(server_->CertificateOf(session_.get()));
     }
@@ -169,6 +172,7 @@ bool TlsFilter::SealOne(const char* data, size_t size) {
 size_t TlsFilter::Seal(const OutQueue& plain) {
   if (failed_ || handshaking_) return 0;
   ERR_clear_error();
+  patient_ = false;
   ChunkRef joined;
   size_t taken = 0;
   for (const Slice& slice : plain.slices()) {
@@ -201,7 +205,7 @@ size_t TlsFilter::Seal(const OutQueue& plain) {
 }
 
 void TlsFilter::SealEnd() {
-  if (failed_ || handshaking_) return;
+  if (failed_ || handshaking_ || std::exchange(ended_, true)) return;
   ERR_clear_error();
   SSL_shutdown(session_.get());
   ERR_clear_error();

@@ -68,6 +68,7 @@ class TlsFilter final : public StreamFilter {
   TlsSessionKeeper* keeper_ = nullptr;
   SslPtr session_;
   bool failed_ = false;
+  bool ended_ = false;
   uint32_t certificate_ = 0;
 };
 
