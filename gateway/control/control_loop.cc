@@ -190,11 +190,10 @@ void ControlLoop::Tick(common::MonotonicTime now) {
   if (subscription_ != nullptr && stream_ == 0 && now >= connect_at_ && active_) OpenStream(now);
   if (now >= sum_at_) {
     common::MutexLock lock(cells_mutex_);
-    cells_.PublishSums(now - summed_at_);
+    const bool busy = cells_.PublishSums(now - summed_at_);
     cells_.Recycle();
     summed_at_ = now;
-    // One worker's own view is exact: sums are only for the averages shown.
-    sum_at_ = now + (cells_.workers() > 1 ? options_.sum_interval : options_.sum_interval * 4);
+    sum_at_ = now + options_.sum_interval * (cells_.workers() == 1 ? 10 : busy ? 1 : 5);
   }
   if (observe_schedule_.Due(cells_.HardFailures(), now)) Observe(now);
   if (snapshot_dirty_ && now >= snapshot_at_ && snapshot_writer_ != nullptr) {

@@ -165,9 +165,10 @@ uint32_t EndpointCells::SlotInFlight(uint32_t index) const {
   return sum;
 }
 
-void EndpointCells::PublishSums(absl::Duration elapsed) {
+bool EndpointCells::PublishSums(absl::Duration elapsed) {
   const uint64_t micros = std::max<int64_t>(0, absl::ToInt64Microseconds(elapsed));
   std::array<uint32_t, kCellBlock> sums;
+  bool any = false;
   for (size_t block = 0; block < integral_blocks_.size(); ++block) {
     sums.fill(0);
     const CellRef first{static_cast<uint32_t>(block * kCellBlock), 1};
@@ -176,7 +177,9 @@ void EndpointCells::PublishSums(absl::Duration elapsed) {
       for (size_t i = 0; i < kCellBlock; ++i) sums[i] += own[i].load(std::memory_order_relaxed);
     }
     for (size_t i = 0; i < kCellBlock; ++i) {
-      if (sums[i] != 0) Bump(integral_blocks_[block][i], sums[i] * micros);
+      if (sums[i] == 0) continue;
+      any = true;
+      Bump(integral_blocks_[block][i], sums[i] * micros);
     }
     if (workers_.size() == 1) continue;
     for (const auto& worker : workers_) {
@@ -191,6 +194,7 @@ void EndpointCells::PublishSums(absl::Duration elapsed) {
       }
     }
   }
+  return any;
 }
 
 CellTotals EndpointCells::Totals(CellRef ref) const {

@@ -8,8 +8,8 @@
 // Every worker has a cell of its own for each slot and is the only one to write it (relaxed
 // atomics, blocks of its own cache lines), so counting costs no shared line; only tries without an
 // answer are counted by all in one place, which an answer sets back. What other workers have in
-// flight is summed by PublishSums every few milliseconds and written beside each worker's own
-// cells.
+// flight is summed by PublishSums every few milliseconds (while there is any) and written beside
+// each worker's own cells.
 //
 // Limits on requests in flight are checked with in_flight() = own (exact) + others (as of the last
 // PublishSums). Between two sums W workers may together exceed a limit by what the other W-1 began
@@ -166,8 +166,8 @@ class EndpointCells {
   size_t Recycle();
 
   // Sums what is in flight and tells each worker what the others have. `elapsed`: since the last
-  // call. O(slots * workers), about 1 ns each.
-  void PublishSums(absl::Duration elapsed);
+  // call. Whether anything is in flight. O(slots * workers), about 1 ns each.
+  bool PublishSums(absl::Duration elapsed);
 
   // Sums of a slot. The slot may be in use or retired. O(workers).
   CellTotals Totals(CellRef ref) const;

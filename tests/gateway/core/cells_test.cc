@@ -89,9 +89,11 @@ TEST(CellsTest, IntegratesInFlightOverTime) {
   const CellRef ref = *cells.Allocate();
   cells.worker(0).StartTry(ref);
   cells.worker(1).StartTry(ref);
-  cells.PublishSums(absl::Milliseconds(10));
+  EXPECT_TRUE(cells.PublishSums(absl::Milliseconds(10)));
   cells.worker(0).EndTry(ref);
-  cells.PublishSums(absl::Milliseconds(10));
+  EXPECT_TRUE(cells.PublishSums(absl::Milliseconds(10)));
+  cells.worker(1).EndTry(ref);
+  EXPECT_FALSE(cells.PublishSums(absl::Milliseconds(10))) << "nothing is in flight";
   EXPECT_EQ(cells.Totals(ref).in_flight_micros, 30'000u);
 }
 
