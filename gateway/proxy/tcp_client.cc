@@ -44,7 +44,7 @@ class TcpClient::Upstream final : public Mortal, public ConnectionOwner {
     tls_.OnConnected(tcp_);
     client_->OnUpstreamConnected();
   }
-  void OnReceived(Slice bytes) override { client_->Relay(std::move(bytes), &client_->tcp_); }
+  void OnReceived(Slice bytes) override { client_->Relay(bytes, &client_->tcp_); }
   void OnInputEnd() override {
     client_->upstream_ended_ = true;
     client_->EndIfFlushed();
@@ -213,14 +213,14 @@ void TcpClient::OnUpstreamFailed(int error) {
 
 void TcpClient::OnReceived(Slice bytes) {
   context_->counters.received_bytes.Add(bytes.size);
-  if (state_ == State::kOpen) return Relay(std::move(bytes), &upstream_->tcp());
+  if (state_ == State::kOpen) return Relay(bytes, &upstream_->tcp());
   if (context_->BuffersOverfull()) return Fail(Reason::kBuffersFull);
   early_.Append(bytes);
   if (state_ == State::kHello) return ReadHello();
   UpdateCredit();
 }
 
-void TcpClient::Relay(Slice bytes, TcpConnection* to) {
+void TcpClient::Relay(const Slice& bytes, TcpConnection* to) {
   if (context_->BuffersOverfull()) return Fail(Reason::kBuffersFull);
   progress_ = context_->loop.Now();
   to->out().Append(bytes);

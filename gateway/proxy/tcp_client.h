@@ -71,7 +71,7 @@ class TcpClient final : public ClientConnection, public ConnectionOwner, public 
   void OnUpstreamConnected();
   void OnUpstreamFailed(int error);
   // The client's and the endpoint's directions.
-  void Relay(Slice bytes, TcpConnection* to);
+  void Relay(const Slice& bytes, TcpConnection* to);
   void UpdateCredit();
   void EndIfFlushed();
   void Fail(Reason reason);

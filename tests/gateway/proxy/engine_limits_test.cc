@@ -141,6 +141,7 @@ TEST_F(AdmittedStreamsTest, RequestsCannotFillTheMemory) {
   }
   EXPECT_TRUE(WaitFor([this] { return engine().Stats().requests_active == kStreams; }));
   std::vector<std::thread> senders;
+  senders.reserve(kStreams);
   for (Peer& client : clients) senders.emplace_back([&] { client.Write(body); });
   ExpectBounded();
   end.set_value();
