@@ -15,6 +15,8 @@ namespace {
 
 // The thread looks up at least this often.
 constexpr absl::Duration kLongestWait = absl::Seconds(1);
+// Looks that see nothing in flight before workers count as idle.
+constexpr int kIdleSums = 40;
 
 void WritePair(VersionPair pair, v1::Version* out) {
   out->set_epoch(pair.epoch);
@@ -193,7 +195,9 @@ void ControlLoop::Tick(common::MonotonicTime now) {
     const bool busy = cells_.PublishSums(now - summed_at_);
     cells_.Recycle();
     summed_at_ = now;
-    sum_at_ = now + options_.sum_interval * (cells_.workers() == 1 ? 10 : busy ? 1 : 5);
+    idle_sums_ = busy ? 0 : idle_sums_ + 1;
+    const bool idle = idle_sums_ >= kIdleSums;
+    sum_at_ = now + options_.sum_interval * (cells_.workers() == 1 ? 10 : idle ? 5 : 1);
   }
   if (observe_schedule_.Due(cells_.HardFailures(), now)) Observe(now);
   if (snapshot_dirty_ && now >= snapshot_at_ && snapshot_writer_ != nullptr) {

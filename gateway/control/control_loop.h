@@ -64,9 +64,9 @@ struct ControlOptions {
   absl::Duration snapshot_interval = absl::Seconds(3);
   // How long the process must run with a loaded snapshot to have proven it.
   absl::Duration proven_after = absl::Seconds(5);
-  // From one summing of the cells to the next. A wake-up costs more than the sum, so idle workers
-  // are summed five times less often; and a single one ten times, as it knows all there is and sums
-  // are only for the averages shown.
+  // From one summing of the cells to the next. A wake-up costs more than the sum, so workers that
+  // were idle for forty of them are summed five times less often; and a single one ten times,
+  // as it knows all there is and sums are only for averages.
   absl::Duration sum_interval = absl::Milliseconds(5);
   absl::Duration stage_wait = absl::Seconds(5);
   common::BackoffOptions backoff = {.initial = absl::Milliseconds(200),
@@ -221,6 +221,7 @@ class ControlLoop {
   common::MonotonicTime connect_at_;
   common::MonotonicTime sum_at_;
   common::MonotonicTime summed_at_;
+  int idle_sums_ = 0;  // In a row.
   common::MonotonicTime snapshot_at_;
   common::MonotonicTime proven_at_ = common::MonotonicTime::Infinite();
 

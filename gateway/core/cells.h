@@ -84,8 +84,9 @@ class WorkerCells {
   WorkerCells(const WorkerCells&) = delete;
   WorkerCells& operator=(const WorkerCells&) = delete;
 
-  // Requests in flight at the slot, of this worker exactly and of the others a few milliseconds
-  // ago. REQUIRES (here and below): `ref` is of a table the worker runs, or of a try not ended.
+  // Requests in flight at the slot, of this worker exactly and of the others as of the last
+  // PublishSums. REQUIRES (here and below): `ref` is of a table the worker runs, or of a try not
+  // ended.
   uint32_t InFlight(CellRef ref) const {
     const Hot& hot = HotOf(ref);
     const size_t i = ref.index % kCellBlock;

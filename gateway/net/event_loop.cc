@@ -96,8 +96,9 @@ int EventLoop::Wait(int millis) {
 bool EventLoop::SawAll(int count, bool stood_still) {
   // It may have stood between the kernel's answer and now, so what this turn saw says nothing of
   // what came meanwhile: at least one more.
-  const bool more = stood_still || count == kEventsPerTurnMax || !requeued_.empty();
-  if (stood_still && !behind_since_.has_value()) behind_since_ = now_;
+  const bool first = stood_still && !behind_since_.has_value();
+  if (first) behind_since_ = now_;
+  const bool more = first || count == kEventsPerTurnMax || !requeued_.empty();
   if (more && behind_since_.has_value() && now_ - *behind_since_ < kTimersWaitMax) return false;
   behind_since_.reset();
   return true;

@@ -82,7 +82,8 @@ class EventLoop {
   bool RegisterListener(int fd, IoHandler* handler);
   void Unregister(int fd);
 
-  // `handler` gets OnIo(0) in the next turn (this one is not prolonged).
+  // `handler` gets OnIo(0) after this turn's events; from there, in the next turn (none is
+  // prolonged).
   void Requeue(IoHandler* handler) { requeued_.push_back(handler); }
   void Forget(IoHandler* handler);
   void Bury(std::unique_ptr<Mortal> dead) { dead_.push_back(std::move(dead)); }

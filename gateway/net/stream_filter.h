@@ -44,10 +44,11 @@ class StreamFilter {
   virtual size_t Seal(const OutQueue& plain) = 0;
   // Says that nothing more will be sent; once.
   virtual void SealEnd() = 0;
+  // What the peer is owed (tickets) leaves with the first bytes that are sealed; or by this
+  // without.
+  virtual void SealOwed() = 0;
   // To be sent.
   OutQueue& sealed() { return sealed_; }
-  // What is in sealed() is as good with the owner's next bytes (tickets): one segment less.
-  bool patient() const { return patient_; }
 
  protected:
   Slice input_;
@@ -55,7 +56,6 @@ class StreamFilter {
   bool handshaking_ = true;
   // The owner's bytes may be left inside.
   bool more_ = false;
-  bool patient_ = false;
 };
 
 }  // namespace pointsman::gateway

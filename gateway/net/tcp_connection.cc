@@ -210,17 +210,14 @@ bool TcpConnection::TakeSealed() {
       return false;
   }
   // Answers of the session's own.
-  if (filter_ != nullptr && !filter_->sealed().empty() && sealed_bytes_ == 0 &&
-      !filter_->patient()) {
-    FlushSealed();
-  }
+  if (filter_ != nullptr && !filter_->sealed().empty() && sealed_bytes_ == 0) FlushSealed();
   return fd_.valid() && filter_ != nullptr;
 }
 
 bool TcpConnection::GoOnWithHandshake() {
   const StreamFilter::Progress progress = filter_->Handshake();
   size_t sent = 0;
-  const int error = writable_ && !filter_->patient() ? Send(&filter_->sealed(), &sent) : 0;
+  const int error = writable_ ? Send(&filter_->sealed(), &sent) : 0;
   // A peer that was content and left already is the owner's affair.
   const bool cut = error != 0 && error != EAGAIN && progress == StreamFilter::Progress::kWaits;
   if (cut || progress == StreamFilter::Progress::kFailed) {
@@ -281,6 +278,7 @@ void TcpConnection::FlushPlain() {
 
 void TcpConnection::FlushSealed() {
   while (fd_.valid() && filter_ != nullptr && writable_) {
+    if (out_.empty()) filter_->SealOwed();
     if (sealed_bytes_ == 0 && !out_.empty() && !filter_->handshaking()) {
       sealed_bytes_ = filter_->Seal(out_);
       if (sealed_bytes_ == 0) return Fail(EPROTO);

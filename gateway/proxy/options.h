@@ -32,7 +32,8 @@ struct ProxyLimits {
   // come before the sender stops).
   size_t stream_window_bytes = 64 * 1024;
   // Bodies that wait in the gateway in all. From half of it on a stream's window is one chunk; at
-  // it new requests are answered 503. Each worker has its part.
+  // it new requests are answered 503; a quarter above it requests and TCP connections end that
+  // bring more. Each worker has its part.
   size_t buffer_bytes_max = size_t{1} << 30;
   // Request body kept to be sent again; a larger one makes a try final.
   size_t replay_bytes_max = 128 * 1024;

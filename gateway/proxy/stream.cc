@@ -188,7 +188,9 @@ void Stream::BoundReplay() {
 
 void Stream::OnRequestData(Slice data, bool end) {
   progress_ = context_->loop.Now();
-  if (context_->BuffersOverfull()) return Fail(Reason::kBuffersFull);
+  // After an upgrade that was refused bytes are dropped.
+  const bool kept = !(wants_upgrade() && phase_ == Phase::kResponding);
+  if (kept && context_->BuffersOverfull()) return Fail(Reason::kBuffersFull);
   if (wants_upgrade()) return HoldEarly(data);
   if (web_ != nullptr) return OnGrpcWebData(std::move(data), end);
   ForwardData(std::move(data), end);

@@ -94,6 +94,8 @@ void TcpClient::Begin() {
     ArmAt(context_->loop.Now() + context_->limits.client_head_timeout);
     return;
   }
+  // Clients of such services may never get an answer with which a ticket could leave.
+  if (tcp_.filter() != nullptr) context_->FlushLater(&tcp_);
   Enter(forwarding_->services.front());
 }
 

@@ -105,6 +105,7 @@ struct WorkerContext {
   }
   // `connection` is flushed at the turn's end: what many streams say in a turn leaves at once.
   void FlushAtTurnEnd(TcpConnection* connection) {
+    if (BuffersFull()) return FlushLater(connection);
     if (connection->flush_listed || !connection->open()) return;
     connection->flush_listed = true;
     to_flush_at_end.push_back(connection);

@@ -25,7 +25,7 @@ int ReadBio(BIO* bio, char* out, size_t size, size_t* taken) {
 }
 
 int WriteBio(BIO* bio, const char* data, size_t size, size_t* taken) {
-  static_cast<TlsFilter*>(BIO_get_data(bio))->sealed().Append(absl::string_view(data, size));
+  static_cast<TlsFilter*>(BIO_get_data(bio))->PutSealed(absl::string_view(data, size));
   *taken = size;
   return 1;
 }
@@ -85,6 +85,12 @@ size_t TlsFilter::TakeInput(char* out, size_t size) {
   return n;
 }
 
+// Records are numbered: what was held back leaves before any other.
+void TlsFilter::PutSealed(absl::string_view bytes) {
+  SealOwed();
+  sealed_.Append(bytes);
+}
+
 bool TlsFilter::OnNewSession(SSL_SESSION* session) {
   if (keeper_ == nullptr) return false;
   keeper_->Keep(SessionPtr(session));
@@ -103,9 +109,9 @@ TlsFilter::Progress TlsFilter::Handshake() {
   if (result == 1) {
     handshaking_ = false;
     more_ = true;
-    // TLS 1.3: tickets are left. The client has already asked, so an answer will follow.
-    patient_ =
-        server_ != nullptr && !input_.empty() && SSL_version(session_.get()) >= TLS1_3_VERSION;
+    // TLS 1.3: only a ticket is left to say. Where the client has already asked, an answer follows.
+    const bool asked = server_ != nullptr && !input_.empty();
+    if (asked && SSL_version(session_.get()) >= TLS1_3_VERSION) HoldBack();
     if (server_ != nullptr) {
       certificate_ = static_cast<uint32_t>(server_->CertificateOf(session_.get()));
     }
@@ -172,7 +178,6 @@ bool TlsFilter::SealOne(const char* data, size_t size) {
 size_t TlsFilter::Seal(const OutQueue& plain) {
   if (failed_ || handshaking_) return 0;
   ERR_clear_error();
-  patient_ = false;
   ChunkRef joined;
   size_t taken = 0;
   for (const Slice& slice : plain.slices()) {
@@ -209,6 +214,17 @@ void TlsFilter::SealEnd() {
   ERR_clear_error();
   SSL_shutdown(session_.get());
   ERR_clear_error();
+}
+
+void TlsFilter::HoldBack() {
+  for (const Slice& slice : sealed_.slices()) owed_.append(slice.data, slice.size);
+  sealed_.Clear();
+}
+
+void TlsFilter::SealOwed() {
+  if (owed_.empty()) return;
+  sealed_.Append(owed_);
+  owed_ = std::string();
 }
 
 absl::string_view TlsFilter::server_name() const {

@@ -3,6 +3,7 @@
 // One TLS session as a filter of a connection. Thread-compatible.
 
 #include <memory>
+#include <string>
 
 #include "absl/strings/string_view.h"
 #include "gateway/net/stream_filter.h"
@@ -42,6 +43,7 @@ class TlsFilter final : public StreamFilter {
   Reading Read(Slice* plain) override;
   size_t Seal(const OutQueue& plain) override;
   void SealEnd() override;
+  void SealOwed() override;
 
   // After the handshake.
   bool http2() const;
@@ -56,10 +58,12 @@ class TlsFilter final : public StreamFilter {
   // For OpenSSL's callbacks. True: the session is taken over.
   bool OnNewSession(SSL_SESSION* session);
   size_t TakeInput(char* out, size_t size);
+  void PutSealed(absl::string_view bytes);
 
  private:
   TlsFilter(SslPtr session, TlsWorker* worker, ChunkPool* chunks);
   bool SealOne(const char* data, size_t size);
+  void HoldBack();
 
   ChunkPool* const chunks_;
   TlsWorker* const worker_;
@@ -67,6 +71,8 @@ class TlsFilter final : public StreamFilter {
   std::shared_ptr<const TlsClientContext> client_;
   TlsSessionKeeper* keeper_ = nullptr;
   SslPtr session_;
+  // Server's side: a sealed ticket that waits for the answer, in no chunk of the pool meanwhile.
+  std::string owed_;
   bool failed_ = false;
   bool ended_ = false;
   uint32_t certificate_ = 0;

@@ -27,8 +27,8 @@ class Brackets final : public StreamFilter {
   Progress Handshake() override {
     handshaking_ = false;
     input_.Advance(1);
-    patient_ = !input_.empty();
-    sealed_.Append("ticket ");
+    owed_ = "ticket ";
+    if (input_.empty()) SealOwed();
     return Progress::kDone;
   }
   bool server() const override { return true; }
@@ -38,18 +38,21 @@ class Brackets final : public StreamFilter {
     return Reading::kData;
   }
   size_t Seal(const OutQueue& plain) override {
-    patient_ = false;
+    SealOwed();
     sealed_.Append("[");
     for (const Slice& slice : plain.slices()) sealed_.Append(slice.view());
     sealed_.Append("]");
     return plain.bytes();
   }
   void SealEnd() override {
+    SealOwed();
     if (!std::exchange(ended_, true)) sealed_.Append("end");
   }
+  void SealOwed() override { sealed_.Append(std::exchange(owed_, "")); }
 
  private:
   bool ended_ = false;
+  std::string owed_;
 };
 
 class FilteredConnectionTest : public ::testing::Test,
@@ -110,6 +113,12 @@ TEST_F(FilteredConnectionTest, ATicketWaitsForTheAnswerOfWhoHasAsked) {
   ours_->Flush();
   EXPECT_EQ(Heard(), "ticket [answer]");
   EXPECT_EQ(sent_, 6u);
+}
+
+TEST_F(FilteredConnectionTest, AFlushWithoutBytesSendsWhatIsOwed) {
+  Say("!question");
+  ours_->Flush();
+  EXPECT_EQ(Heard(), "ticket ");
 }
 
 TEST_F(FilteredConnectionTest, ATicketThatStillWaitsLeavesAtTheClose) {
