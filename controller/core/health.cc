@@ -85,7 +85,9 @@ HealthDecision JudgeSilent(const HealthEvidence& e, const HealthMemory& memory, 
                         memory.traffic_hold > memory.removed_at &&
                         now >= std::max(memory.traffic_hold, memory.removed_at + kSilentTrial);
   if (on_trial) return {v1::VERDICT_HEALTHY, v1::REASON_CHECKS_PASSED, false, true};
-  if (e.in_grace || e.traffic.alive || !memory.proven) return Keep(memory);
+  // What came back a moment ago is known only once requests of since then have ended.
+  const bool untold = Serves(memory.verdict) && now - memory.serving_since < kTrafficFresh;
+  if (e.in_grace || e.traffic.alive || !memory.proven || untold) return Keep(memory);
   if (memory.verdict == v1::VERDICT_UNHEALTHY && memory.reason != v1::REASON_OPERATOR) {
     return Keep(memory);
   }

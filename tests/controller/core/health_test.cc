@@ -119,6 +119,12 @@ TEST(JudgeTest, WhatTrafficRemovedComesBackOnTrialWithoutItsAgent) {
   silent.fresh = false;
   EXPECT_EQ(Judge(silent, memory, kStart + absl::Seconds(59)).verdict, v1::VERDICT_UNHEALTHY);
   EXPECT_EQ(Judge(silent, memory, kStart + absl::Seconds(60)).verdict, v1::VERDICT_HEALTHY);
+  HealthMemory tried = memory;
+  tried.verdict = v1::VERDICT_HEALTHY;
+  tried.serving_since = kStart + absl::Seconds(60);
+  EXPECT_EQ(Judge(silent, tried, kStart + absl::Seconds(61)).verdict, v1::VERDICT_HEALTHY)
+      << "no request of since then can have been told of";
+  EXPECT_EQ(Judge(silent, tried, kStart + absl::Seconds(71)).reason, v1::REASON_AGENT_SILENT);
   memory.reason = v1::REASON_CHECKS_FAILED;
   memory.traffic_hold = MonotonicTime();
   EXPECT_EQ(Judge(silent, memory, kStart + absl::Hours(1)).verdict, v1::VERDICT_UNHEALTHY);
