@@ -56,7 +56,7 @@ Host::Host(EventQueue& queue, ControlWires& wires, size_t index, const EndpointS
       spec_(spec),
       server_(queue, ServerOptionsOf(spec)),
       random_(seed),
-      core_(CoreOptions(index), ConfigOf(index), std::nullopt, queue.now(), random_) {
+      core_(CoreOptions(index), ConfigOf(index), std::nullopt, OwnNow(), random_) {
   SetFaults({});
   if (spec_.process_watched) {
     Step(agent::ProcessInput{0, agent::ProcessInput::Sight::kRunning, pid_, 0});
@@ -76,8 +76,21 @@ void Host::SetFaults(ServerFaults faults) {
   }
 }
 
+common::MonotonicTime Host::OwnNow() const {
+  const double micros = static_cast<double>(queue_.now().micros()) * spec_.clock_rate;
+  return common::MonotonicTime::FromMicros(static_cast<int64_t>(micros)) + spec_.clock_ahead;
+}
+
+common::MonotonicTime Host::WhenOwn(common::MonotonicTime own) const {
+  if (own == common::MonotonicTime::Infinite()) return own;
+  const double micros = static_cast<double>((own - spec_.clock_ahead).micros());
+  // Not before: the core would have nothing to do yet.
+  const auto at = static_cast<int64_t>(micros / spec_.clock_rate) + (spec_.clock_rate == 1 ? 0 : 2);
+  return common::MonotonicTime::FromMicros(at);
+}
+
 void Host::Step(const agent::AgentInput& input) {
-  Apply(core_.Step(input, queue_.now(), random_));
+  Apply(core_.Step(input, OwnNow(), random_));
   ArmTick();
 }
 
@@ -132,7 +145,7 @@ void Host::ReadMetrics(const agent::MetricsEffect& fetch) {
     }
     const ServerCounters& counters = server_.counters();
     agent::ServiceMetrics metrics;
-    metrics.in_flight = server_.in_flight();
+    metrics.in_flight = server_.in_flight() * spec_.told_load;
     metrics.requests = counters.completions + counters.errors;
     metrics.errors = counters.errors;
     Step(agent::MetricsDoneInput{token, metrics});
@@ -142,15 +155,16 @@ void Host::ReadMetrics(const agent::MetricsEffect& fetch) {
 agent::LoadInput Host::Load() {
   agent::LoadInput load;
   agent::InstanceReading& reading = load.instances.emplace_back();
-  reading.cpu = agent::CpuReading{.used_seconds = server_.counters().busy_micros / 1e6,
-                                  .available_seconds = std::nullopt,
-                                  .limit_cpus = static_cast<double>(spec_.concurrency),
-                                  .source = 1};
+  reading.cpu =
+      agent::CpuReading{.used_seconds = server_.counters().busy_micros / 1e6 * spec_.told_load,
+                        .available_seconds = std::nullopt,
+                        .limit_cpus = static_cast<double>(spec_.concurrency),
+                        .source = 1};
   return load;
 }
 
 void Host::ArmTick() {
-  const common::MonotonicTime due = std::max(core_.NextDue(), queue_.now());
+  const common::MonotonicTime due = std::max(WhenOwn(core_.NextDue()), queue_.now());
   if (due == tick_at_) return;
   queue_.Cancel(tick_);
   tick_at_ = due;

@@ -44,6 +44,9 @@ class Host {
   const agent::AgentCore& agent() const { return core_; }
 
  private:
+  // The agent's clock, and when it shows `own`.
+  common::MonotonicTime OwnNow() const;
+  common::MonotonicTime WhenOwn(common::MonotonicTime own) const;
   void Step(const agent::AgentInput& input);
   void Apply(const agent::AgentEffects& effects);
   struct Check {

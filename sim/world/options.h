@@ -21,6 +21,11 @@ struct EndpointSpec {
   double error_share = 0;  // Of its answers, when nothing else is wrong.
   // The agent knows the process: it tells at once when it is gone. Otherwise only checks tell.
   bool process_watched = false;
+  // The agent's monotonic clock: how fast it runs, and how far ahead of the others'.
+  double clock_rate = 1;
+  absl::Duration clock_ahead = absl::ZeroDuration();
+  // What the agent tells of the host's CPU and of requests in flight, by what is true.
+  double told_load = 1;
 };
 
 struct FaultSpec {
@@ -31,6 +36,8 @@ struct FaultSpec {
   ServerFaults server;
   // Neither gateways nor the controller reach the host, nor it them; it does not notice itself.
   bool unreachable = false;
+  // Only these gateways cannot reach it, by index; empty: all, and neither does the controller.
+  std::vector<uint32_t> gateways;
 };
 
 // Infinite: never. Times between two are exponential with this mean.

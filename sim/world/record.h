@@ -49,8 +49,21 @@ struct SeriesPoint {
   double fault_share = 1;
 };
 
+// What was sent over the streams of one kind in one direction.
+struct Traffic {
+  uint64_t messages = 0;
+  uint64_t bytes = 0;
+
+  template <typename Message>
+  void Add(const Message& message) {
+    ++messages;
+    bytes += message.ByteSizeLong();
+  }
+};
+
 struct WorldResult {
   // While measured.
+  absl::Duration measured;
   uint64_t requests = 0;
   uint64_t ok = 0;
   uint64_t server_errors = 0;
@@ -63,6 +76,9 @@ struct WorldResult {
   double load_floor = 0;              // The same by chance alone.
   double utilisation_mean = 0;        // Busy share of their slots.
   uint64_t verdict_changes_most = 0;  // Of one endpoint.
+  Traffic from_agents;
+  Traffic from_gateways;
+  Traffic to_gateways;
   // From the beginning of the run.
   std::vector<Detection> faults;  // By fault.
   uint64_t ejections = 0;

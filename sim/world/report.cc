@@ -16,6 +16,11 @@ double Share(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
+double PerSecond(uint64_t count, const WorldResult& result) {
+  const double seconds = absl::ToDoubleSeconds(result.measured);
+  return seconds > 0 ? static_cast<double>(count) / seconds : 0;
+}
+
 void AddDetection(const Detection& detection, std::vector<Figure>& figures) {
   const auto add = [&](const char* name, const std::optional<absl::Duration>& time) {
     const double seconds =
@@ -68,6 +73,9 @@ std::vector<Figure> FiguresOf(const WorldResult& result) {
       {"verdict_changes_most", "", static_cast<double>(result.verdict_changes_most)},
       {"fail_open", "", result.fail_open ? 1.0 : 0.0},
       {"tables", "", static_cast<double>(result.tables)},
+      {"from_agents", "B/s", PerSecond(result.from_agents.bytes, result)},
+      {"from_gateways", "B/s", PerSecond(result.from_gateways.bytes, result)},
+      {"to_gateways", "B/s", PerSecond(result.to_gateways.bytes, result)},
   };
   if (!result.faults.empty()) AddDetection(result.faults[0], figures);
   return figures;

@@ -255,6 +255,52 @@ Scenario ScaleIn() {
   return scenario;
 }
 
+// The path between one gateway and one endpoint is cut; everyone else reaches both.
+Scenario OnePath() {
+  Scenario scenario{"one-path", "one of 4 gateways does not reach one of 30", Fleet(30), {}};
+  FaultSpec fault = FaultOf({7});
+  fault.unreachable = true;
+  fault.gateways = {1};
+  scenario.options.faults = {fault};
+  scenario.options.service.first_byte_timeout = absl::Seconds(1);
+  scenario.options.work_mean_ms = 40;
+  scenario.aims = {{"error share", ErrorShare, 0}, {"ejections", Ejections, 0}, kNoFailOpen};
+  return scenario;
+}
+
+// Clocks up to 2 % fast or slow, and days apart: nothing is decided by them.
+Scenario Clocks() {
+  Scenario scenario{
+      "clocks", "30 agents whose clocks drift and disagree; one crashes", Fleet(30), {}};
+  std::vector<EndpointSpec>& endpoints = scenario.options.endpoints;
+  for (size_t i = 0; i < endpoints.size(); ++i) {
+    endpoints[i].clock_rate = 0.98 + 0.04 * static_cast<double>(i) / (endpoints.size() - 1.0);
+    endpoints[i].clock_ahead = absl::Hours(24) * static_cast<double>(i);
+  }
+  FaultSpec fault = FaultOf({7});
+  fault.server.crashed = true;
+  scenario.options.faults = {fault};
+  scenario.aims = {{"off all gateways, s", OffAll, 1},
+                   {"error share", ErrorShare, 0},
+                   kNoFalseEjections,
+                   kNoFailOpen};
+  return scenario;
+}
+
+// An agent that tells a fifth of its host's load asks for five times the requests. Gateways see
+// what these take.
+Scenario Lying() {
+  Scenario scenario{"lying", "one of 30 tells a fifth of its load", Fleet(30), {}};
+  scenario.options.endpoints[7].told_load = 0.2;
+  scenario.options.requests_per_second = 30 * 40 * 0.6;
+  scenario.options.duration = absl::Minutes(2);
+  scenario.aims = {{"error share", ErrorShare, 0},
+                   {"largest load by mean, above chance", Imbalance, 1.25},
+                   kNoFalseEjections,
+                   kNoFailOpen};
+  return scenario;
+}
+
 Scenario Flapping() {
   Scenario scenario{
       "flapping", "one of 30 refuses for 5 s of every 15, for 10 minutes", Fleet(30), {}};
@@ -291,6 +337,9 @@ const std::vector<Scenario>& Scenarios() {
                                                    ControllerRestart(),
                                                    ScaleIn(),
                                                    Flapping(),
+                                                   OnePath(),
+                                                   Clocks(),
+                                                   Lying(),
                                                    Noisy()};
   return kScenarios;
 }

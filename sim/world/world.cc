@@ -65,7 +65,7 @@ std::shared_ptr<const v1::Config> ConfigOf(const ServiceSpec& spec) {
   return config;
 }
 
-class World : public ControlWires, public DataPath {
+class World : public ControlWires {
  public:
   explicit World(const WorldOptions& options);
 
@@ -76,13 +76,27 @@ class World : public ControlWires, public DataPath {
   void GatewaySays(size_t gateway, v1::GatewayMessage message) override;
   void SendBundle(size_t gateway, v1::Bundle bundle) override;
 
-  Server& server(size_t endpoint) override { return hosts_[endpoint]->server(); }
-  bool Reachable(size_t endpoint) const override { return reachable_[endpoint]; }
-  absl::Duration OneWay() override { return sim::OneWay(options_.data, network_); }
-  void NoteAnswer(size_t endpoint, const Completion& completion) override;
-  ProbeAnswer Probe(size_t endpoint) override;
-
  private:
+  // One gateway's way to the endpoints.
+  struct Path final : DataPath {
+    explicit Path(World* all) : world(*all), reachable(world.options_.endpoints.size(), true) {}
+    Server& server(size_t endpoint) override { return world.server(endpoint); }
+    bool Reachable(size_t endpoint) const override { return reachable[endpoint]; }
+    absl::Duration OneWay() override { return sim::OneWay(world.options_.data, world.network_); }
+    void NoteAnswer(size_t endpoint, const Completion& completion) override {
+      world.NoteAnswer(endpoint, completion);
+    }
+    ProbeAnswer Probe(size_t endpoint) override { return world.Probe(endpoint); }
+
+    World& world;
+    std::vector<bool> reachable;  // By endpoint.
+  };
+
+  bool measuring() const { return queue_.now() >= from_; }
+  Server& server(size_t endpoint) { return hosts_[endpoint]->server(); }
+  void NoteAnswer(size_t endpoint, const Completion& completion);
+  ProbeAnswer Probe(size_t endpoint);
+  void SetReachable(const FaultSpec& fault, uint32_t endpoint, bool reachable);
   std::unique_ptr<Policy> MakeChosenPolicy(size_t gateway);
   void MakePeers();
   void StartController();
@@ -102,8 +116,8 @@ class World : public ControlWires, public DataPath {
   Record record_;
   std::shared_ptr<const v1::Config> config_;
   std::vector<std::unique_ptr<Host>> hosts_;
-  std::vector<bool> reachable_;
-  std::vector<LatencyByRif> latencies_;  // By endpoint; for policies that probe.
+  std::vector<std::unique_ptr<Path>> paths_;  // By gateway.
+  std::vector<LatencyByRif> latencies_;       // By endpoint; for policies that probe.
   std::unique_ptr<Noise> noise_;
   std::vector<std::unique_ptr<Gateway>> gateways_;
   std::vector<PoissonArrivals> arrivals_;
@@ -147,7 +161,6 @@ void World::MakePeers() {
       std::make_unique<Streams>(queue_, options_.control, network_,
                                 Streams::Calls{up, [this](size_t i) { gateways_[i]->OnStreamUp(); },
                                                [this](size_t i) { gateways_[i]->OnStreamDown(); }});
-  reachable_.assign(options_.endpoints.size(), true);
   latencies_.resize(options_.endpoints.size());
   for (size_t i = 0; i < options_.endpoints.size(); ++i) {
     hosts_.push_back(std::make_unique<Host>(queue_, *this, i, options_.endpoints[i],
@@ -159,8 +172,9 @@ void World::MakePeers() {
       [this](size_t i) -> Server& { return server(i); }, SeedOf(options_.seed, Chances::kNoise));
   const double rate = options_.requests_per_second / options_.gateways;
   for (size_t i = 0; i < options_.gateways; ++i) {
+    paths_.push_back(std::make_unique<Path>(this));
     gateways_.push_back(std::make_unique<Gateway>(
-        Gateway::Parts{queue_, *this, *this, record_, i, options_.endpoints.size(),
+        Gateway::Parts{queue_, *this, *paths_[i], record_, i, options_.endpoints.size(),
                        SeedOf(options_.seed, Chances::kGateways, i), MakeChosenPolicy(i)}));
     gateway_streams_->Add(Uniform(network_) * kConnecting);
     arrivals_.emplace_back(rate, kStart + kClientsCome);
@@ -202,19 +216,22 @@ void World::Begin(const FaultSpec& fault) {
     if (fault.server.crashed) {
       for (auto& gateway : gateways_) gateway->exchanges().CloseIdle(endpoint);
     }
-    if (!fault.unreachable) continue;
-    reachable_[endpoint] = false;
-    agent_streams_->SetCut(endpoint, true);
+    if (fault.unreachable) SetReachable(fault, endpoint, false);
   }
 }
 
 void World::End(const FaultSpec& fault) {
   for (const uint32_t endpoint : fault.endpoints) {
     hosts_[endpoint]->SetFaults({});
-    if (!fault.unreachable) continue;
-    reachable_[endpoint] = true;
-    agent_streams_->SetCut(endpoint, false);
+    if (fault.unreachable) SetReachable(fault, endpoint, true);
   }
+}
+
+void World::SetReachable(const FaultSpec& fault, uint32_t endpoint, bool reachable) {
+  for (const uint32_t gateway : fault.gateways) paths_[gateway]->reachable[endpoint] = reachable;
+  if (!fault.gateways.empty()) return;
+  for (const auto& path : paths_) path->reachable[endpoint] = reachable;
+  agent_streams_->SetCut(endpoint, !reachable);
 }
 
 void World::NoteAnswer(size_t endpoint, const Completion& completion) {
@@ -239,6 +256,7 @@ void World::Arrive(size_t gateway) {
 // ---- The streams to the controller.
 
 void World::AgentSays(size_t agent, v1::AgentMessage message) {
+  if (measuring()) record_.result().from_agents.Add(message);
   if (message.has_report() && Chance(options_.report_loss, network_)) return;
   agent_streams_->ToController(agent, [this, agent, message = std::move(message)] {
     if (controller_ != nullptr) controller_->OnAgentMessage(agent, message);
@@ -252,6 +270,7 @@ void World::CommandAgent(size_t agent, v1::AgentCommand command) {
 }
 
 void World::GatewaySays(size_t gateway, v1::GatewayMessage message) {
+  if (measuring()) record_.result().from_gateways.Add(message);
   if (message.has_observations() && Chance(options_.observation_loss, network_)) return;
   gateway_streams_->ToController(gateway, [this, gateway, message = std::move(message)] {
     if (controller_ != nullptr) controller_->OnGatewayMessage(gateway, message);
@@ -259,6 +278,7 @@ void World::GatewaySays(size_t gateway, v1::GatewayMessage message) {
 }
 
 void World::SendBundle(size_t gateway, v1::Bundle bundle) {
+  if (measuring()) record_.result().to_gateways.Add(bundle);
   gateway_streams_->ToPeer(gateway, [this, gateway, bundle = std::move(bundle)] {
     gateways_[gateway]->OnBundle(bundle);
   });
@@ -305,6 +325,7 @@ void World::Measure(const std::vector<ServerCounters>& before) {
   std::vector<double> loads;
   std::vector<uint64_t> requests;
   WorldResult& result = record_.result();
+  result.measured = options_.duration;
   for (size_t i = 0; i < hosts_.size(); ++i) {
     if (faulty[i]) continue;
     Server& server = hosts_[i]->server();

@@ -83,6 +83,32 @@ TEST_F(HostTest, TellsItsServersLoad) {
   EXPECT_EQ(load.errors(), 0u);
 }
 
+TEST_F(HostTest, MayTellLessThanItsLoad) {
+  class Sink : public CompletionSink {
+    void OnCompletion(const Completion&) override {}
+  } sink;
+  Host host(queue, wires, 0, {.concurrency = 4, .told_load = 0.5}, 1);
+  Greet(host);
+  Run(absl::Seconds(2));
+  for (int i = 0; i < 2; ++i) host.server().Submit({60e6, 0, &sink}, random);
+  Run(absl::Seconds(4));
+  EXPECT_NEAR(LastReport().load().cpu_utilisation(), 0.25, 0.01);
+  EXPECT_EQ(LastReport().load().in_flight(), 1);
+}
+
+TEST_F(HostTest, LivesByItsOwnClock) {
+  for (const double rate : {0.8, 1.25}) {
+    wires.from_agent.clear();
+    Host host(queue, wires, 0, {.clock_rate = rate, .clock_ahead = absl::Hours(30)}, 1);
+    Greet(host);
+    Run(absl::Seconds(5));
+    const size_t before = wires.from_agent.size();
+    Run(absl::Seconds(40));
+    EXPECT_NEAR(static_cast<double>(wires.from_agent.size() - before), 40 * rate, 2);
+    EXPECT_EQ(Status(), v1::CHECK_STATUS_PASSING);
+  }
+}
+
 TEST_F(HostTest, ACrashFailsItsCheck) {
   Host host(queue, wires, 0, {}, 1);
   Greet(host);

@@ -141,6 +141,40 @@ TEST(WorldTest, AnUnreachableHostComesBackWhenItIsReachedAgain) {
   EXPECT_LT(static_cast<double>(result.errors()), 0.01 * static_cast<double>(result.requests));
 }
 
+TEST(WorldTest, APathThatIsCutIsNoFaultOfItsEndpoint) {
+  WorldOptions options = Small();
+  FaultSpec fault = FaultOf({3});
+  fault.unreachable = true;
+  fault.gateways = {1};
+  options.faults = {fault};
+  options.seed = SeedOr(1);
+  const WorldResult result = RunWorld(options);
+  ExpectSound(result);
+  EXPECT_EQ(result.ok, result.requests);
+  EXPECT_GT(result.tries, result.requests) << "some met the cut";
+  EXPECT_EQ(result.ejections, 0u);
+}
+
+// What peers tell in a bad hour is what they always tell: no failure multiplies messages.
+TEST(WorldTest, FailuresDoNotMakeTrafficGrow) {
+  WorldOptions options = Small();
+  options.duration = absl::Seconds(60);
+  options.seed = SeedOr(1);
+  const WorldResult calm = RunWorld(options);
+  FaultSpec fault = FaultOf({1, 3, 5, 7});
+  fault.server.crashed = true;
+  options.faults = {fault};
+  const WorldResult bad = RunWorld(options);
+  const auto expect_alike = [](const Traffic& in_calm, const Traffic& in_bad) {
+    EXPECT_GT(in_calm.bytes, 0u);
+    EXPECT_LE(static_cast<double>(in_bad.bytes), 1.5 * static_cast<double>(in_calm.bytes));
+    EXPECT_LE(static_cast<double>(in_bad.messages), 1.5 * static_cast<double>(in_calm.messages));
+  };
+  expect_alike(calm.from_agents, bad.from_agents);
+  expect_alike(calm.from_gateways, bad.from_gateways);
+  expect_alike(calm.to_gateways, bad.to_gateways);
+}
+
 TEST(WorldTest, LostReportsAndObservationsHarmNobody) {
   WorldOptions options = Small();
   options.report_loss = options.observation_loss = 0.2;
