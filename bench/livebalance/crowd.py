@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 
-# They end by themselves, should nobody end them.
-BURN_SECONDS_MAX = 3600
-_BURN = f"import signal\nsignal.alarm({BURN_SECONDS_MAX})\nwhile True: pass"
+# They end with whoever started them (PR_SET_PDEATHSIG), and by themselves after an hour.
+_BURN = ("import ctypes, signal\n"
+         "ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)\n"
+         "signal.alarm(3600)\n"
+         "while True: pass")
 
 
 def threads(pid):
@@ -29,12 +31,19 @@ class Crowd:
         self.burning = []
 
     def __enter__(self):
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self):
         for _ in range(self.count):
             # Sessions of their own: the scheduler may share a CPU among sessions first.
             self.burning.append(subprocess.Popen([sys.executable, "-c", _BURN],
                                                  stdin=subprocess.DEVNULL, start_new_session=True))
             pin(self.burning[-1].pid, {self.cpu})
-        return self
 
     def __exit__(self, *_):
         for one in self.burning:

@@ -3,12 +3,13 @@
 import argparse
 import json
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
 
 from livebalance.crowd import Crowd
-from livebalance.stage import BACKENDS, BURN_MICROS, CROWDED, OURS, POLICIES, Stage
+from livebalance.stage import BACKENDS, BURN_MICROS, CROWDED, OURS, POLICIES, SAMPLE_SECONDS, Stage
 from proxybench.stats import ratio_interval
 
 BUILD = pathlib.Path(__file__).resolve().parents[2] / "build"
@@ -25,7 +26,10 @@ def options():
     parser.add_argument("--rps", type=float, default=180)
     parser.add_argument("--crowd", type=int, default=4, help="processes beside " + CROWDED)
     parser.add_argument("--signal", default="LOAD_SIGNAL_MAX", help="what load is to ours")
-    return parser.parse_args()
+    wanted = parser.parse_args()
+    if min(wanted.settle, wanted.seconds) < 2 * SAMPLE_SECONDS:
+        parser.error(f"--settle and --seconds: at least {2 * SAMPLE_SECONDS:.0f}")
+    return wanted
 
 
 def measure(stage, policy, wanted):
@@ -73,6 +77,7 @@ def print_table(results):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     wanted = options()
     version = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True).stdout
     print(version.splitlines()[0])

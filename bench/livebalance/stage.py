@@ -3,8 +3,8 @@
 import json
 import os
 import socket
+import statistics
 import subprocess
-import threading
 
 from livebalance.crowd import pin
 from local_cluster import Cluster, http, wait_until
@@ -103,23 +103,20 @@ class Stage:
         """The load's summary, and each backend's mean utilisation meanwhile."""
         argv = [self.cluster.program("pm-load"), "--target", self.targets[policy], "--rps",
                 str(rps), "--connections", "256", "--duration", str(seconds), "--json"]
-        done = threading.Event()
         samples = {name: [] for name in BACKENDS}
-
-        def sample():
-            while not done.wait(SAMPLE_SECONDS):
-                for name in BACKENDS:
-                    samples[name].append(self.utilisation(name))
-
-        sampler = threading.Thread(target=sample)
-        sampler.start()
-        try:
-            said = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                  timeout=seconds + 60, check=False).stdout
-        finally:
-            done.set()
-            sampler.join()
-        means = {name: sum(values) / len(values) for name, values in samples.items()}
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              text=True) as load:
+            try:
+                while True:
+                    try:
+                        said, _ = load.communicate(timeout=SAMPLE_SECONDS)
+                        break
+                    except subprocess.TimeoutExpired:
+                        for name in BACKENDS:
+                            samples[name].append(self.utilisation(name))
+            finally:
+                load.kill()
+        means = {name: statistics.fmean(values) for name, values in samples.items()}
         return json.loads(said), means
 
     def close(self):
