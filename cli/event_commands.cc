@@ -36,9 +36,10 @@ class Follower {
       PM_ASSIGN_OR_RETURN(found, context_.client->ListEvents(request_, look));
       if (found.events().empty()) return absl::OkStatus();
       // A controller with another database counts anew.
-      if (found.events(0).sequence() < last_) last_ = 0;
+      const bool anew = found.events(0).sequence() < last_;
+      if (anew) last_ = 0;
       const bool told_of = found.events().rbegin()->sequence() <= last_ + 1;
-      if (told_of || found.events_size() < look || look == AdminClient::kEntriesMax) break;
+      if (anew || told_of || found.events_size() < look || look == AdminClient::kEntriesMax) break;
     }
     Write(found);
     return absl::OkStatus();

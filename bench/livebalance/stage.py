@@ -5,9 +5,10 @@ import os
 import socket
 import statistics
 import subprocess
+import time
 
 from livebalance.crowd import pin
-from local_cluster import Cluster, http, wait_until
+from local_cluster import Cluster, ClusterError, http, wait_until
 
 CROWDED = "web-1"
 BACKENDS = [CROWDED, "web-2", "web-3"]
@@ -107,15 +108,20 @@ class Stage:
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               text=True) as load:
             try:
+                limit = time.monotonic() + seconds + 60
                 while True:
                     try:
                         said, _ = load.communicate(timeout=SAMPLE_SECONDS)
                         break
                     except subprocess.TimeoutExpired:
+                        if time.monotonic() > limit:
+                            raise
                         for name in BACKENDS:
                             samples[name].append(self.utilisation(name))
             finally:
                 load.kill()
+        if load.returncode not in (0, 1):  # 1: some requests failed.
+            raise ClusterError(f"pm-load ended with {load.returncode}")
         means = {name: statistics.fmean(values) for name, values in samples.items()}
         return json.loads(said), means
 

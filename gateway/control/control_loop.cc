@@ -195,7 +195,7 @@ void ControlLoop::Tick(common::MonotonicTime now) {
     const bool busy = cells_.PublishSums(now - summed_at_);
     cells_.Recycle();
     summed_at_ = now;
-    idle_sums_ = busy ? 0 : idle_sums_ + 1;
+    idle_sums_ = busy ? 0 : std::min(idle_sums_ + 1, kIdleSums);
     const bool idle = idle_sums_ >= kIdleSums;
     sum_at_ = now + options_.sum_interval * (cells_.workers() == 1 ? 10 : idle ? 5 : 1);
   }

@@ -239,6 +239,7 @@ void Worker::TrimMemory() {
 }
 
 void Worker::Settle() {
+  context_.FlushSoonerWhenFull();
   while (!context_.ready.empty() || !context_.to_flush.empty()) {
     while (!context_.ready.empty()) {
       StreamEvent event = context_.ready.Pop();
@@ -248,7 +249,7 @@ void Worker::Settle() {
     for (size_t i = 0; i < context_.to_flush.size(); ++i) {
       TcpConnection* connection = context_.to_flush[i];
       connection->flush_listed = false;
-      connection->Flush();
+      if (connection->open()) connection->Flush();
     }
     context_.to_flush.clear();
   }

@@ -105,10 +105,15 @@ struct WorkerContext {
   }
   // `connection` is flushed at the turn's end: what many streams say in a turn leaves at once.
   void FlushAtTurnEnd(TcpConnection* connection) {
-    if (BuffersFull()) return FlushLater(connection);
     if (connection->flush_listed || !connection->open()) return;
     connection->flush_listed = true;
     to_flush_at_end.push_back(connection);
+  }
+  // Without room for more nothing waits for the turn's end.
+  void FlushSoonerWhenFull() {
+    if (to_flush_at_end.empty() || !BuffersFull()) return;
+    to_flush.insert(to_flush.end(), to_flush_at_end.begin(), to_flush_at_end.end());
+    to_flush_at_end.clear();
   }
 };
 
