@@ -8,14 +8,8 @@
 # Builds release first, unless --build names a folder. Writes to a temporary folder only.
 set -euo pipefail
 root="$(dirname "$(dirname "$(readlink -f "$0")")")"
-if [ "${1:-}" = --install ]; then
-  "$root/deploy/install-packages.sh" "$root/bench/packages.txt"
-  shift
-  [ $# -gt 0 ] || exit 0
-fi
-if [[ " $* " != *" --build"* && " $* " != *" --help "* && " $* " != *" -h "* ]]; then
-  (cd "$root" && cmake --preset dev >/dev/null &&
-    cmake --build --preset dev --target pointsman-controller pointsman-agent pointsman-gateway \
-      pointsman pm-load pm-test-backend)
-fi
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$root/bench:$root/deploy" exec python3 -m livebalance.main "$@"
+# shellcheck source=bench/support/install_and_build.sh
+. "$root/bench/support/install_and_build.sh"
+install_and_build "$root" \
+  "pointsman-controller pointsman-agent pointsman-gateway pointsman pm-load pm-test-backend" "$@"
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$root/bench:$root/deploy" exec python3 -m livebalance.main "${arguments[@]}"

@@ -11,13 +11,8 @@
 # temporary folder.
 set -euo pipefail
 root="$(dirname "$(dirname "$(readlink -f "$0")")")"
-if [ "${1:-}" = --install ]; then
-  "$root/deploy/install-packages.sh" "$root/bench/packages.txt"
-  shift
-  [ $# -gt 0 ] || exit 0
-fi
-if [[ " $* " != *" --build"* && " $* " != *" --help "* && " $* " != *" -h "* ]]; then
-  (cd "$root" && cmake --preset dev >/dev/null &&
-    cmake --build --preset dev --target pointsman-gateway pm-relay pm-test-backend pm-tls-load pm-bench-table)
-fi
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$root/bench" exec python3 -m proxybench.main "$@"
+# shellcheck source=bench/support/install_and_build.sh
+. "$root/bench/support/install_and_build.sh"
+install_and_build "$root" \
+  "pointsman-gateway pm-relay pm-test-backend pm-tls-load pm-bench-table" "$@"
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$root/bench" exec python3 -m proxybench.main "${arguments[@]}"

@@ -20,16 +20,8 @@ POLICIES = [*PEERS, OURS]
 SAMPLE_SECONDS = 0.5
 
 CONFIG = """
-services:
-- name: web
-  checks:
-  - name: http
-    http: {path: /healthz}
-    interval: 2s
-  weights: {signal: %s}
-routes:
-- name: everything
-  service: web
+services: [{name: web, checks: [{http: {path: /healthz}}], weights: {signal: %s}}]
+routes: [{name: web, service: web}]
 """
 
 

@@ -188,15 +188,13 @@ void Stream::BoundReplay() {
 
 void Stream::OnRequestData(Slice data, bool end) {
   progress_ = context_->loop.Now();
-  // After an upgrade that was refused bytes are dropped.
-  const bool kept = !(wants_upgrade() && phase_ == Phase::kResponding);
-  if (kept && context_->BuffersOverfull()) return Fail(Reason::kBuffersFull);
   if (wants_upgrade()) return HoldEarly(data);
   if (web_ != nullptr) return OnGrpcWebData(std::move(data), end);
   ForwardData(std::move(data), end);
 }
 
 void Stream::ForwardData(Slice data, bool end) {
+  if (context_->BuffersOverfull()) return Fail(Reason::kBuffersFull);
   body_bytes_ += data.size;
   if (!tunnel_ && body_bytes_ > policy_.max_request_body_bytes) return Fail(Reason::kBodyTooLarge);
   KeepForReplay(data);

@@ -38,7 +38,9 @@ void Stream::GiveKey() {
 // No credit is given for these bytes, so the stream's window bounds them. Behind an answer that
 // refused the upgrade nobody wants them.
 void Stream::HoldEarly(const Slice& data) {
-  if (phase_ != Phase::kResponding) replay_.Append(data);
+  if (phase_ == Phase::kResponding) return;
+  if (context_->BuffersOverfull()) return Fail(Reason::kBuffersFull);
+  replay_.Append(data);
 }
 
 bool Stream::OnUpgradeAnswer() {

@@ -39,6 +39,8 @@ Worker::Worker(WorkerOptions options)
   context_.sources = options.sources;
   context_.index = options.index;
   context_.workers = options.workers;
+  context_.chunks_max =
+      std::max<size_t>(1, context_.limits.buffer_bytes_max / kChunkBytes / options.workers);
   context_.observer = options.observer;
   context_.streams = &streams_;
   context_.upstreams = &upstreams_;

@@ -48,6 +48,8 @@ struct WorkerContext {
   SourceTable* sources = nullptr;
   size_t index = 0;  // Among `workers`.
   size_t workers = 1;
+  // That this worker may have in use: its part of limits.buffer_bytes_max.
+  size_t chunks_max = 1;
   // Declared before everything that holds sessions.
   TlsWorker tls;
   // Declared before everything that holds chunks.
@@ -75,16 +77,12 @@ struct WorkerContext {
   // While draining: when idle HTTP/1 connections close.
   common::MonotonicTime drain_idle_until;
 
-  // Chunks that this worker may have in use.
-  size_t ChunksMax() const {
-    return std::max<size_t>(1, limits.buffer_bytes_max / kChunkBytes / workers);
-  }
-  bool BuffersFull() const { return chunks.in_use() >= ChunksMax(); }
+  bool BuffersFull() const { return chunks.in_use() >= chunks_max; }
   // What was admitted before may have grown by a quarter more: whatever brings more bytes ends.
-  bool BuffersOverfull() const { return chunks.in_use() * 4 >= ChunksMax() * 5; }
+  bool BuffersOverfull() const { return chunks.in_use() * 4 >= chunks_max * 5; }
   // Bytes of a body that may wait in one direction of one stream: fewer when many do.
   size_t StreamWindow() const {
-    const bool pressed = chunks.in_use() * 2 >= ChunksMax();
+    const bool pressed = chunks.in_use() * 2 >= chunks_max;
     return pressed ? std::min(limits.stream_window_bytes, kChunkDataBytes)
                    : limits.stream_window_bytes;
   }

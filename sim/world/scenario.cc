@@ -42,6 +42,14 @@ double Imbalance(const WorldResult& result) {
 const Aim kNoFalseEjections{"false ejections", FalseEjections, 0};
 const Aim kNoFailOpen{"fail-open", FailOpen, 0};
 
+// For what must be left: off all gateways within `seconds`.
+std::vector<Aim> LeftWithin(double seconds, double error_share) {
+  return {{"off all gateways, s", OffAll, seconds},
+          {"error share", ErrorShare, error_share},
+          kNoFalseEjections,
+          kNoFailOpen};
+}
+
 // ---- Fleets.
 
 // `count` equal endpoints with 10 requests a second each, at a quarter of what they can do.
@@ -98,10 +106,7 @@ Scenario Crash(bool watched) {
   fault.lasts = absl::Seconds(20);
   scenario.options.endpoints[7].process_watched = watched;
   scenario.options.faults = {fault};
-  scenario.aims = {{"off all gateways, s", OffAll, 1},
-                   {"error share", ErrorShare, 0},
-                   kNoFalseEjections,
-                   kNoFailOpen};
+  scenario.aims = LeftWithin(1, 0);
   return scenario;
 }
 
@@ -114,10 +119,7 @@ Scenario BlackHole() {
   scenario.options.faults = {fault};
   scenario.options.service.first_byte_timeout = absl::Seconds(1);
   scenario.options.work_mean_ms = 40;
-  scenario.aims = {{"off all gateways, s", OffAll, 2},
-                   {"error share", ErrorShare, 1e-3},
-                   kNoFalseEjections,
-                   kNoFailOpen};
+  scenario.aims = LeftWithin(2, 1e-3);
   return scenario;
 }
 
@@ -280,10 +282,7 @@ Scenario Clocks() {
   FaultSpec fault = FaultOf({7});
   fault.server.crashed = true;
   scenario.options.faults = {fault};
-  scenario.aims = {{"off all gateways, s", OffAll, 1},
-                   {"error share", ErrorShare, 0},
-                   kNoFalseEjections,
-                   kNoFailOpen};
+  scenario.aims = LeftWithin(1, 0);
   return scenario;
 }
 
