@@ -22,21 +22,80 @@ WorkerCells::~WorkerCells() {
   for (auto& block : blocks_) delete block.load(std::memory_order_relaxed);
 }
 
-void WorkerCells::AddBlock(size_t block, Rows* in_a_row) {
+void WorkerCells::AddBlock(size_t block, Shared* shared) {
   auto added = std::make_unique<Block>();
-  added->in_a_row = in_a_row;
+  added->shared = shared;
   blocks_[block].store(added.release(), std::memory_order_release);
 }
 
-void WorkerCells::StartTry(CellRef ref) {
-  Bump(HotOf(ref).own[ref.index % kCellBlock], uint32_t{1});
+bool WorkerCells::StartTry(CellRef ref, uint32_t limit) {
+  Hot& hot = HotOf(ref);
+  const size_t i = ref.index % kCellBlock;
+  const uint32_t own = hot.own[i].load(std::memory_order_relaxed);
+  if (limit != kNoCellLimit) {
+    Lease& lease = hot.leases[i];
+    if (lease.limit.load(std::memory_order_relaxed) != limit) ChangeLimit(ref, &lease, own, limit);
+    if (lease.held.load(std::memory_order_relaxed) <= own && !TakeLease(ref, &lease, own)) {
+      return false;
+    }
+  }
+  hot.own[i].store(own + 1, std::memory_order_relaxed);
+  return true;
+}
+
+bool WorkerCells::AtLimit(CellRef ref, uint32_t limit) const {
+  const Block& block = *BlockOf(ref);
+  const size_t i = ref.index % kCellBlock;
+  const Lease& lease = block.hot.leases[i];
+  const bool holds = lease.held.load(std::memory_order_relaxed) >
+                         block.hot.own[i].load(std::memory_order_relaxed) &&
+                     lease.limit.load(std::memory_order_relaxed) == limit;
+  return !holds && block.shared->leased[i].load(std::memory_order_relaxed) >= limit;
 }
 
 void WorkerCells::EndTry(CellRef ref) {
-  std::atomic<uint32_t>& own = HotOf(ref).own[ref.index % kCellBlock];
-  const uint32_t value = own.load(std::memory_order_relaxed);
+  Hot& hot = HotOf(ref);
+  const size_t i = ref.index % kCellBlock;
+  const uint32_t value = hot.own[i].load(std::memory_order_relaxed);
   PM_CHECK(value > 0);
-  own.store(value - 1, std::memory_order_relaxed);
+  Lease& lease = hot.leases[i];
+  const uint32_t batch = lease.batch.load(std::memory_order_relaxed);
+  if (lease.held.load(std::memory_order_relaxed) > value - 1 + 2 * batch) {
+    ReturnLease(ref, &lease, value - 1, batch);
+  }
+  // Last: with nothing in flight a retired slot may be given to another endpoint.
+  hot.own[i].store(value - 1, std::memory_order_release);
+}
+
+void WorkerCells::ChangeLimit(CellRef ref, Lease* lease, uint32_t own, uint32_t limit) {
+  ReturnLease(ref, lease, own, 0);
+  lease->limit.store(limit, std::memory_order_relaxed);
+  lease->batch.store(static_cast<uint32_t>(limit / (kLeaseParts * workers_)),
+                     std::memory_order_relaxed);
+}
+
+bool WorkerCells::TakeLease(CellRef ref, Lease* lease, uint32_t own) {
+  const uint32_t held = lease->held.load(std::memory_order_relaxed);
+  const uint32_t limit = lease->limit.load(std::memory_order_relaxed);
+  const uint32_t needed = own + 1 - held;
+  const uint32_t wanted = needed + lease->batch.load(std::memory_order_relaxed);
+  std::atomic<uint32_t>& leased = BlockOf(ref)->shared->leased[ref.index % kCellBlock];
+  uint32_t all = leased.load(std::memory_order_relaxed);
+  uint32_t taken = 0;
+  do {
+    if (all >= limit || limit - all < needed) return false;
+    taken = std::min(wanted, limit - all);
+  } while (!leased.compare_exchange_weak(all, all + taken, std::memory_order_relaxed));
+  lease->held.store(held + taken, std::memory_order_relaxed);
+  return true;
+}
+
+void WorkerCells::ReturnLease(CellRef ref, Lease* lease, uint32_t own, uint32_t keep) {
+  const uint32_t held = lease->held.load(std::memory_order_relaxed);
+  if (held <= own + keep) return;
+  BlockOf(ref)->shared->leased[ref.index % kCellBlock].fetch_sub(held - own - keep,
+                                                                 std::memory_order_relaxed);
+  lease->held.store(own + keep, std::memory_order_relaxed);
 }
 
 void WorkerCells::CountOutcome(CellRef ref, TryOutcome outcome, absl::Duration latency) {
@@ -75,7 +134,7 @@ void WorkerCells::CountRequest(CellRef ref, TryOutcome outcome, absl::Duration l
 void WorkerCells::CountInARow(CellRef ref, TryOutcome outcome) {
   // A request's own limit says nothing of who was asked.
   if (outcome == TryOutcome::kAbandoned || outcome == TryOutcome::kDeadline) return;
-  Row& row = (*BlockOf(ref)->in_a_row)[ref.index % kCellBlock];
+  Row& row = BlockOf(ref)->shared->in_a_row[ref.index % kCellBlock];
   if (outcome == TryOutcome::kResponse || outcome == TryOutcome::kServerError) {
     // Nearly always 0 already, and then the line stays shared.
     for (auto* cell : {&row.unreachable, &row.timeouts}) {
@@ -104,14 +163,19 @@ void WorkerCells::ClearSlot(CellRef ref) {
   counters.latency_sum_micros.store(0, std::memory_order_relaxed);
   counters.avoided_micros.store(0, std::memory_order_relaxed);
   for (auto& bucket : counters.latency_buckets) bucket.store(0, std::memory_order_relaxed);
-  Row& row = (*BlockOf(ref)->in_a_row)[ref.index % kCellBlock];
+  Row& row = BlockOf(ref)->shared->in_a_row[ref.index % kCellBlock];
   row.unreachable.store(0, std::memory_order_relaxed);
   row.timeouts.store(0, std::memory_order_relaxed);
+  Lease& lease = hot.leases[ref.index % kCellBlock];
+  for (auto* cell : {&lease.held, &lease.limit, &lease.batch}) {
+    cell->store(0, std::memory_order_relaxed);
+  }
+  BlockOf(ref)->shared->leased[ref.index % kCellBlock].store(0, std::memory_order_relaxed);
 }
 
 EndpointCells::EndpointCells(size_t workers) {
   PM_CHECK(workers >= 1);
-  for (size_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<WorkerCells>());
+  for (size_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<WorkerCells>(workers));
 }
 
 absl::StatusOr<CellRef> EndpointCells::Allocate() {
@@ -120,8 +184,8 @@ absl::StatusOr<CellRef> EndpointCells::Allocate() {
     if (block == kCellBlocksMax) {
       return absl::ResourceExhaustedError("all 131072 endpoint cells are in use");
     }
-    rows_.push_back(std::make_unique<WorkerCells::Rows>());
-    for (auto& worker : workers_) worker->AddBlock(block, rows_.back().get());
+    shared_.push_back(std::make_unique<WorkerCells::Shared>());
+    for (auto& worker : workers_) worker->AddBlock(block, shared_.back().get());
     integral_blocks_.push_back(std::make_unique<std::atomic<uint64_t>[]>(kCellBlock));
     in_flight_micros_[block].store(integral_blocks_.back().get(), std::memory_order_release);
     generations_.resize(generations_.size() + kCellBlock);
@@ -160,7 +224,7 @@ size_t EndpointCells::Recycle() {
 uint32_t EndpointCells::SlotInFlight(uint32_t index) const {
   uint32_t sum = 0;
   for (const auto& worker : workers_) {
-    sum += worker->HotOf({index, 1}).own[index % kCellBlock].load(std::memory_order_relaxed);
+    sum += worker->HotOf({index, 1}).own[index % kCellBlock].load(std::memory_order_acquire);
   }
   return sum;
 }
@@ -215,7 +279,7 @@ CellTotals EndpointCells::Totals(CellRef ref) const {
     }
   }
   totals.avoided_micros /= static_cast<int64_t>(workers_.size());
-  const WorkerCells::Row& row = (*workers_[0]->BlockOf(ref)->in_a_row)[ref.index % kCellBlock];
+  const WorkerCells::Row& row = workers_[0]->BlockOf(ref)->shared->in_a_row[ref.index % kCellBlock];
   totals.unreachable_in_a_row = row.unreachable.load(std::memory_order_relaxed);
   totals.timeouts_in_a_row = row.timeouts.load(std::memory_order_relaxed);
   totals.in_flight = SlotInFlight(ref.index);

@@ -9,11 +9,13 @@
 // atomics, blocks of its own cache lines), so counting costs no shared line; only tries without an
 // answer are counted by all in one place, which an answer sets back. What other workers have in
 // flight is summed by PublishSums every few milliseconds (while there is any) and written beside
-// each worker's own cells.
+// each worker's own cells: picks compare by it.
 //
-// Limits on requests in flight are checked with in_flight() = own (exact) + others (as of the last
-// PublishSums). Between two sums W workers may together exceed a limit by what the other W-1 began
-// in that time; with one worker the limit is exact.
+// Limits on requests in flight are exact, and leased: a worker begins a try out of what it holds of
+// the limit. It takes more, a batch at a time, from the one count that all share, and gives back
+// what it holds beyond two batches. A batch is a sixteenth of the limit shared among the W workers,
+// so at most an eighth of a limit lies with workers that do not use it; limits below 16 W are taken
+// and given back one by one, and nothing lies anywhere.
 //
 // Threads: WorkerCells belongs to its worker. EndpointCells::Allocate, Retire, Recycle and
 // PublishSums: one thread at a time (the control side locks). Totals: any thread.
@@ -57,6 +59,9 @@ inline constexpr size_t kCellBlock = 256;
 inline constexpr size_t kCellBlocksMax = 512;
 inline constexpr size_t kCellsMax = kCellBlock * kCellBlocksMax;
 inline constexpr size_t kCellLatencyBuckets = 20;  // As common::LatencyHistogram.
+inline constexpr uint32_t kNoCellLimit = UINT32_MAX;
+// A batch of a lease: this part of the limit, shared among the workers.
+inline constexpr uint32_t kLeaseParts = 16;
 
 // Plain sums over all workers of one slot, cumulative since the slot was given out.
 struct CellTotals {
@@ -79,7 +84,8 @@ struct CellTotals {
 // One worker's cells.
 class WorkerCells {
  public:
-  WorkerCells() = default;
+  // `workers`: of the gateway, 1 at least.
+  explicit WorkerCells(size_t workers) : workers_(workers) {}
   ~WorkerCells();
   WorkerCells(const WorkerCells&) = delete;
   WorkerCells& operator=(const WorkerCells&) = delete;
@@ -94,8 +100,12 @@ class WorkerCells {
            hot.others[i].load(std::memory_order_relaxed);
   }
 
-  // A try begins: in the same loop turn as the pick that chose it.
-  void StartTry(CellRef ref);
+  // A try begins: in the same loop turn as the pick that chose it. False: `limit` tries are in
+  // flight or may be begun by others; nothing begins. The limit may change: tries beyond a lower
+  // one go on to their end.
+  bool StartTry(CellRef ref, uint32_t limit = kNoCellLimit);
+  // Whether StartTry() would say no now; others may begin meanwhile.
+  bool AtLimit(CellRef ref, uint32_t limit) const;
   // The try's response is complete or it failed; exactly once for each StartTry.
   void EndTry(CellRef ref);
   // What became of the try, at most once for each StartTry: at the response head or at its failure.
@@ -109,10 +119,17 @@ class WorkerCells {
  private:
   friend class EndpointCells;
 
+  // What this worker holds of a slot's limit, its tries in flight included.
+  struct Lease {
+    std::atomic<uint32_t> held{0};
+    std::atomic<uint32_t> limit{0};  // The last one asked for.
+    std::atomic<uint32_t> batch{0};  // 0: one by one.
+  };
   // What picks read: dense.
   struct Hot {
     alignas(64) std::array<std::atomic<uint32_t>, kCellBlock> own = {};
     alignas(64) std::array<std::atomic<uint32_t>, kCellBlock> others = {};
+    alignas(64) std::array<Lease, kCellBlock> leases = {};
   };
   struct Counters {
     std::atomic<uint64_t> requests{0};
@@ -124,16 +141,21 @@ class WorkerCells {
     std::atomic<int64_t> avoided_micros{0};
     std::array<std::atomic<uint64_t>, kCellLatencyBuckets> latency_buckets = {};
   };
-  // Tries in a row without an answer; shared by the workers.
+  // Tries in a row without an answer.
   struct Row {
     std::atomic<uint32_t> unreachable{0};
     std::atomic<uint32_t> timeouts{0};
   };
-  using Rows = std::array<Row, kCellBlock>;
+  // What the workers share of a block.
+  struct Shared {
+    alignas(64) std::array<Row, kCellBlock> in_a_row = {};
+    // Of the slots' limits, by all workers.
+    alignas(64) std::array<std::atomic<uint32_t>, kCellBlock> leased = {};
+  };
   struct Block {
     Hot hot;
     alignas(64) std::array<Counters, kCellBlock> counters = {};
-    Rows* in_a_row = nullptr;  // Owned by EndpointCells.
+    Shared* shared = nullptr;  // Owned by EndpointCells.
   };
 
   Block* BlockOf(CellRef ref) const {
@@ -141,10 +163,17 @@ class WorkerCells {
   }
   Hot& HotOf(CellRef ref) const { return BlockOf(ref)->hot; }
   Counters& CountersOf(CellRef ref) const { return BlockOf(ref)->counters[ref.index % kCellBlock]; }
-  void AddBlock(size_t block, Rows* in_a_row);
+  void AddBlock(size_t block, Shared* shared);
   void ClearSlot(CellRef ref);
+  // What was held of another limit goes back, but for what is in flight.
+  void ChangeLimit(CellRef ref, Lease* lease, uint32_t own, uint32_t limit);
+  // So that one more than `own` is held; false: the limit does not give it.
+  bool TakeLease(CellRef ref, Lease* lease, uint32_t own);
+  // What is held beyond `own` and `keep` goes back.
+  void ReturnLease(CellRef ref, Lease* lease, uint32_t own, uint32_t keep);
   void CountInARow(CellRef ref, TryOutcome outcome);
 
+  const size_t workers_;
   std::array<std::atomic<Block*>, kCellBlocksMax> blocks_ = {};
   std::atomic<uint64_t> hard_failures_{0};
 };
@@ -187,7 +216,7 @@ class EndpointCells {
   // Written by PublishSums, read by Totals.
   std::array<std::atomic<std::atomic<uint64_t>*>, kCellBlocksMax> in_flight_micros_ = {};
   std::vector<std::unique_ptr<std::atomic<uint64_t>[]>> integral_blocks_;
-  std::vector<std::unique_ptr<WorkerCells::Rows>> rows_;  // By block.
+  std::vector<std::unique_ptr<WorkerCells::Shared>> shared_;  // By block.
   std::atomic<size_t> in_use_{0};
 };
 

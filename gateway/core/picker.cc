@@ -7,6 +7,8 @@ namespace {
 
 // Draws for the two candidates of one group before the endpoints are walked.
 constexpr int kDrawsMax = 12;
+// Endpoints that others may fill between a pick and the try's begin before that is the answer.
+constexpr int kFilledMax = 4;
 
 enum class Fitness : uint8_t { kFit, kProbe, kAvoided, kAtLimit, kTried };
 
@@ -20,7 +22,7 @@ struct Choice {
     if (std::find(tried.begin(), tried.end(), endpoint.cell) != tried.end()) {
       return Fitness::kTried;
     }
-    if (view.cells.InFlight(endpoint.cell) >= service.policy.max_in_flight_per_endpoint) {
+    if (view.cells.AtLimit(endpoint.cell, service.policy.max_in_flight_per_endpoint)) {
       return Fitness::kAtLimit;
     }
     switch (view.avoidance.Judge(endpoint.cell, view.now)) {
@@ -143,6 +145,18 @@ PickResult Pick(const ServiceTable& service, const CountersView& view,
   }
   return {met.at_limit ? PickResult::Status::kAtLimit : PickResult::Status::kAllTried, nullptr,
           false};
+}
+
+PickResult PickAndStart(const ServiceTable& service, const CountersView& view, WorkerCells* cells,
+                        std::span<const CellRef> tried, absl::BitGenRef random) {
+  for (int i = 0; i < kFilledMax; ++i) {
+    const PickResult pick = Pick(service, view, tried, random);
+    if (pick.status != PickResult::Status::kPicked) return pick;
+    if (cells->StartTry(pick.endpoint->cell, service.policy.max_in_flight_per_endpoint)) {
+      return pick;
+    }
+  }
+  return {PickResult::Status::kAtLimit, nullptr, false};
 }
 
 }  // namespace pointsman::gateway

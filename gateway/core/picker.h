@@ -47,4 +47,10 @@ struct PickResult {
 PickResult Pick(const ServiceTable& service, const CountersView& view,
                 std::span<const CellRef> tried, absl::BitGenRef random);
 
+// The same, and begins the try at the cell of the endpoint that was picked. Another worker may take
+// the last of its limit in between; then it is another endpoint, or kAtLimit after a few of those.
+// REQUIRES: `cells` is what `view` looks at.
+PickResult PickAndStart(const ServiceTable& service, const CountersView& view, WorkerCells* cells,
+                        std::span<const CellRef> tried, absl::BitGenRef random);
+
 }  // namespace pointsman::gateway

@@ -91,9 +91,6 @@ Reason Stream::Admit(const ServiceTable& service) const {
       static_cast<uint64_t>(request_.content_length) > service.policy.max_request_body_bytes) {
     return Reason::kBodyTooLarge;
   }
-  if (context_->cells.InFlight(service.cell) >= service.policy.max_in_flight) {
-    return Reason::kTooManyRequests;
-  }
   if (context_->BuffersFull()) return Reason::kBuffersFull;
   return Reason::kNone;
 }
@@ -145,7 +142,7 @@ void Stream::OnRequestHead(bool end) {
   if (route->service == RouteEntry::kNoService) return AnswerDirectly(*route);
   const ServiceTable& service = *context_->table->services[route->service];
   if (const Reason reason = Admit(service); reason != Reason::kNone) return Fail(reason);
-  EnterService(*route, service);
+  if (!EnterService(*route, service)) return Fail(Reason::kTooManyRequests);
   if (request_.expects_continue && !end) client_->SendContinue();
   Reason why = Reason::kNone;
   if (!PickAndTry(service, &why)) Fail(why);
@@ -160,17 +157,18 @@ void Stream::AnswerDirectly(const RouteEntry& route) {
   Answer(response);
 }
 
-void Stream::EnterService(const RouteEntry& route, const ServiceTable& service) {
+bool Stream::EnterService(const RouteEntry& route, const ServiceTable& service) {
+  if (!context_->cells.StartTry(service.cell, service.policy.max_in_flight)) return false;
+  in_service_ = true;
   service_name_.assign(service.name);
   service_index_ = route.service;
   service_cell_ = service.cell;
   policy_ = service.policy;
   if (route.request_timeout.has_value()) policy_.request_timeout = *route.request_timeout;
-  context_->cells.StartTry(service_cell_);
-  in_service_ = true;
   WriteHex(absl::Uniform<uint64_t>(context_->random), request_id_);
   context_->budgets->Of(service_cell_)
       .OnRequest(RetryBudgetOf(policy_, context_->workers), context_->loop.Now());
+  return true;
 }
 
 void Stream::KeepForReplay(const Slice& data) {
@@ -260,7 +258,7 @@ const ServiceTable* Stream::FindService() const {
 
 bool Stream::PickAndTry(const ServiceTable& service, Reason* why) {
   const CountersView view{context_->cells, context_->avoidance, context_->loop.Now()};
-  const PickResult pick = Pick(service, view, tried_, context_->random);
+  const PickResult pick = PickAndStart(service, view, &context_->cells, tried_, context_->random);
   switch (pick.status) {
     case PickResult::Status::kPicked:
       break;
@@ -276,13 +274,12 @@ bool Stream::PickAndTry(const ServiceTable& service, Reason* why) {
   address_ = pick.endpoint->address;
   tried_.push_back(cell_);
   if (pick.probe) context_->avoidance.OnProbeStarted(cell_, context_->loop.Now());
-  StartTry(/*fresh=*/false);
+  BeginTry(/*fresh=*/false);
   return true;
 }
 
-void Stream::StartTry(bool fresh) {
+void Stream::BeginTry(bool fresh) {
   ++attempt_;
-  context_->cells.StartTry(cell_);
   in_try_ = true;
   outcome_counted_ = per_try_waived_ = false;
   phase_ = Phase::kConnecting;
@@ -361,10 +358,10 @@ void Stream::OnTryFailed(Reason reason, TryOutcome outcome) {
   const bool idle_closed = outcome == TryOutcome::kReset && upstream_->stale();
   const bool stale = safe && idle_closed && !stale_retried_;
   EndTry(idle_closed && !stale_retried_ ? TryOutcome::kAbandoned : outcome, /*clean=*/false);
-  if (stale) {
+  if (stale && context_->cells.StartTry(cell_, policy_.max_in_flight_per_endpoint)) {
     stale_retried_ = true;
     context_->counters.stale_retries.Add();
-    return StartTry(/*fresh=*/true);
+    return BeginTry(/*fresh=*/true);
   }
   const ServiceTable* service = FindService();
   if (!safe || service == nullptr || !TakeRetry()) return Fail(reason);

@@ -77,12 +77,14 @@ class Stream final : public TimerEntry {
   void AnswerDirectly(const RouteEntry& route);
   // The service in the table of now, which may be another than the one the request began with.
   const ServiceTable* FindService() const;
-  void EnterService(const RouteEntry& route, const ServiceTable& service);
+  // False: it is at its limit.
+  bool EnterService(const RouteEntry& route, const ServiceTable& service);
 
   // Tries.
   // Picks an endpoint and begins a try; false (with why) when there is none.
   bool PickAndTry(const ServiceTable& service, Reason* why);
-  void StartTry(bool fresh);
+  // At cell_, where it was started.
+  void BeginTry(bool fresh);
   void SendRequest();
   void OnUpstreamConnected();
   void OnTryFailed(Reason reason, TryOutcome outcome);

@@ -135,14 +135,13 @@ void TcpClient::Enter(const std::string& name) {
   if (service == nullptr || !service->policy.tcp || !service->unavailable.empty()) {
     return Fail(Reason::kNoService);
   }
-  if (context_->cells.InFlight(service->cell) >= service->policy.max_in_flight) {
+  if (context_->BuffersFull()) return Fail(Reason::kBuffersFull);
+  if (!context_->cells.StartTry(service->cell, service->policy.max_in_flight)) {
     return Fail(Reason::kTooManyRequests);
   }
-  if (context_->BuffersFull()) return Fail(Reason::kBuffersFull);
   service_name_ = name;
   policy_ = service->policy;
   service_cell_ = service->cell;
-  context_->cells.StartTry(service_cell_);
   in_service_ = true;
   context_->budgets->Of(service_cell_)
       .OnRequest(RetryBudgetOf(policy_, context_->workers), context_->loop.Now());
@@ -153,7 +152,7 @@ void TcpClient::Enter(const std::string& name) {
 
 void TcpClient::TryNext(const ServiceTable& service) {
   const CountersView view{context_->cells, context_->avoidance, context_->loop.Now()};
-  const PickResult pick = Pick(service, view, tried_, context_->random);
+  const PickResult pick = PickAndStart(service, view, &context_->cells, tried_, context_->random);
   if (pick.status != PickResult::Status::kPicked) {
     return Fail(pick.status == PickResult::Status::kAtLimit ? Reason::kTooManyRequests
                                                             : Reason::kNoEndpoint);
@@ -161,7 +160,6 @@ void TcpClient::TryNext(const ServiceTable& service) {
   cell_ = pick.endpoint->cell;
   tried_.push_back(cell_);
   if (pick.probe) context_->avoidance.OnProbeStarted(cell_, context_->loop.Now());
-  context_->cells.StartTry(cell_);
   in_try_ = true;
   upstream_ = std::make_unique<Upstream>(this, cell_, policy_.upstream_tls);
   ArmAt(context_->loop.Now() + policy_.connect_timeout);

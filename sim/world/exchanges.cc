@@ -68,10 +68,9 @@ void Exchanges::Begin(double work_micros) {
   exchange.tried.clear();
   exchange.service = {};
   const bool admitted = table_ != nullptr && table_->unavailable.empty() &&
-                        cells_.InFlight(table_->cell) < table_->policy.max_in_flight;
+                        cells_.StartTry(table_->cell, table_->policy.max_in_flight);
   if (!admitted) return Finish(exchange, Ending::kTurnedAway);
   exchange.service = table_->cell;
-  cells_.StartTry(exchange.service);
   const gateway::ServicePolicy& policy = table_->policy;
   budget_.OnRequest(
       {policy.retry_budget_ratio, static_cast<double>(policy.retry_budget_min_per_second)},
@@ -121,7 +120,9 @@ void Exchanges::StartTry(Exchange& exchange) {
   exchange.job = Server::kNoJob;
   exchange.state.per_try_waived = false;
   exchange.try_started = queue_.now();
-  cells_.StartTry(exchange.cell);
+  // A published policy knows no limits; ours has left out who is at its own.
+  cells_.StartTry(exchange.cell, policy_ != nullptr ? gateway::kNoCellLimit
+                                                    : table_->policy.max_in_flight_per_endpoint);
   if (policy_ != nullptr) policy_->OnStart(exchange.endpoint);
   if (idle_[exchange.endpoint] > 0) {
     --idle_[exchange.endpoint];

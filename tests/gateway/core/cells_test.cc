@@ -1,7 +1,12 @@
 #include "gateway/core/cells.h"
 
+#include <atomic>
+#include <memory>
+#include <numeric>
+#include <random>
 #include <set>
 #include <thread>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -128,6 +133,135 @@ TEST(CellsTest, GrowsByBlocksAndEndsAtItsLimit) {
   for (size_t i = 0; i < kCellsMax; ++i) indexes.insert(cells.Allocate()->index);
   EXPECT_EQ(indexes.size(), kCellsMax);
   EXPECT_EQ(cells.Allocate().status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+// Tries of several workers, one limit.
+class LeaseTest : public ::testing::Test {
+ protected:
+  void Use(size_t workers) {
+    cells_ = std::make_unique<EndpointCells>(workers);
+    ref_ = *cells_->Allocate();
+    running_.assign(workers, 0);
+  }
+  bool Start(size_t worker, uint32_t limit) {
+    const bool at_limit = cells_->worker(worker).AtLimit(ref_, limit);
+    const bool started = cells_->worker(worker).StartTry(ref_, limit);
+    EXPECT_EQ(started, !at_limit) << "AtLimit() tells what StartTry() will say";
+    running_[worker] += started ? 1 : 0;
+    return started;
+  }
+  void End(size_t worker) {
+    cells_->worker(worker).EndTry(ref_);
+    --running_[worker];
+  }
+  uint32_t running() const { return std::accumulate(running_.begin(), running_.end(), 0u); }
+  // Starts and ends by chance; the most and the fewest that ran when a worker was refused.
+  struct Refused {
+    uint32_t fewest = UINT32_MAX;
+    uint32_t most_running = 0;
+  };
+  Refused Churn(uint32_t limit, int steps) {
+    Refused seen;
+    std::mt19937_64 random(7);
+    for (int i = 0; i < steps; ++i) {
+      const size_t worker = random() % running_.size();
+      // More starts than ends, until a limit stops them.
+      if (random() % 5 < 3) {
+        if (!Start(worker, limit)) seen.fewest = std::min(seen.fewest, running());
+      } else if (running_[worker] > 0) {
+        End(worker);
+      }
+      seen.most_running = std::max(seen.most_running, running());
+    }
+    return seen;
+  }
+
+  std::unique_ptr<EndpointCells> cells_;
+  CellRef ref_;
+  std::vector<uint32_t> running_;
+};
+
+TEST_F(LeaseTest, SmallLimitsAreExact) {
+  Use(4);
+  const Refused seen = Churn(10, 20'000);
+  EXPECT_EQ(seen.most_running, 10u);
+  EXPECT_EQ(seen.fewest, 10u) << "nothing of the limit lies with a worker that does not use it";
+}
+
+TEST_F(LeaseTest, OneWorkersLimitIsExact) {
+  Use(1);
+  const Refused seen = Churn(1000, 20'000);
+  EXPECT_EQ(seen.most_running, 1000u);
+  EXPECT_EQ(seen.fewest, 1000u);
+}
+
+TEST_F(LeaseTest, LargeLimitsAreNeverExceededAndNearlyUsed) {
+  Use(4);
+  const Refused seen = Churn(1024, 200'000);
+  EXPECT_LE(seen.most_running, 1024u);
+  EXPECT_GE(seen.fewest, 1024u * 7 / 8);
+}
+
+TEST_F(LeaseTest, OneWorkerGetsWhatTheOthersGaveBack) {
+  Use(2);
+  for (int i = 0; i < 1024; ++i) ASSERT_TRUE(Start(0, 1024));
+  EXPECT_FALSE(Start(1, 1024));
+  for (int i = 0; i < 1024; ++i) End(0);
+  uint32_t started = 0;
+  while (Start(1, 1024)) ++started;
+  EXPECT_GE(started, 1024u * 7 / 8);
+}
+
+TEST_F(LeaseTest, LowerLimitHoldsOnceWhatIsBeyondHasEnded) {
+  Use(2);
+  for (int i = 0; i < 400; ++i) ASSERT_TRUE(Start(i % 2, 1024));
+  EXPECT_FALSE(Start(0, 10));
+  EXPECT_FALSE(Start(1, 10));
+  for (int i = 0; i < 391; ++i) End(i % 2);
+  ASSERT_EQ(running(), 9u);
+  EXPECT_TRUE(Start(0, 10));
+  EXPECT_FALSE(Start(1, 10));
+  EXPECT_TRUE(Start(1, 1024)) << "and a higher one at once";
+}
+
+TEST_F(LeaseTest, NothingOfTheLastOwnersLeaseIsLeft) {
+  Use(2);
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(Start(0, 1024));
+  for (int i = 0; i < 100; ++i) End(0);
+  cells_->Retire(ref_);
+  ASSERT_EQ(cells_->Recycle(), 1u);
+  ref_ = *cells_->Allocate();
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Start(1, 3));
+  EXPECT_FALSE(Start(0, 3));
+}
+
+// Run under the thread sanitizer too.
+TEST_F(LeaseTest, ThreadsTogetherStayWithinTheLimit) {
+  for (const uint32_t limit : {3u, 100u}) {
+    Use(2);
+    std::atomic<uint32_t> running{0};
+    std::atomic<bool> exceeded{false};
+    const auto work = [&](size_t worker) {
+      WorkerCells& cells = cells_->worker(worker);
+      for (int round = 0; round < 2'000; ++round) {
+        uint32_t own = 0;
+        while (own < limit && cells.StartTry(ref_, limit)) {
+          ++own;
+          if (running.fetch_add(1) >= limit) exceeded = true;
+        }
+        for (; own > 0; --own) {
+          running.fetch_sub(1);
+          cells.EndTry(ref_);
+        }
+      }
+    };
+    std::thread a(work, 0);
+    std::thread b(work, 1);
+    a.join();
+    b.join();
+    EXPECT_FALSE(exceeded) << limit;
+    EXPECT_EQ(cells_->Totals(ref_).in_flight, 0u);
+  }
 }
 
 // Run under the thread sanitizer: counting, summing and growing at the same time.

@@ -133,10 +133,27 @@ TEST_F(PickerTest, EndpointWhoseTimeIsOverIsProbedByOneRequest) {
 TEST_F(PickerTest, EndpointsAtTheirLimitAreLeftOut) {
   ServiceTable service = MakeService(cells_, {{"a"}, {"b"}});
   service.policy.max_in_flight_per_endpoint = 2;
-  for (int i = 0; i < 2; ++i) cells_.worker(0).StartTry(service.endpoints[0].cell);
+  for (int i = 0; i < 2; ++i) cells_.worker(0).StartTry(service.endpoints[0].cell, 2);
   EXPECT_EQ(Count(service, 500).at("b"), 500);
-  for (int i = 0; i < 2; ++i) cells_.worker(0).StartTry(service.endpoints[1].cell);
+  for (int i = 0; i < 2; ++i) cells_.worker(0).StartTry(service.endpoints[1].cell, 2);
   EXPECT_EQ(PickOne(service).status, PickResult::Status::kAtLimit);
+}
+
+TEST_F(PickerTest, PickAndStartBeginsTheTryUntilAllAreAtTheirLimit) {
+  ServiceTable service = MakeService(cells_, {{"a"}, {"b"}});
+  service.policy.max_in_flight_per_endpoint = 3;
+  const auto start = [&] {
+    return PickAndStart(service, {cells_.worker(0), avoidance_, now_}, &cells_.worker(0), {},
+                        random_)
+        .status;
+  };
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(start(), PickResult::Status::kPicked);
+  EXPECT_EQ(start(), PickResult::Status::kAtLimit);
+  for (const size_t i : {0, 1}) {
+    EXPECT_EQ(cells_.worker(0).InFlight(service.endpoints[i].cell), 3u);
+  }
+  cells_.worker(0).EndTry(service.endpoints[1].cell);
+  EXPECT_EQ(start(), PickResult::Status::kPicked);
 }
 
 TEST_F(PickerTest, PrioritiesGetTheirShares) {
