@@ -113,4 +113,15 @@ struct RoutingTable {
   const ServiceTable* Find(absl::string_view name) const;
 };
 
+// Calls `use(const ServiceTable&, const Endpoint&)` for each endpoint, routable or not.
+template <typename Use>
+void ForEachEndpoint(const RoutingTable& table, Use use) {
+  for (const auto& service : table.services) {
+    for (size_t i = 0; i < service->endpoints.size(); ++i) {
+      const Endpoint& endpoint = service->endpoints[i];
+      if (endpoint.handle != 0) use(*service, endpoint);
+    }
+  }
+}
+
 }  // namespace pointsman::gateway

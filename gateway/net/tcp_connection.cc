@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "common/core/check.h"
 #include "gateway/net/socket.h"
 
 namespace pointsman::gateway {
@@ -41,6 +42,14 @@ bool TcpConnection::TakeOver(TcpConnection* other) {
   other->connecting_ = other->readable_ = other->writable_ = other->requeued_ = false;
   if (!registered) Close();
   return registered;
+}
+
+Fd TcpConnection::Detach() {
+  PM_CHECK(fd_.valid() && filter_ == nullptr && !connecting_ && out_.empty());
+  loop_->Unregister(fd_.get());
+  Fd fd = std::move(fd_);
+  Close();
+  return fd;
 }
 
 void TcpConnection::Close() {

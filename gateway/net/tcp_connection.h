@@ -60,6 +60,9 @@ class TcpConnection : public IoHandler {
   // afterwards; may be called from that one's OnReceived(). False when the kernel refuses; then it
   // is closed.
   bool TakeOver(TcpConnection* other);
+  // Gives the socket up, with what has come and was not received. REQUIRES: connected, plain,
+  // nothing to send.
+  Fd Detach();
   // Closes at once; unsent bytes are lost, no callback comes any more. A filter's peer is
   // told that this is the end. Idempotent.
   void Close();

@@ -14,6 +14,11 @@ namespace pointsman::gateway {
 Engine::Engine(EngineOptions options) : options_(std::move(options)) {
   const size_t per_source = options_.limits.connections_per_source_max;
   if (per_source > 0) sources_ = std::make_unique<SourceTable>(per_source);
+  if (options_.cells->workers() > 1) {
+    shelf_ = std::make_unique<UpstreamShelf>(
+        UpstreamShelf::Limits{.connections_max = options_.limits.shelved_connections_max,
+                              .per_endpoint_max = options_.limits.idle_per_endpoint_max});
+  }
 }
 
 Engine::~Engine() { Drain(absl::ZeroDuration()); }
@@ -109,6 +114,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options,
   std::unique_ptr<Engine> engine(new Engine(std::move(options)));
   const EngineOptions& own = engine->options_;
   PM_RETURN_IF_ERROR(engine->Listen(std::move(inherited)));
+  if (engine->shelf_ != nullptr) PM_RETURN_IF_ERROR(engine->shelf_->Open());
   const size_t count = own.cells->workers();
   {
     common::MutexLock lock(engine->mutex_);
@@ -120,6 +126,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options,
     worker.limits = own.limits;
     worker.connections_max = (own.limits.connections_max + count - 1) / count;
     worker.sources = engine->sources_.get();
+    worker.shelf = engine->shelf_.get();
     worker.index = i;
     worker.workers = count;
     worker.hold_listeners = own.hold_listeners;
@@ -199,6 +206,11 @@ EngineStats Engine::Stats() const {
   EngineStats stats;
   for (const auto& worker : workers_) stats.Add(worker->counters());
   stats.buffer_bytes_limit = options_.limits.buffer_bytes_max;
+  if (shelf_ != nullptr) {
+    stats.upstream_shelved = shelf_->connections();
+    stats.upstream_idle += stats.upstream_shelved;
+    stats.upstream_idle_closed += shelf_->closed();
+  }
   return stats;
 }
 
@@ -229,6 +241,7 @@ void EngineStats::Add(const WorkerCounters& counters) {
   upstream_reused += counters.upstream_reused.value();
   upstream_idle += counters.upstream_idle.value();
   upstream_idle_closed += counters.upstream_idle_closed.value();
+  upstream_shelf_taken += counters.upstream_shelf_taken.value();
   upstream_waiting += counters.upstream_waiting.value();
   upstream_silent += counters.upstream_silent.value();
   received_bytes += counters.received_bytes.value();

@@ -24,6 +24,7 @@
 #include "gateway/core/routing_table.h"
 #include "gateway/proxy/options.h"
 #include "gateway/proxy/tcp_forwarding.h"
+#include "gateway/proxy/upstream_shelf.h"
 #include "gateway/proxy/worker.h"
 
 namespace pointsman::gateway {
@@ -152,6 +153,8 @@ class Engine {
 
   // Null: without a limit. Outlives the workers.
   std::unique_ptr<SourceTable> sources_;
+  // Null: there is one worker. Outlives the workers.
+  std::unique_ptr<UpstreamShelf> shelf_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
   std::atomic<bool> draining_{false};

@@ -1,5 +1,6 @@
 #include "gateway/proxy/http1_upstream.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "gateway/http/upgrade.h"
@@ -47,6 +48,21 @@ void Http1Upstream::Bind(Stream* stream, uint8_t attempt) {
   StartHead();
 }
 
+bool Http1Upstream::Adopt(Fd fd, Stream* stream, uint8_t attempt) {
+  if (!tcp_.Attach(std::move(fd))) {
+    Close();
+    return false;
+  }
+  Bind(stream, attempt);
+  return true;
+}
+
+Fd Http1Upstream::Surrender() {
+  state_ = State::kClosed;
+  Cancel();
+  return tcp_.Detach();
+}
+
 void Http1Upstream::StartHead() {
   state_ = State::kHead;
   const RequestHead& request = stream_->request();
@@ -72,7 +88,7 @@ void Http1Upstream::BecomeIdle(common::MonotonicTime deadline) {
   ReturnParsers();
   tcp_.out().ReleaseMemory();
   idle_deadline_ = deadline;
-  context_->loop.timers().Arm(*this, deadline);
+  context_->loop.timers().Arm(*this, KeptUntil());
   // Whatever comes now ends the connection.
   tcp_.SetCredit(1);
 }
@@ -292,13 +308,19 @@ void Http1Upstream::Release(bool clean) {
   }
 }
 
+common::MonotonicTime Http1Upstream::KeptUntil() const {
+  if (!pools_->MayShelve(*this)) return idle_deadline_;
+  const ProxyLimits& limits = context_->limits;
+  return idle_deadline_ - limits.upstream_idle_timeout +
+         std::min(limits.upstream_shelf_after, limits.upstream_idle_timeout);
+}
+
 void Http1Upstream::OnTimer() {
   if (state_ != State::kIdle) return;
-  if (context_->loop.Now() < idle_deadline_) {
-    context_->loop.timers().Arm(*this, idle_deadline_);
-    return;
-  }
-  Close();
+  const common::MonotonicTime now = context_->loop.Now();
+  if (now < KeptUntil()) return context_->loop.timers().Arm(*this, KeptUntil());
+  if (now >= idle_deadline_ || !pools_->MayShelve(*this)) return Close();
+  pools_->Shelve(this);
 }
 
 }  // namespace pointsman::gateway

@@ -35,6 +35,10 @@ class Http1Upstream final : public Mortal,
   void Connect(const SocketAddress& address, Stream* stream, uint8_t attempt);
   // Takes an idle connection for a try.
   void Bind(Stream* stream, uint8_t attempt);
+  // The same of one that another worker had; false: the kernel refuses, and it is closed.
+  bool Adopt(Fd fd, Stream* stream, uint8_t attempt);
+  // Of an idle plain one: the socket, for another worker. The rest is as after Close().
+  Fd Surrender();
   void Close();
   // From now on idle until `deadline`.
   void BecomeIdle(common::MonotonicTime deadline);
@@ -48,6 +52,8 @@ class Http1Upstream final : public Mortal,
             .fd = tcp_.fd()};
   }
   uint64_t tls_policy() const { return tls_.policy(); }
+  // While idle.
+  common::MonotonicTime idle_deadline() const { return idle_deadline_; }
 
   // ConnectionOwner
   void OnConnected() override;
@@ -91,6 +97,8 @@ class Http1Upstream final : public Mortal,
   };
 
   void StartTry(Stream* stream, uint8_t attempt);
+  // While idle: when it is no longer this worker's.
+  common::MonotonicTime KeptUntil() const;
   void StartHead();
   void ReturnParsers() { context_->response_parsers.Return(std::move(parsers_)); }
   void ParseInput();

@@ -39,7 +39,7 @@ struct ProxyLimits {
   size_t replay_bytes_max = 128 * 1024;
   // Interim (1xx) responses before the final one.
   int interim_responses_max = 8;
-  // Idle connections to one endpoint, per worker.
+  // Idle connections to one endpoint, per worker, and as many on the workers' shelf.
   size_t idle_per_endpoint_max = 128;
   // Bytes thrown away after an early answer so that the client can read it.
   size_t linger_bytes_max = 256 * 1024;
@@ -72,6 +72,10 @@ struct ProxyLimits {
   size_t http2_per_endpoint_max = 8;
   absl::Duration linger_timeout = absl::Seconds(2);
   absl::Duration upstream_idle_timeout = absl::Seconds(60);
+  // An idle plain HTTP/1 connection to an endpoint is for any worker from then on (upstream_shelf).
+  absl::Duration upstream_shelf_after = absl::Seconds(1);
+  // Of those, in all.
+  size_t shelved_connections_max = 4096;
   // How often a worker looks for what it can let go of: memory that a peak needed, pools of
   // endpoints that left.
   absl::Duration sweep_interval = absl::Seconds(5);
@@ -145,6 +149,7 @@ struct alignas(64) WorkerCounters {
   Counter upstream_reused;
   Counter upstream_idle;  // Now.
   Counter upstream_idle_closed;
+  Counter upstream_shelf_taken;
   Counter upstream_waiting;
   Counter upstream_silent;
   Counter received_bytes;  // From clients.
@@ -183,6 +188,8 @@ struct EngineStats {
   uint64_t upstream_reused = 0;
   uint64_t upstream_idle = 0;
   uint64_t upstream_idle_closed = 0;
+  uint64_t upstream_shelved = 0;  // Now.
+  uint64_t upstream_shelf_taken = 0;
   uint64_t upstream_waiting = 0;
   uint64_t upstream_silent = 0;
   uint64_t received_bytes = 0;

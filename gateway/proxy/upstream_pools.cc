@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "common/core/check.h"
+#include "gateway/proxy/upstream_shelf.h"
 
 namespace pointsman::gateway {
 
@@ -43,13 +44,40 @@ UpstreamSide* UpstreamPools::Acquire(const Try& attempt) {
       connection->Bind(attempt.stream, attempt.attempt);
       return connection;
     }
+    if (Http1Upstream* connection = TakeShelved(attempt)) return connection;
   }
-  auto owned = std::make_unique<Http1Upstream>(context_, this, attempt.cell, attempt.tls);
-  Http1Upstream* connection = owned.get();
-  connection->registry_index = all_.size();
-  all_.push_back(std::move(owned));
+  Http1Upstream* connection = Add(attempt);
   connection->Connect(SocketAddress::From(*attempt.address), attempt.stream, attempt.attempt);
   return connection;
+}
+
+Http1Upstream* UpstreamPools::Add(const Try& attempt) {
+  auto owned = std::make_unique<Http1Upstream>(context_, this, attempt.cell, attempt.tls);
+  owned->registry_index = all_.size();
+  all_.push_back(std::move(owned));
+  return all_.back().get();
+}
+
+Http1Upstream* UpstreamPools::TakeShelved(const Try& attempt) {
+  if (context_->shelf == nullptr || attempt.tls != 0) return nullptr;
+  Fd fd = context_->shelf->Take(attempt.cell, context_->loop.Now());
+  if (!fd.valid()) return nullptr;
+  Http1Upstream* connection = Add(attempt);
+  if (!connection->Adopt(std::move(fd), attempt.stream, attempt.attempt)) return nullptr;
+  context_->counters.upstream_reused.Add();
+  context_->counters.upstream_shelf_taken.Add();
+  return connection;
+}
+
+bool UpstreamPools::MayShelve(const Http1Upstream& connection) const {
+  return context_->shelf != nullptr && connection.tls_policy() == 0 && !context_->draining;
+}
+
+void UpstreamPools::Shelve(Http1Upstream* connection) {
+  Unlink(&idle_[connection->cell().index], connection);
+  const common::MonotonicTime deadline = connection->idle_deadline();
+  context_->shelf->Put(connection->cell(), connection->Surrender(), deadline);
+  Forget(connection);
 }
 
 // The connection with the fewest tries, if it has room; else one more, up to the limit; beyond that
@@ -116,8 +144,11 @@ void UpstreamPools::GiveBack(Http1Upstream* connection) {
     return;
   }
   if (pool.size >= context_->limits.idle_per_endpoint_max) {
-    context_->counters.upstream_idle_closed.Add();
-    pool.oldest->Close();
+    if (MayShelve(*pool.oldest)) {
+      Shelve(pool.oldest);
+    } else {
+      pool.oldest->Close();
+    }
   }
   connection->idle_next = pool.newest;
   connection->idle_previous = nullptr;
@@ -133,6 +164,10 @@ void UpstreamPools::OnClosed(Http1Upstream* connection, bool idle) {
     context_->counters.upstream_idle_closed.Add();
     Unlink(&idle_[connection->cell().index], connection);
   }
+  Forget(connection);
+}
+
+void UpstreamPools::Forget(Http1Upstream* connection) {
   const size_t index = connection->registry_index;
   context_->loop.Bury(std::move(all_[index]));
   if (index + 1 < all_.size()) {
@@ -146,15 +181,11 @@ void UpstreamPools::KeepOnly(const RoutingTable& table) {
   if (!http2_.empty()) RetireUnlisted(table);
   if (idle_.empty()) return;
   for (auto& [index, pool] : idle_) pool.listed = false;
-  for (const auto& service : table.services) {
-    for (size_t i = 0; i < service->endpoints.size(); ++i) {
-      const Endpoint& endpoint = service->endpoints[i];
-      if (endpoint.handle == 0) continue;
-      const auto found = idle_.find(endpoint.cell.index);
-      if (found == idle_.end()) continue;
-      if (found->second.generation == endpoint.cell.generation) found->second.listed = true;
-    }
-  }
+  ForEachEndpoint(table, [this](const ServiceTable&, const Endpoint& endpoint) {
+    const auto found = idle_.find(endpoint.cell.index);
+    if (found == idle_.end()) return;
+    if (found->second.generation == endpoint.cell.generation) found->second.listed = true;
+  });
   for (auto it = idle_.begin(); it != idle_.end();) {
     if (!it->second.listed) {
       while (it->second.newest != nullptr) it->second.newest->Close();
@@ -168,18 +199,15 @@ void UpstreamPools::KeepOnly(const RoutingTable& table) {
 void UpstreamPools::RetireUnlisted(const RoutingTable& table) {
   std::vector<Http2Upstream*> unlisted;
   absl::flat_hash_set<Http2Upstream*> listed;
-  for (const auto& service : table.services) {
-    for (size_t i = 0; i < service->endpoints.size(); ++i) {
-      const Endpoint& endpoint = service->endpoints[i];
-      const auto found = endpoint.handle == 0 ? http2_.end() : http2_.find(endpoint.cell.index);
-      if (found == http2_.end() || !service->policy.upstream_http2) continue;
-      for (Http2Upstream* connection : found->second) {
-        const bool same = connection->cell() == endpoint.cell &&
-                          connection->tls_policy() == service->policy.upstream_tls;
-        if (same) listed.insert(connection);
-      }
+  ForEachEndpoint(table, [&](const ServiceTable& service, const Endpoint& endpoint) {
+    const auto found = http2_.find(endpoint.cell.index);
+    if (found == http2_.end() || !service.policy.upstream_http2) return;
+    for (Http2Upstream* connection : found->second) {
+      const bool same = connection->cell() == endpoint.cell &&
+                        connection->tls_policy() == service.policy.upstream_tls;
+      if (same) listed.insert(connection);
     }
-  }
+  });
   for (const auto& connection : all_http2_) {
     if (!listed.contains(connection.get())) unlisted.push_back(connection.get());
   }

@@ -2,8 +2,9 @@
 
 // A worker's connections to endpoints. Idle ones are kept per endpoint cell, the last used first
 // (hot, and the least likely to be closed by the other side); another address is another cell, so
-// addresses never mix. Thread-compatible; owns the connections. (A shelf shared by workers would be
-// asked in Acquire() on a miss and filled in GiveBack() when full.)
+// addresses never mix. What lay idle for a while, or is too much, goes to the workers' shelf
+// (upstream_shelf), which is asked before a connection is opened. Thread-compatible; owns the
+// connections.
 
 #include <cstdint>
 #include <memory>
@@ -43,6 +44,10 @@ class UpstreamPools {
   void GiveBack(Http1Upstream* connection);
   void OnClosed(Http1Upstream* connection, bool idle);
   void OnClosed(Http2Upstream* connection);
+  // Whether other workers could use it.
+  bool MayShelve(const Http1Upstream& connection) const;
+  // An idle one that may be shelved: it is for any worker from now on.
+  void Shelve(Http1Upstream* connection);
 
   // Closes idle connections of endpoints that `table` no longer has. O(pools + endpoints).
   void KeepOnly(const RoutingTable& table);
@@ -64,7 +69,10 @@ class UpstreamPools {
   // HTTP/2 connections to endpoints that `table` no longer has end after their last try.
   void RetireUnlisted(const RoutingTable& table);
   Http2Upstream* OpenHttp2(const Try& attempt);
+  Http1Upstream* Add(const Try& attempt);
   Http1Upstream* TakeIdle(const Try& attempt);
+  Http1Upstream* TakeShelved(const Try& attempt);
+  void Forget(Http1Upstream* connection);
   void Unlink(Pool* pool, Http1Upstream* connection);
 
   WorkerContext* const context_;

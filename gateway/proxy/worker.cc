@@ -37,6 +37,7 @@ Worker::Worker(WorkerOptions options)
   PM_CHECK(context_.limits.stream_window_bytes >= context_.limits.head.bytes_max + 8192);
   context_.connections_max = options.connections_max;
   context_.sources = options.sources;
+  context_.shelf = options.shelf;
   context_.index = options.index;
   context_.workers = options.workers;
   context_.chunks_max =
@@ -60,6 +61,12 @@ absl::Status Worker::Open(std::vector<ListeningSocket> sockets, size_t places) {
     };
     listeners_.push_back({place, std::make_unique<Listener>(&context_, std::move(socket.fd),
                                                             std::move(on_accepted))});
+  }
+  if (UpstreamShelf* shelf = tended_shelf()) {
+    shelf_watch_.emplace(shelf);
+    if (!context_.loop.RegisterListener(shelf->poll_fd(), &*shelf_watch_)) {
+      return absl::ResourceExhaustedError("the upstream shelf cannot be watched");
+    }
   }
   context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + context_.limits.sweep_interval);
   context_.loop.timers().Arm(first_table_timer_,
@@ -213,6 +220,7 @@ void Worker::BeginDrain() {
     const bool handed_over = placed.place < handed_over_.size() && handed_over_[placed.place];
     handed_over ? placed.listener->Abandon() : placed.listener->Close();
   }
+  if (UpstreamShelf* shelf = tended_shelf()) shelf->Close();
   for (size_t i = clients_.size(); i > 0; --i) clients_[i - 1]->Drain();
   // The deadline ends a wait.
   sweep_timer_.Cancel();
@@ -226,9 +234,14 @@ void Worker::Sweep() {
   }
   context_.avoidance.Sweep(context_.loop.Now());
   TrimMemory();
-  if (std::exchange(pools_stale_, false) && context_.table != nullptr) {
+  const bool stale = std::exchange(pools_stale_, false) && context_.table != nullptr;
+  if (stale) {
     upstreams_.KeepOnly(*context_.table);
     budgets_.KeepOnly(*context_.table);
+  }
+  if (UpstreamShelf* shelf = tended_shelf()) {
+    shelf->Expire(context_.loop.Now());
+    if (stale) shelf->KeepOnly(*context_.table);
   }
   context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + context_.limits.sweep_interval);
 }

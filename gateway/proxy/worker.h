@@ -28,6 +28,7 @@
 #include "gateway/proxy/tcp_client.h"
 #include "gateway/proxy/tls_client.h"
 #include "gateway/proxy/upstream_pools.h"
+#include "gateway/proxy/upstream_shelf.h"
 #include "gateway/proxy/worker_context.h"
 
 namespace pointsman::gateway {
@@ -38,6 +39,8 @@ struct WorkerOptions {
   size_t connections_max = 0;  // Of this worker.
   // Of the gateway; null: sources are not counted. Outlives the worker.
   SourceTable* sources = nullptr;
+  // Of all workers; null: there is none. The first worker tends it. Outlives the workers.
+  UpstreamShelf* shelf = nullptr;
   size_t index = 0;  // Among `workers`.
   size_t workers = 1;
   // Accepts nothing before ReleaseListeners().
@@ -170,6 +173,19 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
     absl::AnyInvocable<void()> call_;
   };
 
+  // Closes what endpoints end on the shelf.
+  class ShelfWatch final : public IoHandler {
+   public:
+    explicit ShelfWatch(UpstreamShelf* shelf) : shelf_(shelf) {}
+    void OnIo(uint32_t /*events*/) override { shelf_->Discard(); }
+
+   private:
+    UpstreamShelf* const shelf_;
+  };
+
+  // The shelf, on the worker that tends it.
+  UpstreamShelf* tended_shelf() const { return context_.index == 0 ? context_.shelf : nullptr; }
+
   WorkerContext context_;
   StreamPool streams_;
   UpstreamPools upstreams_;
@@ -183,6 +199,7 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   // By listener; null: plain.
   std::vector<std::shared_ptr<const TlsServerContext>> listener_tls_;
   std::vector<std::unique_ptr<ClientConnection>> clients_;
+  std::optional<ShelfWatch> shelf_watch_;
   CallTimer sweep_timer_;
   CallTimer first_table_timer_;
   absl::AnyInvocable<void(uint64_t)> on_adopted_;

@@ -29,6 +29,7 @@ namespace pointsman::gateway {
 class RetryBudgets;
 class StreamPool;
 class UpstreamPools;
+class UpstreamShelf;
 
 struct WorkerContext {
   WorkerContext(const common::Clock& clock, const ProxyLimits& proxy_limits,
@@ -46,6 +47,8 @@ struct WorkerContext {
   size_t connections_max = 0;
   // Where the connections of all workers are from; null: not counted.
   SourceTable* sources = nullptr;
+  // Of all workers; null: there are no others.
+  UpstreamShelf* shelf = nullptr;
   size_t index = 0;  // Among `workers`.
   size_t workers = 1;
   // That this worker may have in use: its part of limits.buffer_bytes_max.
