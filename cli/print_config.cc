@@ -73,6 +73,11 @@ std::string MatchText(const v1::RouteMatch& match) {
   return parts.empty() ? "all" : absl::StrJoin(parts, " ");
 }
 
+std::string LimitText(const v1::Route& route) {
+  if (!route.has_rate_limit()) return "";
+  return RateText(route.rate_limit().requests_per_second());
+}
+
 std::string ActionText(const v1::Route& route) {
   if (route.has_service()) return absl::StrCat("services/", route.service());
   return absl::StrCat("answer ", route.direct_response().status());
@@ -122,11 +127,17 @@ std::string ServicesTable(const RepeatedPtrField<v1::Service>& services,
 }
 
 std::string RoutesTable(const RepeatedPtrField<v1::Route>& routes, const Style& style) {
-  Table table({{"NAME"}, {"HOSTS"}, {"MATCH"}, {"ACTION"}, {"TIMEOUT", true}, {"REVISION", true}});
+  Table table({{"NAME"},
+               {"HOSTS"},
+               {"MATCH"},
+               {"ACTION"},
+               {"LIMIT", true},
+               {"TIMEOUT", true},
+               {"REVISION", true}});
   for (const v1::Route& route : routes) {
     table.AddRow({std::string(common::BareId(route.name(), "routes")),
                   route.hosts().empty() ? "all" : absl::StrJoin(route.hosts(), ", "),
-                  MatchText(route.match()), ActionText(route),
+                  MatchText(route.match()), ActionText(route), LimitText(route),
                   DurationText(route.has_request_timeout(), route.request_timeout()),
                   absl::StrCat(route.revision())});
   }

@@ -102,6 +102,13 @@ void CheckUpgrades(const v1::Route& route, const RulePath& path, Rules* rules) {
   }
 }
 
+void CheckRateLimit(const v1::RateLimit& limit, const RulePath& path, Rules* rules) {
+  rules->NumberIn(path.Field("requests_per_second"), limit.requests_per_second(), {0.001, 1e6});
+  rules->CountIn(path.Field("burst"), limit.burst(), {0, 1'000'000});
+  rules->DurationInOrZero(path.Field("max_wait"), limit.has_max_wait(), limit.max_wait(),
+                          {absl::Milliseconds(1), absl::Seconds(30)});
+}
+
 void CheckRoute(const v1::Route& route, const RulePath& path, Rules* rules) {
   absl::string_view id = route.name();
   if (!absl::ConsumePrefix(&id, "routes/") || !IsServiceId(id)) {
@@ -134,6 +141,7 @@ void CheckRoute(const v1::Route& route, const RulePath& path, Rules* rules) {
   }
   rules->DurationInOrZero(path.Field("request_timeout"), route.has_request_timeout(),
                           route.request_timeout(), {absl::Milliseconds(1), absl::Hours(24)});
+  if (route.has_rate_limit()) CheckRateLimit(route.rate_limit(), path.Field("rate_limit"), rules);
 }
 
 void CheckOverride(const v1::Override& override_, const RulePath& path, Rules* rules) {

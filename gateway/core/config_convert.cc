@@ -9,6 +9,8 @@
 #include "common/core/names.h"
 #include "common/core/status_macros.h"
 #include "common/core/upgrade_name.h"
+#include "gateway/core/filter.h"
+#include "gateway/core/rate_limit.h"
 
 namespace pointsman::gateway {
 namespace {
@@ -118,6 +120,33 @@ absl::Status ReadAction(const v1::Route& message, const std::map<std::string, ui
   return absl::OkStatus();
 }
 
+RateLimitOptions RateLimitOf(const v1::RateLimit& message) {
+  RateLimitOptions options;
+  if (std::isfinite(message.requests_per_second())) {
+    options.requests_per_second = std::clamp(message.requests_per_second(), 0.001, 1e6);
+  }
+  const double seconds_worth = std::max(1.0, std::ceil(options.requests_per_second));
+  options.burst = message.burst() > 0 ? std::min(message.burst(), 1'000'000u)
+                                      : static_cast<uint32_t>(seconds_worth);
+  options.max_wait = std::clamp(
+      absl::Seconds(message.max_wait().seconds()) + absl::Nanoseconds(message.max_wait().nanos()),
+      absl::ZeroDuration(), absl::Seconds(30));
+  return options;
+}
+
+// Null: the route has none. In the order in which they look at a request.
+std::shared_ptr<const FilterChain> FiltersOf(const v1::Route& message, const RouteEntry* before) {
+  if (!message.has_rate_limit()) return nullptr;
+  std::string source = message.rate_limit().SerializeAsString();
+  if (before != nullptr && before->filters != nullptr && before->filters->source == source) {
+    return before->filters;
+  }
+  auto chain = std::make_shared<FilterChain>();
+  chain->source = std::move(source);
+  chain->filters.push_back(std::make_unique<RateLimit>(RateLimitOf(message.rate_limit())));
+  return chain;
+}
+
 UpstreamTls TlsOf(const v1::Service& service) {
   UpstreamTls tls;
   tls.ca_pem = service.tls().ca_pem();
@@ -174,7 +203,8 @@ ServicePolicy PolicyOf(const v1::Service& service) {
 }
 
 absl::StatusOr<std::vector<RouteEntry>> RoutesOf(const v1::Config& config,
-                                                 const std::map<std::string, uint32_t>& indexes) {
+                                                 const std::map<std::string, uint32_t>& indexes,
+                                                 const Router* before) {
   std::vector<RouteEntry> routes;
   routes.reserve(config.routes_size());
   for (const v1::Route& message : config.routes()) {
@@ -192,6 +222,7 @@ absl::StatusOr<std::vector<RouteEntry>> RoutesOf(const v1::Config& config,
     if (message.has_request_timeout()) {
       route.request_timeout = RequestTimeoutOf(message.request_timeout());
     }
+    route.filters = FiltersOf(message, before == nullptr ? nullptr : before->Find(route.name));
     routes.push_back(std::move(route));
   }
   return routes;

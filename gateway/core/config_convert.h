@@ -21,9 +21,12 @@ ServicePolicy PolicyOf(const v1::Service& service);
 std::shared_ptr<const UpstreamTlsMap> UpstreamTlsOf(const v1::Config& config);
 
 // `indexes`: place of each service, by bare ID, in RoutingTable::services. InvalidArgument: a route
-// names a service that is not there, has no action, or a condition without a kind.
+// names a service that is not there, has no action, or a condition without a kind. `before`: routes
+// whose filters go on with what they counted, where nothing about them changed; null: there are
+// none.
 absl::StatusOr<std::vector<RouteEntry>> RoutesOf(const v1::Config& config,
-                                                 const std::map<std::string, uint32_t>& indexes);
+                                                 const std::map<std::string, uint32_t>& indexes,
+                                                 const Router* before = nullptr);
 
 // Bare IDs of all services, ascending. InvalidArgument: an ID is wrong or comes twice;
 // ResourceExhausted: more than 10,000 services or routes.

@@ -110,6 +110,13 @@ absl::StatusOr<std::shared_ptr<const Router>> Router::Build(std::vector<RouteEnt
   return std::shared_ptr<const Router>(std::move(router));
 }
 
+const RouteEntry* Router::Find(absl::string_view name) const {
+  const auto found = std::lower_bound(
+      routes_.begin(), routes_.end(), name,
+      [](const RouteEntry& route, absl::string_view wanted) { return route.name < wanted; });
+  return found != routes_.end() && found->name == name ? &*found : nullptr;
+}
+
 uint32_t Router::TableOf(const std::string& host) {
   const auto add = [this] {
     tables_.emplace_back();

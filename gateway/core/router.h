@@ -28,6 +28,8 @@ class RE2;
 
 namespace pointsman::gateway {
 
+struct FilterChain;
+
 struct HeaderCondition {
   enum class Kind : uint8_t { kExact, kPrefix, kPattern, kPresent, kAbsent };
   std::string name;  // Lower case.
@@ -57,6 +59,8 @@ struct RouteEntry {
   std::vector<std::string> upgrades;
   std::vector<std::string> methods;  // Empty: any.
   std::vector<HeaderCondition> headers;
+  // Null: there are none.
+  std::shared_ptr<const FilterChain> filters;
 };
 
 // What a request is matched by; views into the caller's buffers.
@@ -79,6 +83,8 @@ class Router {
 
   static constexpr size_t kHostBytesMax = 255;
 
+  // The route of this name, or nullptr; lives as long as the Router. O(log routes).
+  const RouteEntry* Find(absl::string_view name) const;
   // The winning route, or nullptr. Lives as long as the Router. O(host + path bytes).
   const RouteEntry* Match(const RouteRequest& request) const;
 

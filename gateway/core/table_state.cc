@@ -69,13 +69,16 @@ TableState::TableState(EndpointCells& cells, TableStateOptions options)
     : cells_(cells), options_(std::move(options)) {}
 
 absl::StatusOr<std::shared_ptr<const TableState::Configuration>> TableState::Read(
-    const v1::ConfigFrame& frame) {
+    const v1::ConfigFrame& frame) const {
+  const Configuration* newest = staged_ != nullptr ? staged_.get() : running_.get();
   auto next = std::make_shared<Configuration>();
   next->version = PairOf(frame.version());
   next->message = frame.config();
   PM_ASSIGN_OR_RETURN(next->services, ServiceIds(next->message));
   for (uint32_t i = 0; i < next->services.size(); ++i) next->indexes[next->services[i]] = i;
-  PM_ASSIGN_OR_RETURN(std::vector<RouteEntry> routes, RoutesOf(next->message, next->indexes));
+  PM_ASSIGN_OR_RETURN(
+      std::vector<RouteEntry> routes,
+      RoutesOf(next->message, next->indexes, newest == nullptr ? nullptr : newest->router.get()));
   PM_ASSIGN_OR_RETURN(next->router, Router::Build(std::move(routes)));
   next->upstream_tls = UpstreamTlsOf(next->message);
   for (const v1::Service& service : next->message.services()) {

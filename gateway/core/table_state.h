@@ -106,7 +106,7 @@ class TableState {
     std::shared_ptr<const UpstreamTlsMap> upstream_tls;
   };
 
-  static absl::StatusOr<std::shared_ptr<const Configuration>> Read(const v1::ConfigFrame& frame);
+  absl::StatusOr<std::shared_ptr<const Configuration>> Read(const v1::ConfigFrame& frame) const;
   std::optional<Refusal> ApplyConfig(const v1::ConfigFrame& frame, common::MonotonicTime now,
                                      bool* changed);
   std::optional<Refusal> ApplySlice(const v1::SliceFrame& frame, bool* changed);

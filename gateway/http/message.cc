@@ -47,6 +47,7 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"too_many_connections", 503},
     {"too_many_from_source", 429},
     {"too_many_requests", 503},
+    {"rate_limited", 429},
     {"buffers_full", 503},
     {"heads_held", 0},
     {"stream_error", 0},

@@ -134,6 +134,7 @@ enum class Reason : uint8_t {
   kTooManyConnections,
   kTooManyFromSource,
   kTooManyRequests,
+  kRateLimited,
   kBuffersFull,
   kHeadsHeld,
   kStreamError,
@@ -169,6 +170,8 @@ struct OwnResponse {
   bool with_body = true;
   bool close = false;
   bool legacy_keep_alive = false;
+  // Seconds until asking again may succeed; 0: not said.
+  int64_t retry_after = 0;
 };
 
 // "no_route" and the like. Static storage.

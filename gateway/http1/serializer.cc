@@ -147,6 +147,7 @@ void WriteOwnResponse(const OwnResponse& response, OutQueue* out) {
   if (response.reason != Reason::kNone) {
     writer.PutField("x-pointsman-reason", ReasonName(response.reason));
     if (status == 405) writer.PutField("allow", kForwardedMethods);
+    if (response.retry_after > 0) writer.PutNumberField("retry-after", response.retry_after);
   }
   if (response.close) {
     writer.Put("connection: close\r\n");

@@ -590,6 +590,7 @@ void Http2Session::SendOwn(Http2Stream* stream, const OwnResponse& response) {
   if (response.reason != Reason::kNone) {
     list.Put("x-pointsman-reason", ReasonName(response.reason));
     if (response.status == 405) list.Put("allow", kForwardedMethods);
+    if (response.retry_after > 0) list.PutNumber("retry-after", response.retry_after);
   }
   const bool end = bodiless || !response.with_body || response.body.empty();
   if (!end) {

@@ -235,6 +235,8 @@ void EngineStats::Add(const WorkerCounters& counters) {
   requests_active += counters.requests_active.value();
   tunnels += counters.tunnels.value();
   tunnels_opened += counters.tunnels_opened.value();
+  requests_waiting += counters.requests_waiting.value();
+  requests_waited += counters.requests_waited.value();
   retries += counters.retries.value();
   stale_retries += counters.stale_retries.value();
   upstream_opened += counters.upstream_opened.value();

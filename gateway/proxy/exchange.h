@@ -32,6 +32,7 @@ struct StreamEvent {
     kRequestEnd,
     kRequestReset,  // `reason`.
     kClientSent,    // Room in the client's queue.
+    kResume,        // What a filter waits for has come; `attempt`: which wait.
     kUpstreamConnected,
     kUpstreamFailed,  // Before any byte of this try was sent; `reason`.
     kUpstreamSent,    // Room in the upstream's queue.
@@ -46,7 +47,8 @@ struct StreamEvent {
   // Head and data: nothing follows in this direction.
   bool end = false;
   Reason reason = Reason::kNone;
-  // Upstream events: which try they belong to; those of an ended try are dropped.
+  // Upstream events: which try they belong to; those of an ended try are dropped. kResume: the same
+  // of waits.
   uint8_t attempt = 0;
   Slice data;
   // kInterimResponse of a connection that goes on reading; null: it is in the stream's response,

@@ -143,6 +143,8 @@ struct alignas(64) WorkerCounters {
   Counter requests_active;  // Now.
   Counter tunnels;          // Now.
   Counter tunnels_opened;
+  Counter requests_waiting;  // Now, because a filter says so.
+  Counter requests_waited;   // In all.
   Counter retries;
   Counter stale_retries;  // On a fresh connection, after an idle one was found closed.
   Counter upstream_opened;
@@ -182,6 +184,8 @@ struct EngineStats {
   uint64_t requests_active = 0;
   uint64_t tunnels = 0;
   uint64_t tunnels_opened = 0;
+  uint64_t requests_waiting = 0;
+  uint64_t requests_waited = 0;
   uint64_t retries = 0;
   uint64_t stale_retries = 0;
   uint64_t upstream_opened = 0;

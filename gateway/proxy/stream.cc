@@ -38,6 +38,9 @@ void Stream::OnEvent(StreamEvent event) {
       return OnRequestReset(event.reason);
     case Kind::kClientSent:
       return UpdateResponseCredit();
+    case Kind::kResume:
+      if (phase_ == Phase::kWaiting && event.attempt == wait_) Resume();
+      return;
     case Kind::kUpstreamConnected:
       return SendRequest();
     case Kind::kUpstreamFailed:
@@ -60,17 +63,8 @@ void Stream::OnEvent(StreamEvent event) {
 // ---- The request.
 
 const RouteEntry* Stream::FindRoute() const {
-  const auto header = [this](absl::string_view name) -> std::optional<absl::string_view> {
-    const absl::string_view value = request_.block.Value(name);
-    if (value.data() == nullptr) return std::nullopt;
-    return value;
-  };
-  return context_->table->router->Match(RouteRequest{
-      .host = request_.block.At(request_.authority),
-      .path = request_.block.At(request_.path),
-      .method = request_.block.At(request_.method_text),
-      .header = header,
-  });
+  return WithRouteRequest(
+      [this](const RouteRequest& request) { return context_->table->router->Match(request); });
 }
 
 Reason Stream::CheckPath(const RouteEntry& route) {
@@ -139,11 +133,18 @@ void Stream::OnRequestHead(bool end) {
   if (context_->observer != nullptr) route_name_ = route->name;
   if (const Reason reason = CheckPath(*route); reason != Reason::kNone) return Fail(reason);
   if (const Reason reason = TakeUpgrade(*route); reason != Reason::kNone) return Fail(reason);
-  if (route->service == RouteEntry::kNoService) return AnswerDirectly(*route);
-  const ServiceTable& service = *context_->table->services[route->service];
+  route->filters == nullptr ? Act(*route) : RunFilters(*route, 0);
+}
+
+void Stream::Act(const RouteEntry& route) {
+  route.service == RouteEntry::kNoService ? AnswerDirectly(route) : SendToService(route);
+}
+
+void Stream::SendToService(const RouteEntry& route) {
+  const ServiceTable& service = *context_->table->services[route.service];
   if (const Reason reason = Admit(service); reason != Reason::kNone) return Fail(reason);
-  if (!EnterService(*route, service)) return Fail(Reason::kTooManyRequests);
-  if (request_.expects_continue && !end) client_->SendContinue();
+  if (!EnterService(route, service)) return Fail(Reason::kTooManyRequests);
+  if (request_.expects_continue && !request_ended_) client_->SendContinue();
   Reason why = Reason::kNone;
   if (!PickAndTry(service, &why)) Fail(why);
 }
@@ -175,7 +176,7 @@ void Stream::KeepForReplay(const Slice& data) {
   if (!replayable_ || phase_ == Phase::kResponding) return;
   replay_.Append(data);
   // Before a connection stands the kept body is the only copy; credit bounds it then.
-  if (phase_ != Phase::kConnecting) BoundReplay();
+  if (phase_ != Phase::kConnecting && phase_ != Phase::kWaiting) BoundReplay();
 }
 
 void Stream::BoundReplay() {
@@ -459,6 +460,7 @@ void Stream::Fail(Reason reason) {
   OwnResponse response;
   response.status = status;
   response.reason = reason;
+  response.retry_after = retry_after_;
   if (grpc_) response.grpc_status = static_cast<int>(GrpcStatusOf(reason));
   char body[64];
   const absl::string_view name = ReasonName(reason);
@@ -497,6 +499,7 @@ void Stream::Finish() {
                                  begun ? first_byte_ - started_ : absl::Seconds(-1));
   }
   EndTry(TryOutcome::kAbandoned, /*clean=*/false);
+  if (phase_ == Phase::kWaiting) EndSuspension();
   Record();
   if (counted_) context_->counters.requests_active.Subtract();
   if (tunnel_) context_->counters.tunnels.Subtract();
@@ -534,6 +537,9 @@ Stream::Deadline Stream::NextDeadline() const {
     case Phase::kResponding:
       consider(progress_ + policy_.idle_timeout, Reason::kIdleTimeout);
       break;
+    case Phase::kWaiting:
+      consider(resume_at_, Reason::kNone);
+      break;
     case Phase::kReceivingHead:
     case Phase::kOver:
       deadline.at = common::MonotonicTime::Infinite();
@@ -568,6 +574,8 @@ void Stream::OnTimer() {
     return;
   }
   switch (deadline.reason) {
+    case Reason::kNone:
+      return PushResume();
     case Reason::kConnectTimeout:
       return OnTryFailed(deadline.reason, TryOutcome::kConnectTimeout);
     case Reason::kUpstreamTimeout:
@@ -600,6 +608,7 @@ void Stream::Reset() {
   grpc_frames_ = MessageFrames();
   attempt_ = 0;
   retries_ = 0;
+  retry_after_ = 0;
   tried_.clear();
   replay_.Clear();
   body_bytes_ = answer_bytes_ = 0;

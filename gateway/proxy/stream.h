@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ class Stream final : public TimerEntry {
 
   enum class Phase : uint8_t {
     kReceivingHead,
+    kWaiting,  // A filter suspended it.
     kConnecting,
     kSending,     // Request (body) under way, no response byte yet.
     kAwaiting,    // Request sent, no response byte yet.
@@ -70,15 +72,42 @@ class Stream final : public TimerEntry {
 
   // Routing.
   const RouteEntry* FindRoute() const;
+  // `use` is called with what the request is matched by.
+  template <typename Use>
+  auto WithRouteRequest(Use use) const {
+    const auto header = [this](absl::string_view name) -> std::optional<absl::string_view> {
+      const absl::string_view value = request_.block.Value(name);
+      if (value.data() == nullptr) return std::nullopt;
+      return value;
+    };
+    return use(RouteRequest{
+        .host = request_.block.At(request_.authority),
+        .path = request_.block.At(request_.path),
+        .method = request_.block.At(request_.method_text),
+        .header = header,
+    });
+  }
   // kNone, or why the request may not go to the route its path leads to.
   Reason CheckPath(const RouteEntry& route);
   Reason Admit(const ServiceTable& service) const;
+  // What the route does with the request.
+  void Act(const RouteEntry& route);
+  void SendToService(const RouteEntry& route);
   // The route's own answer.
   void AnswerDirectly(const RouteEntry& route);
   // The service in the table of now, which may be another than the one the request began with.
   const ServiceTable* FindService() const;
   // False: it is at its limit.
   bool EnterService(const RouteEntry& route, const ServiceTable& service);
+
+  // Filters (stream_filters.cc).
+  // Runs those of the route from this one on, then Act().
+  void RunFilters(const RouteEntry& route, size_t next);
+  void Suspend(const RouteEntry& route, size_t next, common::MonotonicTime until);
+  void EndSuspension();
+  // The wait is over: Resume() follows by way of the ready list.
+  void PushResume();
+  void Resume();
 
   // Tries.
   // Picks an endpoint and begins a try; false (with why) when there is none.
@@ -183,7 +212,7 @@ class Stream final : public TimerEntry {
   uint32_t retries_ = 0;
 
   std::string service_name_;
-  std::string route_name_;  // Only kept for an observer.
+  std::string route_name_;  // Only kept for an observer, and while a filter suspends it.
   uint32_t service_index_ = 0;
   CellRef service_cell_;
   ServicePolicy policy_;
@@ -210,6 +239,13 @@ class Stream final : public TimerEntry {
   char request_id_[16];
   bool trace_begun_ = false;
   char traceparent_[kTraceParentBytes];  // When it has begun here.
+
+  // While a filter suspends it: what it goes on with, when, and which wait it is.
+  std::shared_ptr<const FilterChain> filters_;
+  size_t next_filter_ = 0;
+  common::MonotonicTime resume_at_;
+  uint8_t wait_ = 0;
+  int64_t retry_after_ = 0;  // Seconds; for the answer.
 };
 
 // The worker's streams. Those that are over are used again, and freed when a while did not need

@@ -163,7 +163,7 @@ services:
 - {name: services/web, weights: {signal: in_flight}, checks: [{http: {path: /healthz}}, {tcp: {}}], revision: 4}
 - {name: services/empty}
 routes:
-- {name: routes/web, hosts: [a.example.com], match: {prefix: /api, methods: [GET]}, service: web, request_timeout: 5s}
+- {name: routes/web, hosts: [a.example.com], match: {prefix: /api, methods: [GET]}, service: web, request_timeout: 5s, rate_limit: {requests_per_second: 200}}
 - {name: routes/gone, direct_response: {status: 410}}
 overrides:
 - {name: overrides/web.web-1, service: web, endpoint: web-1, drain: true, author: "operator:a"}
@@ -174,9 +174,9 @@ overrides:
   EXPECT_THAT(services, AllOf(HasSubstr("web      2/2     815/s    0.50/s  in_flight"),
                               HasSubstr("http /healthz, tcp"), HasSubstr("empty    0/0")));
   EXPECT_EQ(RoutesTable(config.routes(), Style{}),
-            "NAME  HOSTS          MATCH      ACTION        TIMEOUT  REVISION\n"
-            "web   a.example.com  /api* GET  services/web    5.00s         0\n"
-            "gone  all            all        answer 410          -         0\n");
+            "NAME  HOSTS          MATCH      ACTION        LIMIT  TIMEOUT  REVISION\n"
+            "web   a.example.com  /api* GET  services/web  200/s    5.00s         0\n"
+            "gone  all            all        answer 410        -        -         0\n");
   EXPECT_EQ(OverridesTable(config.overrides(), Style{}, absl::UTCTimeZone()),
             "NAME       ENDPOINT   ACTION        AUTHOR\n"
             "web.web-1  web/web-1  drain         operator:a\n"

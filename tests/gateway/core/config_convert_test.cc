@@ -1,7 +1,9 @@
 #include "gateway/core/config_convert.h"
 
+#include <cmath>
 #include <limits>
 
+#include "gateway/core/filter.h"
 #include "gtest/gtest.h"
 
 namespace pointsman::gateway {
@@ -59,6 +61,51 @@ TEST(ConfigConvertTest, AWholeRequestsTimeOfZeroIsNoLimit) {
   config.add_routes()->mutable_direct_response()->set_status(200);
   config.mutable_routes(0)->mutable_request_timeout();
   EXPECT_EQ((*RoutesOf(config, {}))[0].request_timeout, absl::InfiniteDuration());
+}
+
+// How many of `requests` at once a route's only filter lets through.
+int LetThrough(const RouteEntry& route, int requests) {
+  const RouteRequest request{
+      .host = "a", .path = "/", .method = "GET", .header = [](absl::string_view) {
+        return std::nullopt;
+      }};
+  int count = 0;
+  for (int i = 0; i < requests; ++i) {
+    const auto verdict = route.filters->filters.at(0)->OnRequest(
+        request, common::MonotonicTime::FromMicros(1'000'000));
+    count += verdict.kind == FilterVerdict::Kind::kContinue ? 1 : 0;
+  }
+  return count;
+}
+
+TEST(ConfigConvertTest, ARateLimitIsAFilterWithASecondsBurst) {
+  v1::Config config;
+  v1::Route* route = config.add_routes();
+  route->set_name("routes/r");
+  route->mutable_direct_response()->set_status(200);
+  EXPECT_EQ((*RoutesOf(config, {}))[0].filters, nullptr);
+  route->mutable_rate_limit()->set_requests_per_second(6.5);
+  EXPECT_EQ(LetThrough((*RoutesOf(config, {}))[0], 20), 7);
+  route->mutable_rate_limit()->set_requests_per_second(0.1);
+  EXPECT_EQ(LetThrough((*RoutesOf(config, {}))[0], 20), 1);
+  route->mutable_rate_limit()->set_burst(5);
+  EXPECT_EQ(LetThrough((*RoutesOf(config, {}))[0], 20), 5);
+  route->mutable_rate_limit()->set_requests_per_second(std::nan(""));
+  EXPECT_EQ(LetThrough((*RoutesOf(config, {}))[0], 20), 5) << "a gateway must not fall over it";
+}
+
+TEST(ConfigConvertTest, FiltersThatDidNotChangeGoOnCounting) {
+  v1::Config config;
+  v1::Route* route = config.add_routes();
+  route->set_name("routes/r");
+  route->mutable_direct_response()->set_status(200);
+  route->mutable_rate_limit()->set_requests_per_second(10);
+  const auto before = *Router::Build(*RoutesOf(config, {}));
+  EXPECT_EQ(LetThrough(*before->Find("r"), 4), 4);
+  route->mutable_direct_response()->set_status(204);
+  EXPECT_EQ(LetThrough((*RoutesOf(config, {}, before.get()))[0], 20), 6) << "of the same ten";
+  route->mutable_rate_limit()->set_burst(3);
+  EXPECT_EQ(LetThrough((*RoutesOf(config, {}, before.get()))[0], 20), 3) << "another limit";
 }
 
 TEST(ConfigConvertTest, ReadsRoutesOfEveryForm) {

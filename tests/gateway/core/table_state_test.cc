@@ -81,6 +81,30 @@ TEST_F(TableStateTest, OldConfigurationRunsWhileTheNextIsStaged) {
   EXPECT_EQ(Running(), Names({"a", "new"}));
 }
 
+TEST_F(TableStateTest, ARouteWhoseLimitStaysKeepsItsFilters) {
+  const auto apply = [this](uint64_t revision, double limit, const std::string& service) {
+    v1::Bundle bundle;
+    *bundle.mutable_config() = MakeConfig(revision, {service});
+    v1::Route* route = bundle.mutable_config()->mutable_config()->add_routes();
+    route->set_name("routes/limited");
+    route->mutable_direct_response()->set_status(200);
+    route->mutable_rate_limit()->set_requests_per_second(limit);
+    ASSERT_TRUE(state_.Apply(bundle, now_).changed);
+  };
+  const auto filters = [this] { return state_.Build().table->router->Find("limited")->filters; };
+  apply(1, 10, "a");
+  ApplyFrame(MakeSlice("a", 1, 1));
+  const auto first = filters();
+  ASSERT_NE(first, nullptr);
+  // The second waits for its slice; the third follows on it.
+  apply(2, 10, "b");
+  apply(3, 10, "c");
+  ApplyFrame(MakeSlice("c", 1, 1));
+  EXPECT_EQ(filters(), first);
+  apply(4, 20, "c");
+  EXPECT_NE(filters(), first);
+}
+
 TEST_F(TableStateTest, FurtherConfigurationsDoNotProlongTheWait) {
   ApplyConfig(1, {"a"});
   now_ = now_ + absl::Seconds(4);
