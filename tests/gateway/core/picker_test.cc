@@ -96,8 +96,8 @@ TEST_F(PickerTest, TriedEndpointsAreLeftOut) {
 }
 
 TEST_F(PickerTest, FindsTheOnlyOneLeftWhateverItsWeight) {
-  std::vector<TestEndpoint> endpoints;
-  for (int i = 0; i < 600; ++i) endpoints.push_back({absl::StrCat("e", i)});
+  std::vector<TestEndpoint> endpoints(600);
+  for (size_t i = 0; i < endpoints.size(); ++i) endpoints[i].id = absl::StrCat("e", i);
   endpoints[321].weight = 1;
   const ServiceTable service = MakeService(cells_, endpoints);
   for (size_t i = 0; i < 600; ++i) {
@@ -173,8 +173,8 @@ TEST_F(PickerTest, NextPriorityIsUsedWhenTheFirstHasNothingToTry) {
 
 // The published law of p2c: the number in flight stays close to the average on every endpoint.
 TEST_F(PickerTest, SpreadsManyRequestsEvenly) {
-  std::vector<TestEndpoint> endpoints;
-  for (int i = 0; i < 1000; ++i) endpoints.push_back({absl::StrCat("e", i)});
+  std::vector<TestEndpoint> endpoints(1000);
+  for (size_t i = 0; i < endpoints.size(); ++i) endpoints[i].id = absl::StrCat("e", i);
   const ServiceTable service = MakeService(cells_, endpoints);
   for (int i = 0; i < 10'000; ++i) cells_.worker(0).StartTry(PickOne(service).endpoint->cell);
   uint32_t most = 0;

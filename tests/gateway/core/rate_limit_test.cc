@@ -1,8 +1,8 @@
 #include "gateway/core/rate_limit.h"
 
+#include <array>
 #include <atomic>
 #include <thread>
-#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -82,10 +82,8 @@ TEST(RateLimitTest, ExtremesDoNotOverflow) {
 TEST(RateLimitTest, ThreadsShareOneLimit) {
   const RateLimit limit({.requests_per_second = 1, .burst = 1000, .max_wait = {}});
   std::atomic<int> through{0};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 3; ++i) {
-    threads.emplace_back([&] { through += LetThrough(limit, At(1), 2000); });
-  }
+  const auto work = [&] { through += LetThrough(limit, At(1), 2000); };
+  std::array<std::thread, 3> threads = {std::thread(work), std::thread(work), std::thread(work)};
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(through, 1000);
 }

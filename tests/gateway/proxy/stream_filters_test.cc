@@ -1,11 +1,12 @@
 // Filters of a route, between real sockets: requests that go on, are answered, or wait.
 
+#include <array>
 #include <atomic>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "gateway/core/filter.h"
 #include "gateway/core/rate_limit.h"
@@ -38,7 +39,7 @@ class Scripted final : public Filter {
 
 class StreamFiltersTest : public EngineFixture {
  protected:
-  void UseFilters(std::vector<Scripted::Script*> scripts) {
+  void UseFilters(std::initializer_list<Scripted::Script*> scripts) {
     auto chain = std::make_shared<FilterChain>();
     for (Scripted::Script* script : scripts) {
       chain->filters.push_back(std::make_unique<Scripted>(script));
@@ -240,9 +241,9 @@ TEST_F(StreamFiltersTest, RequestsOverHttp2WaitForTheirTurn) {
   Publish({upstream_.port()});
   Peer socket = Client();
   Http2Peer client(Http2Peer::Side::kClient, &socket);
-  std::vector<int32_t> streams;
+  std::array<int32_t, 6> streams = {};
   const absl::Time begun = absl::Now();
-  for (int i = 0; i < 6; ++i) streams.push_back(client.Request(Http2Peer::Get("/a")));
+  for (int32_t& stream : streams) stream = client.Request(Http2Peer::Get("/a"));
   for (const int32_t stream : streams) EXPECT_EQ(client.Await(stream).status(), 200);
   EXPECT_GE(absl::Now() - begun, absl::Milliseconds(49)) << "the sixth is due after 50 ms";
   EXPECT_EQ(engine().Stats().requests_waited, 5u);
