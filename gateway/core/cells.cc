@@ -34,7 +34,7 @@ bool WorkerCells::StartTry(CellRef ref, uint32_t limit) {
   const uint32_t own = hot.own[i].load(std::memory_order_relaxed);
   if (limit != kNoCellLimit) {
     Lease& lease = hot.leases[i];
-    if (lease.limit.load(std::memory_order_relaxed) != limit) ChangeLimit(ref, &lease, own, limit);
+    if (lease.limit.load(std::memory_order_relaxed) != limit) SetLimit(ref, limit);
     if (lease.held.load(std::memory_order_relaxed) <= own && !TakeLease(ref, &lease, own)) {
       return false;
     }
@@ -47,10 +47,13 @@ bool WorkerCells::AtLimit(CellRef ref, uint32_t limit) const {
   const Block& block = *BlockOf(ref);
   const size_t i = ref.index % kCellBlock;
   const Lease& lease = block.hot.leases[i];
-  const bool holds = lease.held.load(std::memory_order_relaxed) >
-                         block.hot.own[i].load(std::memory_order_relaxed) &&
-                     lease.limit.load(std::memory_order_relaxed) == limit;
-  return !holds && block.shared->leased[i].load(std::memory_order_relaxed) >= limit;
+  const uint32_t own = block.hot.own[i].load(std::memory_order_relaxed);
+  const uint32_t held = lease.held.load(std::memory_order_relaxed);
+  const uint32_t unused = held > own ? held - own : 0;
+  const bool same = lease.limit.load(std::memory_order_relaxed) == limit;
+  if (same && unused > 0) return false;
+  // What is unused of another limit would go back first.
+  return block.shared->leased[i].load(std::memory_order_relaxed) - unused >= limit;
 }
 
 void WorkerCells::EndTry(CellRef ref) {
@@ -67,11 +70,14 @@ void WorkerCells::EndTry(CellRef ref) {
   hot.own[i].store(value - 1, std::memory_order_release);
 }
 
-void WorkerCells::ChangeLimit(CellRef ref, Lease* lease, uint32_t own, uint32_t limit) {
-  ReturnLease(ref, lease, own, 0);
-  lease->limit.store(limit, std::memory_order_relaxed);
-  lease->batch.store(static_cast<uint32_t>(limit / (kLeaseParts * workers_)),
-                     std::memory_order_relaxed);
+void WorkerCells::SetLimit(CellRef ref, uint32_t limit) {
+  Hot& hot = HotOf(ref);
+  const size_t i = ref.index % kCellBlock;
+  Lease& lease = hot.leases[i];
+  ReturnLease(ref, &lease, hot.own[i].load(std::memory_order_relaxed), 0);
+  lease.limit.store(limit, std::memory_order_relaxed);
+  lease.batch.store(static_cast<uint32_t>(limit / (kLeaseParts * workers_)),
+                    std::memory_order_relaxed);
 }
 
 bool WorkerCells::TakeLease(CellRef ref, Lease* lease, uint32_t own) {

@@ -15,7 +15,8 @@
 // the limit. It takes more, a batch at a time, from the one count that all share, and gives back
 // what it holds beyond two batches. A batch is a sixteenth of the limit shared among the W workers,
 // so at most an eighth of a limit lies with workers that do not use it; limits below 16 W are taken
-// and given back one by one, and nothing lies anywhere.
+// and given back one by one, and nothing lies anywhere. When a limit changes, each worker gives
+// back what it holds of the old one (SetLimit).
 //
 // Threads: WorkerCells belongs to its worker. EndpointCells::Allocate, Retire, Recycle and
 // PublishSums: one thread at a time (the control side locks). Totals: any thread.
@@ -104,6 +105,9 @@ class WorkerCells {
   // flight or may be begun by others; nothing begins. The limit may change: tries beyond a lower
   // one go on to their end.
   bool StartTry(CellRef ref, uint32_t limit = kNoCellLimit);
+  // The limit is another from now on: what this worker holds of the old one, and has not in flight,
+  // goes back. StartTry() does it too, but not for a worker that has nothing to start.
+  void SetLimit(CellRef ref, uint32_t limit);
   // Whether StartTry() would say no now; others may begin meanwhile.
   bool AtLimit(CellRef ref, uint32_t limit) const;
   // The try's response is complete or it failed; exactly once for each StartTry.
@@ -165,8 +169,6 @@ class WorkerCells {
   Counters& CountersOf(CellRef ref) const { return BlockOf(ref)->counters[ref.index % kCellBlock]; }
   void AddBlock(size_t block, Shared* shared);
   void ClearSlot(CellRef ref);
-  // What was held of another limit goes back, but for what is in flight.
-  void ChangeLimit(CellRef ref, Lease* lease, uint32_t own, uint32_t limit);
   // So that one more than `own` is held; false: the limit does not give it.
   bool TakeLease(CellRef ref, Lease* lease, uint32_t own);
   // What is held beyond `own` and `keep` goes back.

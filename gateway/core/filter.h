@@ -22,11 +22,11 @@ struct FilterVerdict {
   enum class Kind : uint8_t {
     kContinue,
     kLimited,  // The route takes no more now: answered 429 with the code rate_limited.
-    kSuspend,  // Goes on to the next filter at `until`, if it is wanted by then.
+    kSuspend,  // Goes on to the next filter at `resume_at`.
   };
   Kind kind = Kind::kContinue;
   // kSuspend.
-  common::MonotonicTime until;
+  common::MonotonicTime resume_at;
   // kLimited: when asking again may succeed.
   absl::Duration retry_after;
 };
@@ -35,8 +35,9 @@ struct FilterVerdict {
 class Filter {
  public:
   virtual ~Filter() = default;
-  // Called once for each request. O(1), never waits.
-  virtual FilterVerdict OnRequest(const RouteRequest& request, common::MonotonicTime now) const = 0;
+  // Called once for each request, which is of no use any more after `until`. O(1), never waits.
+  virtual FilterVerdict OnRequest(const RouteRequest& request, common::MonotonicTime now,
+                                  common::MonotonicTime until) const = 0;
 };
 
 // Of one route.

@@ -22,27 +22,28 @@ RateLimit::RateLimit(const RateLimitOptions& options)
   PM_CHECK(options.burst >= 1);
 }
 
-FilterVerdict RateLimit::OnRequest(const RouteRequest& /*request*/,
-                                   common::MonotonicTime now) const {
-  return Take(now);
+FilterVerdict RateLimit::OnRequest(const RouteRequest& /*request*/, common::MonotonicTime now,
+                                   common::MonotonicTime until) const {
+  return Take(now, until);
 }
 
-FilterVerdict RateLimit::Take(common::MonotonicTime now) const {
+FilterVerdict RateLimit::Take(common::MonotonicTime now, common::MonotonicTime until) const {
   const int64_t at = now.micros() * kNanosInMicro;
+  const int64_t may_wait = std::min(max_wait_, absl::ToInt64Nanoseconds(until - now));
   int64_t due = due_.load(std::memory_order_relaxed);
   int64_t wait = 0;
   do {
     wait = std::max<int64_t>(0, due - tolerance_ - at);
-    if (wait > max_wait_) {
+    if (wait > may_wait) {
       return {.kind = FilterVerdict::Kind::kLimited,
-              .until = now,
+              .resume_at = now,
               .retry_after = absl::Nanoseconds(wait)};
     }
   } while (
       !due_.compare_exchange_weak(due, std::max(at, due) + interval_, std::memory_order_relaxed));
   if (wait == 0) return {};
   const absl::Duration rounded_up = absl::Microseconds((wait + kNanosInMicro - 1) / kNanosInMicro);
-  return {.kind = FilterVerdict::Kind::kSuspend, .until = now + rounded_up, .retry_after = {}};
+  return {.kind = FilterVerdict::Kind::kSuspend, .resume_at = now + rounded_up, .retry_after = {}};
 }
 
 }  // namespace pointsman::gateway

@@ -3,9 +3,9 @@
 // Lets through so many requests a second: the generic cell rate algorithm (ITU-T I.371, annex A, in
 // its virtual scheduling form). With T = 1 / rate and the time TAT at which the next request would
 // be due if all came evenly, a request may begin at s = max(now, TAT - (burst - 1) T), and then TAT
-// = max(now, TAT) + T. A request for which s - now is more than may be waited is refused and
-// changes nothing. One value for all workers of a gateway: a limit is exact, and costs one shared
-// line for each request of its route. Thread-safe, no allocation.
+// = max(now, TAT) + T. A request for which s - now is more than may be waited, or than it has time,
+// is refused and changes nothing. One value for all workers of a gateway: a limit is exact, and
+// costs one shared line for each request of its route. Thread-safe, no allocation.
 
 #include <atomic>
 #include <cstdint>
@@ -28,8 +28,9 @@ class RateLimit final : public Filter {
   static constexpr uint32_t kWaitingMax = 10'000;
 
   explicit RateLimit(const RateLimitOptions& options);
-  FilterVerdict OnRequest(const RouteRequest& request, common::MonotonicTime now) const override;
-  FilterVerdict Take(common::MonotonicTime now) const;
+  FilterVerdict OnRequest(const RouteRequest& request, common::MonotonicTime now,
+                          common::MonotonicTime until) const override;
+  FilterVerdict Take(common::MonotonicTime now, common::MonotonicTime until) const;
 
  private:
   // Nanoseconds: a request's share of a microsecond may be less than one.

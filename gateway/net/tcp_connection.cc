@@ -47,9 +47,9 @@ bool TcpConnection::TakeOver(TcpConnection* other) {
 Fd TcpConnection::Detach() {
   PM_CHECK(fd_.valid() && filter_ == nullptr && !connecting_ && out_.empty());
   loop_->Unregister(fd_.get());
-  Fd fd = std::move(fd_);
-  Close();
-  return fd;
+  if (requeued_) loop_->Forget(this);
+  connecting_ = readable_ = writable_ = requeued_ = false;
+  return std::move(fd_);
 }
 
 void TcpConnection::Close() {

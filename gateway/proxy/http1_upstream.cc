@@ -319,7 +319,7 @@ void Http1Upstream::OnTimer() {
   if (state_ != State::kIdle) return;
   const common::MonotonicTime now = context_->loop.Now();
   if (now < KeptUntil()) return context_->loop.timers().Arm(*this, KeptUntil());
-  if (now >= idle_deadline_ || !pools_->MayShelve(*this)) return Close();
+  if (now >= idle_deadline_) return Close();
   pools_->Shelve(this);
 }
 

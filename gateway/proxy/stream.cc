@@ -260,23 +260,21 @@ const ServiceTable* Stream::FindService() const {
 bool Stream::PickAndTry(const ServiceTable& service, Reason* why) {
   const CountersView view{context_->cells, context_->avoidance, context_->loop.Now()};
   const PickResult pick = PickAndStart(service, view, &context_->cells, tried_, context_->random);
-  switch (pick.status) {
-    case PickResult::Status::kPicked:
-      break;
-    case PickResult::Status::kAtLimit:
-      *why = Reason::kTooManyRequests;
-      return false;
-    case PickResult::Status::kNoEndpoints:
-    case PickResult::Status::kAllTried:
-      *why = Reason::kNoEndpoint;
-      return false;
+  if (pick.status != PickResult::Status::kPicked) {
+    *why = pick.status == PickResult::Status::kAtLimit ? Reason::kTooManyRequests
+                                                       : Reason::kNoEndpoint;
+    return false;
   }
+  BeginPicked(pick);
+  return true;
+}
+
+void Stream::BeginPicked(const PickResult& pick) {
   cell_ = pick.endpoint->cell;
   address_ = pick.endpoint->address;
   tried_.push_back(cell_);
   if (pick.probe) context_->avoidance.OnProbeStarted(cell_, context_->loop.Now());
   BeginTry(/*fresh=*/false);
-  return true;
 }
 
 void Stream::BeginTry(bool fresh) {
@@ -357,13 +355,14 @@ void Stream::OnTryFailed(Reason reason, TryOutcome outcome) {
   const bool safe = SafeToRepeat();
   // A connection that was closed while it lay idle says nothing of the endpoint.
   const bool idle_closed = outcome == TryOutcome::kReset && upstream_->stale();
-  const bool stale = safe && idle_closed && !stale_retried_;
-  EndTry(idle_closed && !stale_retried_ ? TryOutcome::kAbandoned : outcome, /*clean=*/false);
-  if (stale && context_->cells.StartTry(cell_, policy_.max_in_flight_per_endpoint)) {
+  if (safe && idle_closed && !stale_retried_) {
+    // The same try, which keeps its place at the endpoint.
     stale_retried_ = true;
     context_->counters.stale_retries.Add();
+    std::exchange(upstream_, nullptr)->Release(/*clean=*/false);
     return BeginTry(/*fresh=*/true);
   }
+  EndTry(idle_closed && !stale_retried_ ? TryOutcome::kAbandoned : outcome, /*clean=*/false);
   const ServiceTable* service = FindService();
   if (!safe || service == nullptr || !TakeRetry()) return Fail(reason);
   Reason why = Reason::kNone;
@@ -553,16 +552,18 @@ Stream::Deadline Stream::NextDeadline() const {
 void Stream::OnTryTooSlow() {
   const ServiceTable* service = FindService();
   const CountersView view{context_->cells, context_->avoidance, context_->loop.Now()};
-  const bool elsewhere =
-      service != nullptr &&
-      Pick(*service, view, tried_, context_->random).status == PickResult::Status::kPicked;
+  PickResult pick;
+  if (service != nullptr) {
+    pick = PickAndStart(*service, view, &context_->cells, tried_, context_->random);
+  }
+  const bool elsewhere = pick.status == PickResult::Status::kPicked;
   if (!elsewhere || !TakeRetry()) {
+    if (elsewhere) context_->cells.EndTry(pick.endpoint->cell);
     per_try_waived_ = true;
     return ArmDeadline();
   }
   EndTry(TryOutcome::kTimeout, /*clean=*/false);
-  Reason why = Reason::kNone;
-  if (!PickAndTry(*service, &why)) Fail(Reason::kUpstreamTimeout);
+  BeginPicked(pick);
 }
 
 void Stream::ArmDeadline() { context_->loop.timers().Arm(*this, NextDeadline().at); }

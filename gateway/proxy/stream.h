@@ -26,6 +26,8 @@
 
 namespace pointsman::gateway {
 
+struct PickResult;
+
 class Stream final : public TimerEntry {
  public:
   Stream(WorkerContext* context, StreamHandle handle) : context_(context), handle_(handle) {}
@@ -105,6 +107,8 @@ class Stream final : public TimerEntry {
   void RunFilters(const RouteEntry& route, size_t next);
   void Suspend(const RouteEntry& route, size_t next, common::MonotonicTime until);
   void EndSuspension();
+  // What the route says now of a request that it was chosen for under another configuration.
+  Reason CheckAgain(const RouteEntry& route);
   // The wait is over: Resume() follows by way of the ready list.
   void PushResume();
   void Resume();
@@ -112,7 +116,9 @@ class Stream final : public TimerEntry {
   // Tries.
   // Picks an endpoint and begins a try; false (with why) when there is none.
   bool PickAndTry(const ServiceTable& service, Reason* why);
-  // At cell_, where it was started.
+  // A try that was started at the endpoint picked.
+  void BeginPicked(const PickResult& pick);
+  // The same at cell_; `fresh`: not on an idle connection.
   void BeginTry(bool fresh);
   void SendRequest();
   void OnUpstreamConnected();
@@ -243,6 +249,7 @@ class Stream final : public TimerEntry {
   // While a filter suspends it: what it goes on with, when, and which wait it is.
   std::shared_ptr<const FilterChain> filters_;
   size_t next_filter_ = 0;
+  VersionPair filters_config_;
   common::MonotonicTime resume_at_;
   uint8_t wait_ = 0;
   int64_t retry_after_ = 0;  // Seconds; for the answer.

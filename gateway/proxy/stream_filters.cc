@@ -2,25 +2,33 @@
 // waits keeps nothing of the table: it goes on with the route of the same name in the table of
 // then, from the first filter if they are others.
 
+#include <algorithm>
 #include <utility>
 
 #include "gateway/core/filter.h"
+#include "gateway/http/upgrade.h"
 #include "gateway/proxy/stream.h"
 
 namespace pointsman::gateway {
 
 void Stream::RunFilters(const RouteEntry& route, size_t next) {
+  // Meanwhile the bounds hold that the request will have.
+  policy_ = route.service == RouteEntry::kNoService
+                ? ServicePolicy()
+                : context_->table->services[route.service]->policy;
+  if (route.request_timeout.has_value()) policy_.request_timeout = *route.request_timeout;
   const common::MonotonicTime now = context_->loop.Now();
+  const common::MonotonicTime until = std::min(started_ + policy_.request_timeout, grpc_deadline_);
   const auto& filters = route.filters->filters;
   while (next < filters.size()) {
     const Filter& filter = *filters[next++];
     const FilterVerdict verdict = WithRouteRequest(
-        [&](const RouteRequest& request) { return filter.OnRequest(request, now); });
+        [&](const RouteRequest& request) { return filter.OnRequest(request, now, until); });
     switch (verdict.kind) {
       case FilterVerdict::Kind::kContinue:
         break;
       case FilterVerdict::Kind::kSuspend:
-        return Suspend(route, next, verdict.until);
+        return Suspend(route, next, verdict.resume_at);
       case FilterVerdict::Kind::kLimited:
         retry_after_ = absl::ToInt64Seconds(absl::Ceil(verdict.retry_after, absl::Seconds(1)));
         return Fail(Reason::kRateLimited);
@@ -30,17 +38,14 @@ void Stream::RunFilters(const RouteEntry& route, size_t next) {
 }
 
 void Stream::Suspend(const RouteEntry& route, size_t next, common::MonotonicTime until) {
+  if (context_->BuffersFull()) return Fail(Reason::kBuffersFull);
   phase_ = Phase::kWaiting;
   filters_ = route.filters;
+  filters_config_ = context_->table->config;
   next_filter_ = next;
   route_name_ = route.name;
   resume_at_ = until;
   ++wait_;
-  // Meanwhile the bounds hold that it will have.
-  policy_ = route.service == RouteEntry::kNoService
-                ? ServicePolicy()
-                : context_->table->services[route.service]->policy;
-  if (route.request_timeout.has_value()) policy_.request_timeout = *route.request_timeout;
   context_->counters.requests_waiting.Add();
   context_->counters.requests_waited.Add();
   ArmDeadline();
@@ -60,11 +65,20 @@ void Stream::PushResume() {
   context_->ready.Push(std::move(event));
 }
 
+Reason Stream::CheckAgain(const RouteEntry& route) {
+  if (context_->table->config == filters_config_) return Reason::kNone;
+  if (const Reason reason = CheckPath(route); reason != Reason::kNone) return reason;
+  const Upgrade chosen = request_.upgrade;
+  if (const Reason reason = TakeUpgrade(route); reason != Reason::kNone) return reason;
+  return request_.upgrade == chosen ? Reason::kNone : Reason::kUpgradeRefused;
+}
+
 void Stream::Resume() {
   const std::shared_ptr<const FilterChain> before = filters_;
   EndSuspension();
   const RouteEntry* route = context_->table->router->Find(route_name_);
   if (route == nullptr) return Fail(Reason::kNoRoute);
+  if (const Reason reason = CheckAgain(*route); reason != Reason::kNone) return Fail(reason);
   if (route->filters == nullptr) return Act(*route);
   RunFilters(*route, route->filters == before ? next_filter_ : 0);
 }

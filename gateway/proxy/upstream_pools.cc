@@ -70,7 +70,8 @@ Http1Upstream* UpstreamPools::TakeShelved(const Try& attempt) {
 }
 
 bool UpstreamPools::MayShelve(const Http1Upstream& connection) const {
-  return context_->shelf != nullptr && connection.tls_policy() == 0 && !context_->draining;
+  return context_->shelf != nullptr && context_->shelf->HasRoom() && connection.tls_policy() == 0 &&
+         !context_->draining;
 }
 
 void UpstreamPools::Shelve(Http1Upstream* connection) {

@@ -106,20 +106,25 @@ void UpstreamShelf::Expire(common::MonotonicTime now) {
 }
 
 void UpstreamShelf::KeepOnly(const RoutingTable& table) {
-  common::MutexLock lock(mutex_);
-  if (rows_.empty()) return;
-  for (auto& [index, row] : rows_) row.listed = false;
-  ForEachEndpoint(table, [this](const ServiceTable&, const Endpoint& endpoint)
-                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-                               const auto found = rows_.find(endpoint.cell.index);
-                               if (found == rows_.end()) return;
-                               if (found->second.generation == endpoint.cell.generation)
-                                 found->second.listed = true;
-                             });
-  absl::erase_if(rows_, [this](Rows::value_type& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!entry.second.listed) CloseAll(&entry.second);
-    return !entry.second.listed;
+  // By cell index: the generation of what is here and not in the table.
+  absl::flat_hash_map<uint32_t, uint32_t> unlisted;
+  {
+    common::MutexLock lock(mutex_);
+    for (const auto& [index, row] : rows_) unlisted[index] = row.generation;
+  }
+  if (unlisted.empty()) return;
+  ForEachEndpoint(table, [&unlisted](const ServiceTable&, const Endpoint& endpoint) {
+    const auto found = unlisted.find(endpoint.cell.index);
+    if (found == unlisted.end()) return;
+    if (found->second == endpoint.cell.generation) unlisted.erase(found);
   });
+  common::MutexLock lock(mutex_);
+  for (const auto& [index, generation] : unlisted) {
+    const auto found = rows_.find(index);
+    if (found == rows_.end() || found->second.generation != generation) continue;
+    CloseAll(&found->second);
+    rows_.erase(found);
+  }
 }
 
 void UpstreamShelf::Close() {

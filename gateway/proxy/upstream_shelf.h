@@ -40,6 +40,8 @@ class UpstreamShelf {
   // ResourceExhausted: no descriptor.
   absl::Status Open();
 
+  // False: what is put now may be closed.
+  bool HasRoom() const { return connections() < limits_.connections_max; }
   // A connection whose endpoint owes nothing; closed at `deadline`, at the next Expire().
   void Put(CellRef cell, Fd connection, common::MonotonicTime deadline);
   // The one that was put last; invalid: there is none.
@@ -51,7 +53,7 @@ class UpstreamShelf {
   void Discard();
   // O(connections).
   void Expire(common::MonotonicTime now);
-  // Closes those to endpoints that `table` no longer has. O(endpoints).
+  // Closes those to endpoints that `table` no longer has. O(endpoints), not under the lock.
   void KeepOnly(const RoutingTable& table);
   // Closes all; what comes from now on is closed too.
   void Close();
@@ -68,7 +70,6 @@ class UpstreamShelf {
   // To the endpoint of a cell; the last put is the last.
   struct Row {
     uint32_t generation = 0;
-    bool listed = true;  // For KeepOnly().
     std::vector<Kept> kept;
   };
   using Rows = absl::flat_hash_map<uint32_t, Row>;

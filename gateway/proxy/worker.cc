@@ -11,6 +11,8 @@
 namespace pointsman::gateway {
 
 namespace {
+// Others may put there for so many sweeps what the table no longer has.
+constexpr int kShelfSweeps = 3;
 constexpr absl::string_view kTooManyConnectionsAnswer =
     "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n"
     "x-pointsman-reason: too_many_connections\r\nconnection: close\r\n\r\n";
@@ -182,11 +184,32 @@ void Worker::AdoptTable() {
   const uint64_t sequence = posted_sequence_.load(std::memory_order_acquire);
   if (sequence == adopted_sequence_) return;
   const RoutingTable* table = posted_table_.load(std::memory_order_acquire);
-  pools_stale_ |= context_.table != nullptr && context_.table->lineup != table->lineup;
+  if (context_.table != nullptr) {
+    pools_stale_ |= context_.table->lineup != table->lineup;
+    if (context_.table->config != table->config) AdoptLimits(*context_.table, *table);
+  }
   context_.table = table;
   adopted_sequence_ = sequence;
   if (context_.table->router != nullptr) StartListeners();
   if (on_adopted_) on_adopted_(sequence);
+}
+
+void Worker::AdoptLimits(const RoutingTable& before, const RoutingTable& now) {
+  WorkerCells& cells = context_.cells;
+  for (const auto& service : now.services) {
+    const ServiceTable* old = before.Find(service->name);
+    if (old == nullptr || old == service.get()) continue;
+    const ServicePolicy& policy = service->policy;
+    if (old->policy.max_in_flight != policy.max_in_flight) {
+      cells.SetLimit(service->cell, policy.max_in_flight);
+    }
+    const uint32_t each = policy.max_in_flight_per_endpoint;
+    if (old->policy.max_in_flight_per_endpoint == each) continue;
+    for (size_t i = 0; i < service->endpoints.size(); ++i) {
+      const Endpoint& endpoint = service->endpoints[i];
+      if (endpoint.handle != 0) cells.SetLimit(endpoint.cell, each);
+    }
+  }
 }
 
 void Worker::OnTurnStart() {
@@ -241,7 +264,11 @@ void Worker::Sweep() {
   }
   if (UpstreamShelf* shelf = tended_shelf()) {
     shelf->Expire(context_.loop.Now());
-    if (stale) shelf->KeepOnly(*context_.table);
+    if (stale) shelf_sweeps_ = kShelfSweeps;
+    if (shelf_sweeps_ > 0) {
+      --shelf_sweeps_;
+      shelf->KeepOnly(*context_.table);
+    }
   }
   context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + context_.limits.sweep_interval);
 }

@@ -156,6 +156,8 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   void AdoptTls();
   void RunTasks();
   void AdoptTable();
+  // Tells the cells of limits that are others than before. O(services) and, of those, endpoints.
+  void AdoptLimits(const RoutingTable& before, const RoutingTable& now);
   void BeginDrain();
   void CloseEverything();
   void Sweep();
@@ -226,6 +228,8 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   bool listeners_due_ = false;
   uint64_t adopted_sequence_ = 0;
   bool pools_stale_ = false;
+  // Sweeps of the shelf to come: others may put there what they had before they looked.
+  int shelf_sweeps_ = 0;
   common::MonotonicTime drain_deadline_ = common::MonotonicTime::Infinite();
 };
 

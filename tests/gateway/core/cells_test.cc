@@ -224,6 +224,24 @@ TEST_F(LeaseTest, LowerLimitHoldsOnceWhatIsBeyondHasEnded) {
   EXPECT_TRUE(Start(1, 1024)) << "and a higher one at once";
 }
 
+TEST_F(LeaseTest, WhatLiesIdleOfAHigherLimitBlocksNoLowerOne) {
+  Use(1);
+  ASSERT_TRUE(Start(0, 1024));
+  End(0);
+  EXPECT_FALSE(cells_->worker(0).AtLimit(ref_, 50)) << "its own goes back when it starts";
+  for (int i = 0; i < 50; ++i) EXPECT_TRUE(Start(0, 50));
+  EXPECT_FALSE(Start(0, 50));
+
+  Use(4);
+  for (size_t worker = 0; worker < 4; ++worker) {
+    ASSERT_TRUE(Start(worker, 16'384));
+    End(worker);
+  }
+  // As a worker does that takes a table with another limit.
+  for (size_t worker = 0; worker < 4; ++worker) cells_->worker(worker).SetLimit(ref_, 100);
+  for (int i = 0; i < 98; ++i) ASSERT_TRUE(Start(2, 100)) << i;
+}
+
 TEST_F(LeaseTest, NothingOfTheLastOwnersLeaseIsLeft) {
   Use(2);
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(Start(0, 1024));

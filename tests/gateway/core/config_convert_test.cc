@@ -72,7 +72,7 @@ int LetThrough(const RouteEntry& route, int requests) {
   int count = 0;
   for (int i = 0; i < requests; ++i) {
     const auto verdict = route.filters->filters.at(0)->OnRequest(
-        request, common::MonotonicTime::FromMicros(1'000'000));
+        request, common::MonotonicTime::FromMicros(1'000'000), common::MonotonicTime::Infinite());
     count += verdict.kind == FilterVerdict::Kind::kContinue ? 1 : 0;
   }
   return count;

@@ -16,9 +16,12 @@ MonotonicTime At(double seconds) {
   return MonotonicTime::FromMicros(static_cast<int64_t>(seconds * 1e6));
 }
 
+constexpr MonotonicTime kLater = MonotonicTime::Infinite();
+
 int LetThrough(const RateLimit& limit, MonotonicTime now, int requests) {
   int count = 0;
-  for (int i = 0; i < requests; ++i) count += limit.Take(now).kind == Kind::kContinue ? 1 : 0;
+  for (int i = 0; i < requests; ++i)
+    count += limit.Take(now, kLater).kind == Kind::kContinue ? 1 : 0;
   return count;
 }
 
@@ -43,7 +46,7 @@ TEST(RateLimitTest, HoldsItsRateOverTime) {
 TEST(RateLimitTest, SaysWhenToAskAgain) {
   const RateLimit limit({.requests_per_second = 0.5, .burst = 2, .max_wait = {}});
   EXPECT_EQ(LetThrough(limit, At(10), 2), 2);
-  const FilterVerdict refused = limit.Take(At(10.5));
+  const FilterVerdict refused = limit.Take(At(10.5), kLater);
   EXPECT_EQ(refused.kind, Kind::kLimited);
   EXPECT_EQ(refused.retry_after, absl::Milliseconds(1500));
   EXPECT_EQ(LetThrough(limit, At(11.999), 1), 0) << "a refusal changes nothing";
@@ -53,21 +56,31 @@ TEST(RateLimitTest, SaysWhenToAskAgain) {
 TEST(RateLimitTest, ThoseThatMayWaitBeginEvenlyAndInOrder) {
   const RateLimit limit(
       {.requests_per_second = 100, .burst = 1, .max_wait = absl::Milliseconds(50)});
-  EXPECT_EQ(limit.Take(At(1)).kind, Kind::kContinue);
+  EXPECT_EQ(limit.Take(At(1), kLater).kind, Kind::kContinue);
   for (int i = 1; i <= 5; ++i) {
-    const FilterVerdict verdict = limit.Take(At(1));
+    const FilterVerdict verdict = limit.Take(At(1), kLater);
     ASSERT_EQ(verdict.kind, Kind::kSuspend);
-    EXPECT_EQ(verdict.until, At(1) + absl::Milliseconds(10) * i);
+    EXPECT_EQ(verdict.resume_at, At(1) + absl::Milliseconds(10) * i);
   }
-  const FilterVerdict refused = limit.Take(At(1));
+  const FilterVerdict refused = limit.Take(At(1), kLater);
   EXPECT_EQ(refused.kind, Kind::kLimited);
   EXPECT_EQ(refused.retry_after, absl::Milliseconds(60));
+}
+
+TEST(RateLimitTest, WhoHasNoTimeToWaitTakesNoTurn) {
+  const RateLimit limit({.requests_per_second = 10, .burst = 1, .max_wait = absl::Seconds(5)});
+  EXPECT_EQ(limit.Take(At(1), kLater).kind, Kind::kContinue);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(limit.Take(At(1), At(1.05)).kind, Kind::kLimited);
+  const FilterVerdict verdict = limit.Take(At(1), At(1.1));
+  ASSERT_EQ(verdict.kind, Kind::kSuspend);
+  EXPECT_EQ(verdict.resume_at, At(1.1));
 }
 
 TEST(RateLimitTest, NoMoreWaitThanMayWait) {
   const RateLimit limit({.requests_per_second = 1e6, .burst = 1, .max_wait = absl::Seconds(30)});
   int waiting = 0;
-  for (int i = 0; i < 20'000; ++i) waiting += limit.Take(At(1)).kind == Kind::kSuspend ? 1 : 0;
+  for (int i = 0; i < 20'000; ++i)
+    waiting += limit.Take(At(1), kLater).kind == Kind::kSuspend ? 1 : 0;
   EXPECT_EQ(waiting, static_cast<int>(RateLimit::kWaitingMax));
 }
 
