@@ -90,6 +90,8 @@ struct EndpointState {
   float trim = 0;
   uint32_t trim_samples = 0;
   bool clamped = false;
+  // While it is DEGRADED for slow answers: its weight by nominal when that began; else 0.
+  double slow_from = 0;
   bool weighed = false;  // `weight` was set by inheritance, measurement or the others' median.
   common::MonotonicTime measured_at;
   // An operator brought it back during a freeze, which then does not hold its slow start.

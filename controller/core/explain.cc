@@ -85,6 +85,20 @@ void AddFailingArithmetic(const TrafficOpinion& traffic, v1::Decision& out) {
       kSuspicionPerSecond, traffic.failing_nats, kSuspicionAlarm, traffic.gateways_failing));
 }
 
+void AddSlowArithmetic(const TrafficOpinion& traffic, v1::Decision& out) {
+  if (traffic.slow_suspected.answers == 0) return;
+  const SuspicionOdds odds = OddsOf(traffic.usually_slow);
+  out.add_arithmetic(absl::StrFormat(
+      "suspected of being slow (answers of %s and more) at %.1f%% where %.1f%% are expected "
+      "(usual: "
+      "%.1f%%): %.0f slow of %.0f answers, each %+.2f nats, each other %+.2f, at most %.0f a "
+      "second; "
+      "evidence = %.1f (begins at %.1f, ends at 0)",
+      Short(traffic.slow_limit), 100 * odds.suspected, 100 * odds.expected,
+      100 * traffic.usually_slow, traffic.slow_suspected.slow, traffic.slow_suspected.answers,
+      odds.per_failure, odds.per_success, kSuspicionPerSecond, traffic.slow_nats, kSuspicionAlarm));
+}
+
 // What gateways saw, as old as the verdict's record.
 void AddTrafficInputs(const TrafficOpinion& traffic, bool agent_refused, absl::Duration age,
                       v1::Decision& out) {
@@ -104,6 +118,7 @@ void AddTrafficInputs(const TrafficOpinion& traffic, bool agent_refused, absl::D
       traffic.gateways_service <= 1 ? "1" : "2 observers");
   AddUnreachableArithmetic(traffic, agent_refused, out);
   AddFailingArithmetic(traffic, out);
+  AddSlowArithmetic(traffic, out);
 }
 
 void AddWouldChange(const ServiceState& service, const EndpointState& endpoint, v1::Decision& out) {
@@ -123,6 +138,11 @@ void AddWouldChange(const ServiceState& service, const EndpointState& endpoint, 
           Short(health.traffic_hold > health.removed_at ? health.traffic_hold - health.removed_at
                                                         : absl::ZeroDuration()),
           " from the removal"));
+      break;
+    case v1::REASON_TRAFFIC_SLOW:
+      out.add_would_change(
+          absl::StrCat("answers under ", Short(endpoint.health_record.evidence.traffic.slow_limit),
+                       " again, as usual; or for some minutes no other: then that is usual"));
       break;
     case v1::REASON_AGENT_SILENT:
       out.add_would_change("a report of its agent, or a request that succeeds");
@@ -315,7 +335,12 @@ void AddBlendArithmetic(const WeightRules& rules, const EndpointState& endpoint,
                                        rules.blend, parts.base, 1 - rules.blend, parts.nominal,
                                        blend));
   }
-  if (endpoint.health.verdict == v1::VERDICT_DEGRADED) {
+  if (parts.ceiling > 0) {
+    out.add_arithmetic(
+        absl::StrFormat("its answers are slow: min(%.8g, %.8g) = %.8g, at most %.2f of its weight "
+                        "when they became so",
+                        blend, parts.ceiling, parts.blended, kDegradedFactor));
+  } else if (endpoint.health.verdict == v1::VERDICT_DEGRADED) {
     out.add_arithmetic(
         absl::StrFormat("degraded: %.8g x %.2f = %.8g", blend, kDegradedFactor, parts.blended));
   }
@@ -492,6 +517,10 @@ std::string CauseOf(const ServiceState& service, const EndpointState& endpoint) 
       return absl::StrCat(traffic.own.failures, " of ", traffic.own.requests,
                           " tries failed, of the others' ", traffic.others.failures, " of ",
                           traffic.others.requests);
+    case v1::REASON_TRAFFIC_SLOW:
+      return absl::StrFormat("slower than it used to be: %.0f of %.0f answers took %s and more",
+                             traffic.slow_suspected.slow, traffic.slow_suspected.answers,
+                             Short(traffic.slow_limit));
     case v1::REASON_AGENT_SILENT:
       return absl::StrCat("its agent is silent for ", Short(record.silence));
     case v1::REASON_REMOVAL_CAPPED:

@@ -74,6 +74,14 @@ HealthDecision JudgeChecks(const HealthEvidence& e, const HealthMemory& memory, 
   return {v1::VERDICT_HEALTHY, v1::REASON_CHECKS_PASSED, false, true};
 }
 
+// What is in use and answers, but slower than it used to, gets less.
+HealthDecision UnlessSlow(const HealthDecision& decision, const HealthEvidence& e,
+                          const HealthMemory& memory) {
+  const bool slow = e.traffic.slow && Serves(memory.verdict);
+  if (!slow || decision.verdict != v1::VERDICT_HEALTHY) return decision;
+  return {v1::VERDICT_DEGRADED, v1::REASON_TRAFFIC_SLOW, false, true};
+}
+
 HealthDecision JudgeSilent(const HealthEvidence& e, const HealthMemory& memory, MonotonicTime now) {
   if (e.traffic.alive && memory.verdict == v1::VERDICT_UNHEALTHY &&
       memory.reason == v1::REASON_AGENT_SILENT) {
@@ -121,10 +129,12 @@ HealthDecision Judge(const HealthEvidence& e, const HealthMemory& memory, Monoto
   if (in_use && e.traffic.failing) {
     return {v1::VERDICT_UNHEALTHY, v1::REASON_TRAFFIC_FAILURES, false, true};
   }
-  if (e.is_static) return {v1::VERDICT_HEALTHY, v1::REASON_STATIC, false, true};
+  if (e.is_static) {
+    return UnlessSlow({v1::VERDICT_HEALTHY, v1::REASON_STATIC, false, true}, e, memory);
+  }
   if (!e.has_agent || !e.fresh) return JudgeSilent(e, memory, now);
   if (!e.reported) return Keep(memory);
-  return JudgeChecks(e, memory, now);
+  return UnlessSlow(JudgeChecks(e, memory, now), e, memory);
 }
 
 absl::Duration FlapHold(double flaps, absl::Duration served) {

@@ -93,6 +93,7 @@ uint16_t ServiceState::GatewaysWithTraffic(MonotonicTime now) const {
 void ServiceState::RefreshTotals(MonotonicTime now) {
   totals_ = {};
   totals_recent_ = {};
+  totals_answers_ = {};
   answered_after_.reset();
   for (const auto& [id, endpoint] : endpoints_) {
     const TrafficCounts counts = endpoint.traffic.Counts(now);
@@ -101,6 +102,9 @@ void ServiceState::RefreshTotals(MonotonicTime now) {
     const RecentCounts recent = endpoint.traffic.Recent(now);
     totals_recent_.requests += recent.requests;
     totals_recent_.failures += recent.failures;
+    const SlowCounts answers = endpoint.traffic.slowness().Recent(now);
+    totals_answers_.answers += answers.answers;
+    totals_answers_.slow += answers.slow;
   }
   gateways_with_traffic_ = GatewaysWithTraffic(now);
   unanswered_shares_ = answers_.Shares(now);
@@ -121,6 +125,14 @@ double ServiceState::OthersShare(const EndpointState& endpoint, MonotonicTime no
   const TrafficCounts window = OthersOf(endpoint.traffic.Counts(now));
   return std::max({usual_share_, CertainShare(recent.requests, recent.failures),
                    CertainShare(window.requests, window.failures)});
+}
+
+double ServiceState::OthersSlowShare(const EndpointState& endpoint, MonotonicTime now) const {
+  constexpr double kAnswersMin = 10;
+  const SlowCounts own = endpoint.traffic.slowness().Recent(now);
+  const double answers = totals_answers_.answers - own.answers;
+  if (answers < kAnswersMin) return 1;
+  return CertainShare(answers, std::max(0.0, totals_answers_.slow - own.slow));
 }
 
 const std::vector<MonotonicTime>& ServiceState::AnsweredAfter(MonotonicTime now) {
@@ -219,6 +231,15 @@ void ServiceState::RecordHealth(EndpointState& endpoint, const HealthMemory& bef
   record.flap_hold = endpoint.health.flap_hold;
 }
 
+// Remembers the weight at which its answers became slow.
+void ServiceState::NoteSlow(EndpointState& endpoint) {
+  if (endpoint.health.reason != v1::REASON_TRAFFIC_SLOW) {
+    endpoint.slow_from = 0;
+  } else if (endpoint.slow_from == 0) {
+    endpoint.slow_from = endpoint.sent_parts.blended / endpoint.sent_parts.nominal;
+  }
+}
+
 void ServiceState::Evaluate(EndpointState& endpoint, StepContext& context) {
   if (!configured_) return;
   const HealthEvidence evidence = EvidenceOf(endpoint, context);
@@ -236,6 +257,7 @@ void ServiceState::Evaluate(EndpointState& endpoint, StepContext& context) {
   const bool changed = ApplyDecision(decision, evidence, context.now, endpoint.health);
   endpoint.health.capped = kept && decision.reason == v1::REASON_REMOVAL_CAPPED;
   if (asked.evidence && !kept && endpoint.inherited) Confirm(endpoint, context);
+  NoteSlow(endpoint);
   const bool told = changed || endpoint.health.reason != reason_before;
   if (!told && endpoint.health_record.at != MonotonicTime()) return;
   dirty_ = dirty_ || told;
@@ -397,6 +419,9 @@ void ServiceState::Observe(const ObservationsInput& input, uint32_t gateway, Ste
     // Where there is no suspicion, tries that succeed say nothing.
     if (delta.failures > 0 || endpoint->traffic.suspected()) {
       endpoint->traffic.Suspect(gateway, delta, OthersShare(*endpoint, context.now), context.now);
+    }
+    if (delta.answers.slow > 0 || endpoint->traffic.slowness().suspected()) {
+      endpoint->traffic.SuspectSlow(delta, OthersSlowShare(*endpoint, context.now), context.now);
     }
     Evaluate(*endpoint, context);
   }

@@ -154,6 +154,7 @@ class ServiceState {
   TrafficOpinion OpinionOf(const EndpointState& endpoint, bool agent_refused,
                            common::MonotonicTime now);
   bool GuardRemoval(EndpointState& endpoint, HealthDecision& decision, StepContext& context);
+  static void NoteSlow(EndpointState& endpoint);
   void RecordHealth(EndpointState& endpoint, const HealthMemory& before,
                     const HealthEvidence& evidence, const HealthDecision& asked,
                     StepContext& context);
@@ -162,6 +163,9 @@ class ServiceState {
   // Of the service's other endpoints, as of the last RefreshTotals().
   TrafficCounts OthersOf(const TrafficCounts& own) const;
   double OthersShare(const EndpointState& endpoint, common::MonotonicTime now) const;
+  // The same of slow answers, each by its endpoint's own measure; 1 where too few are there to
+  // compare with.
+  double OthersSlowShare(const EndpointState& endpoint, common::MonotonicTime now) const;
   // The share of the others that answered after all could have fallen silent; 0 as well while the
   // newest unanswered try (`until`) is not later than that.
   float OthersAnswering(const EndpointState& endpoint, common::MonotonicTime since,
@@ -235,6 +239,7 @@ class ServiceState {
   std::map<uint32_t, GatewayUse> gateways_;
   TrafficCounts totals_;
   RecentCounts totals_recent_;
+  SlowCounts totals_answers_;
   // Of endpoints with traffic, ascending; since the last RefreshTotals(), once it is asked for.
   std::optional<std::vector<common::MonotonicTime>> answered_after_;
   AnswerHistory answers_;

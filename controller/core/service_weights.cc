@@ -90,6 +90,7 @@ void ServiceState::RefreshWeight(EndpointState& endpoint, StepContext& context) 
       serves ? ServingTime(endpoint, context.now)
              : (endpoint.health.proven ? policy_.weights.slow_start : absl::ZeroDuration());
   input.degraded = endpoint.health.verdict == v1::VERDICT_DEGRADED;
+  input.slow_from = endpoint.slow_from;
   input.override = endpoint.override.get();
   const bool was_ramping = endpoint.sent_parts.ramp < 1;
   endpoint.sent_parts = SentWeight(policy_.weights, input);

@@ -50,4 +50,11 @@ void Suspicion::Add(uint32_t requests, uint32_t failures, const SuspicionOdds& o
   failures_ = Sum(failures_, failures);
 }
 
+void Suspicion::CapAt(double nats, MonotonicTime now) {
+  if (Nats(now) <= nats) return;
+  before_ = nats;
+  within_ = 0;
+  second_ = now;
+}
+
 }  // namespace pointsman::controller

@@ -44,6 +44,8 @@ class Suspicion {
   void Add(uint32_t requests, uint32_t failures, const SuspicionOdds& odds,
            common::MonotonicTime now);
   void Clear() { *this = Suspicion(); }
+  // Evidence beyond `nats` is dropped, so that the opposite is believed as soon.
+  void CapAt(double nats, common::MonotonicTime now);
 
   // At least 0.
   double Nats(common::MonotonicTime now) const;

@@ -161,6 +161,8 @@ TrafficDelta EndpointTraffic::Observe(uint32_t gateway, const ObservationsInput&
   if (delta.requests > delta.failures) view.last_success = now;
   CountInARow(view, observation, input.window, now, delta);
   AddLatencies(observation, now);
+  delta.answers = slowness_.Observe(
+      {observation.latency_buckets.data(), observation.latency_buckets.size()}, now);
   return delta;
 }
 
@@ -206,6 +208,8 @@ void EndpointTraffic::AddLatencies(const EndpointObservation& observation, Monot
   if (observation.latency_buckets.empty()) return;
   if (now - latencies_start_ > kTrafficBucket) {
     const bool adjacent = now - latencies_start_ <= 2 * kTrafficBucket;
+    slowness_.Learn(latencies_[1].counts(), now);
+    if (!adjacent) slowness_.Learn(latencies_[0].counts(), now);
     latencies_[1] = adjacent ? latencies_[0] : common::LatencyHistogram();
     latencies_[0].Clear();
     latencies_start_ = now;
@@ -220,6 +224,7 @@ void EndpointTraffic::ForgetGateway(uint32_t gateway) {
 void EndpointTraffic::ForgetEvidence(MonotonicTime now) {
   forgotten_until_ = now;
   suspicion_.Clear();
+  slowness_.Forget();
   recent_ = {};
   for (View& view : views_) {
     view.current = view.previous = {};
@@ -273,6 +278,11 @@ void EndpointTraffic::Describe(TrafficOpinion& opinion, MonotonicTime now) const
   opinion.suspected = {suspicion_.requests(), suspicion_.failures()};
   opinion.others_share = others_share_;
   opinion.failing_nats = static_cast<float>(suspicion_.Nats(now));
+  opinion.slow = slowness_.slow();
+  opinion.slow_suspected = slowness_.suspected_counts();
+  opinion.usually_slow = static_cast<float>(slowness_.usual_share());
+  opinion.slow_nats = static_cast<float>(slowness_.Nats(now));
+  opinion.slow_limit = slowness_.limit();
   opinion.in_a_row_since = MonotonicTime::Infinite();
   const double agreeing = suspected() ? AgreeingShare(others_share_) : 1;
   for (const View& view : views_) {

@@ -6,7 +6,8 @@
 // it fail far more than the service's other endpoints (suspicion.h).
 //
 // Counters survive lost messages (differences of cumulative values), a new boot of the gateway
-// (they start at 0) and going backwards (the difference is dropped and told). Thread-compatible.
+// (they start at 0) and going backwards (the difference is dropped and told). Whether its answers
+// became slow is slowness.h's. Thread-compatible.
 
 #include <array>
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include "common/core/latency_histogram.h"
 #include "common/core/time.h"
 #include "controller/core/inputs.h"
+#include "controller/core/slowness.h"
 #include "controller/core/suspicion.h"
 #include "controller/core/unanswered.h"
 
@@ -43,6 +45,7 @@ struct TrafficDelta {
   uint64_t unanswered = 0;   // Of the failures: all but 5xx.
   UnansweredCounts excused;  // Tries without an answer that an answer has followed by now.
   absl::Duration latency_sum;
+  SlowCounts answers;
   bool went_back = false;
 };
 
@@ -72,6 +75,13 @@ struct TrafficOpinion {
   TrafficCounts suspected;
   float others_share = 0;  // Of failures, when it was last added to.
   float failing_nats = 0;
+  // Slow: answers and slow ones since there is suspicion, the share of slow ones that is usual, and
+  // the evidence in them.
+  bool slow = false;  // Slowness::slow().
+  SlowCounts slow_suspected;
+  float usually_slow = 0;
+  float slow_nats = 0;
+  absl::Duration slow_limit = absl::InfiniteDuration();
 };
 
 // Evidence that an endpoint is unreachable, and what the agent's own refused check adds to it.
@@ -99,6 +109,10 @@ class EndpointTraffic {
   // Weighs what Observe() returned against the others' share of failures.
   void Suspect(uint32_t gateway, const TrafficDelta& delta, double others_share,
                common::MonotonicTime now);
+  // The same of its answers against the others' share of slow ones.
+  void SuspectSlow(const TrafficDelta& delta, double others_share, common::MonotonicTime now) {
+    slowness_.Suspect(delta.answers, others_share, now);
+  }
   // The endpoint serves again: what was seen before is no evidence against it, nor is what comes
   // later from a window that began before.
   void ForgetEvidence(common::MonotonicTime now);
@@ -112,6 +126,7 @@ class EndpointTraffic {
   // It was certainly answering after this; zero: no answer was seen.
   common::MonotonicTime answered_after() const { return answered_after_; }
   bool suspected() const { return !suspicion_.none(); }
+  const Slowness& slowness() const { return slowness_; }
   bool fresh(common::MonotonicTime now) const;  // A try ended within kTrafficFresh.
   bool alive(common::MonotonicTime now) const;  // One succeeded within it.
 
@@ -167,6 +182,7 @@ class EndpointTraffic {
   common::MonotonicTime recent_at_;
   Suspicion suspicion_;
   float others_share_ = 0;
+  Slowness slowness_;
   common::LatencyHistogram latencies_[2];
   common::MonotonicTime latencies_start_;
 };

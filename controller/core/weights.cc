@@ -279,6 +279,9 @@ SentParts SentWeight(const WeightRules& rules, const SentInput& input) {
   weight = rules.blend * weight + (1 - rules.blend) * nominal;
   if (input.override != nullptr && input.override->kind == OverrideKind::kWeight) {
     weight = input.override->weight * nominal;
+  } else if (input.degraded && input.slow_from > 0) {
+    parts.ceiling = kDegradedFactor * input.slow_from * nominal;
+    weight = std::min(weight, parts.ceiling);
   } else if (input.degraded) {
     weight *= kDegradedFactor;
   }

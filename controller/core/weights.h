@@ -85,6 +85,9 @@ struct SentInput {
   double mean_factor = 1;  // As in WeightStep: the computed weights' common drift.
   absl::Duration serving;  // Since it began to serve.
   bool degraded = false;
+  // Degraded for its answers: its weight by nominal when they became slow, of which it keeps a part
+  // at most, so that what the loop has measured since is not taken away twice. 0: for its checks.
+  double slow_from = 0;
   const EndpointOverride* override = nullptr;  // May be null.
 };
 
@@ -92,6 +95,7 @@ struct SentParts {
   double base = 1;     // Computed; nominal in shadow or without a signal.
   double nominal = 1;  // The hint, with the weights' common drift.
   double blended = 1;  // After blend, override and degradation, before the ramp.
+  double ceiling = 0;  // Of `blended`, while its answers are slow; 0: none.
   double ramp = 1;     // Slow start.
   uint32_t weight = 0;
 };

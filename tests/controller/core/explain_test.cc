@@ -157,6 +157,25 @@ bool WouldChange(const v1::Decision& decision, const std::string& words) {
                      [&](const std::string& line) { return absl::StrContains(line, words); });
 }
 
+TEST(ExplainTest, ASlowEndpointSaysWhatIsSlowAndWhatEndsIt) {
+  ShardWorld world = Five();
+  for (int second = 0; second < 30; ++second) {
+    const absl::Duration latency = absl::Milliseconds(second < 24 ? 10 : 50);
+    world.RunWithReports(absl::Seconds(1));
+    world.Observe("g1", {{"web-0", {.requests = 20, .latency = latency}},
+                         {"web-1", {.requests = 20, .latency = absl::Milliseconds(10)}},
+                         {"web-2", {.requests = 20, .latency = absl::Milliseconds(10)}}});
+  }
+  const auto explanation = world.core->Explain("web", "web-0", world.now);
+  ASSERT_TRUE(explanation.ok());
+  const v1::Decision& verdict = explanation->verdict();
+  EXPECT_EQ(verdict.result(), "DEGRADED");
+  EXPECT_EQ(verdict.reason(), v1::REASON_TRAFFIC_SLOW);
+  EXPECT_TRUE(Says(verdict, "suspected of being slow (answers of 32ms and more)"))
+      << verdict.DebugString();
+  EXPECT_TRUE(WouldChange(verdict, "answers under 32ms again"));
+}
+
 TEST(ExplainTest, SaysWhatMovesTheWeightNext) {
   ShardWorld world = Five();
   world.config.mutable_services(0)->mutable_weights()->mutable_slow_start()->set_seconds(200);

@@ -40,6 +40,27 @@ TEST(JudgeTest, DegradedChecksDegrade) {
   EXPECT_EQ(Judge(Checked(CheckSummary::kDegraded), {}, kStart).verdict, v1::VERDICT_DEGRADED);
 }
 
+TEST(JudgeTest, SlowAnswersDegradeWhatIsInUseAndFine) {
+  HealthMemory memory;
+  memory.verdict = v1::VERDICT_HEALTHY;
+  HealthEvidence evidence = Checked(CheckSummary::kPassing);
+  evidence.traffic.slow = true;
+  EXPECT_EQ(Judge(evidence, memory, kStart).verdict, v1::VERDICT_DEGRADED);
+  EXPECT_EQ(Judge(evidence, memory, kStart).reason, v1::REASON_TRAFFIC_SLOW);
+  memory.verdict = v1::VERDICT_STARTING;
+  EXPECT_EQ(Judge(evidence, memory, kStart).verdict, v1::VERDICT_HEALTHY);
+  memory.verdict = v1::VERDICT_DEGRADED;
+  memory.reason = v1::REASON_TRAFFIC_SLOW;
+  EXPECT_EQ(Judge(evidence, memory, kStart).reason, v1::REASON_TRAFFIC_SLOW) << "as long as it is";
+  evidence.traffic.failing = true;
+  EXPECT_EQ(Judge(evidence, memory, kStart).verdict, v1::VERDICT_UNHEALTHY);
+  HealthEvidence configured;
+  configured.is_static = configured.traffic.slow = true;
+  EXPECT_EQ(Judge(configured, memory, kStart).reason, v1::REASON_TRAFFIC_SLOW);
+  configured.traffic.slow = false;
+  EXPECT_EQ(Judge(configured, memory, kStart).reason, v1::REASON_STATIC);
+}
+
 TEST(JudgeTest, ARefusedCheckAndAGatewayConfirmEachOther) {
   HealthEvidence evidence = Checked(CheckSummary::kFailing);
   evidence.check_refused = true;

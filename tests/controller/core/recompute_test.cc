@@ -21,6 +21,7 @@ struct Mood {
   double failing = 0;  // Share of its tries that end with 5xx.
   bool gone = false;   // Nothing is answered.
   bool idle = false;   // Nothing is asked.
+  bool slow = false;
   double in_flight = 1;
 };
 
@@ -75,6 +76,7 @@ class RandomFleet {
       mood.failing = Chance(0.5) ? 0 : Between(0, 0.6);
       mood.gone = Chance(0.2);
       mood.idle = Chance(0.3);
+      mood.slow = Chance(0.3);
       mood.in_flight = Between(0.2, 6);
     }
   }
@@ -93,6 +95,7 @@ class RandomFleet {
         (Chance(0.5) ? one.timeouts : one.connect_failures) = one.requests;
       }
       one.in_flight = mood.in_flight;
+      one.latency = absl::Milliseconds(mood.slow ? 50 : 10);
     }
     world_.Observe(gateway, traffic);
   }
@@ -185,7 +188,8 @@ TEST(RecomputeTest, ThousandDecisionsFollowFromTheirRecords) {
   }
   for (const v1::Reason reason :
        {v1::REASON_CHECKS_FAILED, v1::REASON_CHECKS_PASSED, v1::REASON_UNREACHABLE,
-        v1::REASON_TRAFFIC_FAILURES, v1::REASON_AGENT_SILENT, v1::REASON_CHECK_SLOW}) {
+        v1::REASON_TRAFFIC_FAILURES, v1::REASON_AGENT_SILENT, v1::REASON_CHECK_SLOW,
+        v1::REASON_TRAFFIC_SLOW}) {
     EXPECT_GT(reasons[reason], 0) << v1::Reason_Name(reason);
   }
 }

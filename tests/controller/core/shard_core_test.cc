@@ -216,6 +216,44 @@ TEST(ShardCoreTest, FailuresFarAboveTheOthersEject) {
   EXPECT_EQ(world.VerdictOf("web-2"), v1::VERDICT_HEALTHY);
 }
 
+// Seconds of the same traffic through one gateway, 20 requests a second an endpoint, each answered
+// after its endpoint's milliseconds.
+void AnswerIn(ShardWorld& world, const std::vector<int>& millis, int seconds) {
+  for (int second = 0; second < seconds; ++second) {
+    world.RunWithReports(absl::Seconds(1));
+    std::map<std::string, ShardWorld::Traffic> traffic;
+    for (size_t i = 0; i < millis.size(); ++i) {
+      traffic[Id(static_cast<int>(i))] = {.requests = 20, .latency = absl::Milliseconds(millis[i])};
+    }
+    world.Observe("g1", traffic);
+    world.AckAll("g1");
+  }
+}
+
+TEST(ShardCoreTest, WhoBecomesSlowIsDegradedWithinSecondsAndForAsLongAsItIs) {
+  ShardWorld world = Serving(3);
+  AnswerIn(world, {10, 10, 40}, 300);
+  EXPECT_EQ(world.VerdictOf("web-2"), v1::VERDICT_HEALTHY) << "it always was four times slower";
+  const uint32_t weight = world.WeightOf("web-0");
+  AnswerIn(world, {50, 10, 40}, 5);
+  EXPECT_EQ(world.VerdictOf("web-0"), v1::VERDICT_DEGRADED);
+  EXPECT_EQ(world.ReasonOf("web-0"), v1::REASON_TRAFFIC_SLOW);
+  EXPECT_LE(world.WeightOf("web-0"), weight * 0.55);
+  EXPECT_TRUE(world.RoutableOf("web-0"));
+  EXPECT_EQ(world.VerdictOf("web-2"), v1::VERDICT_HEALTHY);
+  AnswerIn(world, {50, 10, 40}, 60);
+  EXPECT_EQ(world.VerdictOf("web-0"), v1::VERDICT_DEGRADED);
+  AnswerIn(world, {10, 10, 40}, 10);
+  EXPECT_EQ(world.VerdictOf("web-0"), v1::VERDICT_HEALTHY);
+}
+
+TEST(ShardCoreTest, WhatMakesAllSlowDegradesNobody) {
+  ShardWorld world = Serving(3);
+  AnswerIn(world, {10, 10, 40}, 30);
+  AnswerIn(world, {50, 50, 200}, 60);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(world.VerdictOf(Id(i)), v1::VERDICT_HEALTHY);
+}
+
 TEST(ShardCoreTest, ASharedDependencyThatFailsEjectsNobody) {
   ShardWorld world = Serving(3);
   for (int i = 0; i < 10; ++i) {

@@ -61,6 +61,8 @@ class ShardWorld {
     uint64_t requests = 0, connect_failures = 0, resets = 0, timeouts = 0, server_errors = 0;
     double in_flight = 0;
     absl::Duration latency_sum = absl::ZeroDuration();
+    // That every answer took; 0: not measured.
+    absl::Duration latency = absl::ZeroDuration();
   };
   void Observe(const std::string& gateway, const std::map<std::string, Traffic>& traffic,
                absl::Duration window = absl::Seconds(1));

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
+#include "common/core/latency_histogram.h"
 #include "gtest/gtest.h"
 
 namespace pointsman::controller {
@@ -208,6 +209,11 @@ void ShardWorld::Observe(const std::string& gateway, const std::map<std::string,
     observation.server_errors = total.server_errors;
     observation.in_flight = static_cast<float>(added.in_flight);
     observation.latency_sum = total.latency_sum;
+    if (added.latency > absl::ZeroDuration()) {
+      observation.latency_buckets.resize(common::LatencyHistogram::BucketOf(added.latency) + 1);
+      observation.latency_buckets.back() = static_cast<uint32_t>(
+          added.requests - added.connect_failures - added.resets - added.timeouts);
+    }
     input.endpoints.push_back(observation);
   }
   Step(input);
