@@ -28,6 +28,11 @@ struct PickView {
 struct RequestResult {
   absl::Duration latency;  // As the client saw it.
   bool ok = true;
+  // What an answer says of its server: there was one; how long this request was served, without
+  // waiting; how many waited when it was answered.
+  bool server_told = false;
+  absl::Duration served = absl::ZeroDuration();
+  uint32_t queued = 0;
 };
 
 // A server's report about itself, over its last interval.
@@ -36,6 +41,7 @@ struct LoadReport {
   double eps = 0;          // Errors a second.
   double cpu = 0;          // Share of what it may use; may exceed 1.
   double application = 0;  // Utilisation by its own measure; 0: it has none.
+  uint32_t in_flight = 0;  // At the interval's end.
 };
 
 struct ProbeAnswer {

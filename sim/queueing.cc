@@ -139,8 +139,10 @@ void Experiment::OnCompletion(const Completion& completion) {
     latencies_[server].Add(completion.in_flight_at_arrival, completion.in_server, queue_.now());
   }
   if (measuring_) times_.Add(absl::ToInt64Microseconds(completion.in_server));
-  policies_[dispatcher]->OnResult(
-      server, {completion.in_server, completion.outcome == Outcome::kOk}, queue_.now());
+  policies_[dispatcher]->OnResult(server,
+                                  {completion.in_server, completion.outcome == Outcome::kOk, true,
+                                   completion.served, completion.queued},
+                                  queue_.now());
 }
 
 void Experiment::RefreshBoard() {
@@ -155,7 +157,8 @@ void Experiment::Report() {
   const absl::Duration period = absl::Seconds(options_.report_period);
   for (size_t i = 0; i < servers_.size(); ++i) {
     const ServerCounters now = servers_[i]->counters();
-    const LoadReport report = ReportOf(reported_[i], now, period, options_.concurrency);
+    LoadReport report = ReportOf(reported_[i], now, period, options_.concurrency);
+    report.in_flight = servers_[i]->in_flight();
     for (const auto& policy : policies_) policy->OnReport(i, report, queue_.now());
     reported_[i] = now;
   }

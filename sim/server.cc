@@ -102,6 +102,7 @@ void Server::StartWaiting() {
 void Server::Start(uint32_t index) {
   Request& request = requests_[index];
   request.phase = Phase::kRunning;
+  request.started = queue_.now().micros();
   request.next = static_cast<uint32_t>(running_.size());
   running_.push_back(index);
   ScheduleEnd(request, index);
@@ -167,8 +168,12 @@ void Server::Answer(uint32_t index, Outcome outcome) {
   ++(outcome == Outcome::kOk ? counters_.completions : counters_.errors);
   counters_.latency_micros += static_cast<double>(micros);
   CompletionSink* const sink = request.job.sink;
-  const Completion completion{request.job.ticket, outcome, absl::Microseconds(micros),
-                              request.in_flight_at_arrival};
+  // What failed fast was in no slot.
+  const bool in_slot = outcome != Outcome::kFastError;
+  const absl::Duration served =
+      absl::Microseconds(in_slot ? queue_.now().micros() - request.started : 0);
+  const Completion completion{request.job.ticket,           outcome, absl::Microseconds(micros),
+                              request.in_flight_at_arrival, served,  queued_};
   Free(index);
   sink->OnCompletion(completion);
 }
@@ -182,7 +187,10 @@ void Server::Free(uint32_t index) {
 // As an event: the sender may be in the middle of something.
 void Server::Tell(const Job& job, Outcome outcome) {
   queue_.After(absl::ZeroDuration(), [sink = job.sink, ticket = job.ticket, outcome] {
-    sink->OnCompletion({ticket, outcome, absl::ZeroDuration(), 0});
+    Completion completion;
+    completion.ticket = ticket;
+    completion.outcome = outcome;
+    sink->OnCompletion(completion);
   });
 }
 

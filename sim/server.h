@@ -30,8 +30,10 @@ enum class Outcome : uint8_t {
 struct Completion {
   uint64_t ticket = 0;  // The Job's.
   Outcome outcome = Outcome::kOk;
-  absl::Duration in_server;           // Since Submit.
-  uint32_t in_flight_at_arrival = 0;  // Without itself.
+  absl::Duration in_server;                      // Since Submit.
+  uint32_t in_flight_at_arrival = 0;             // Without itself.
+  absl::Duration served = absl::ZeroDuration();  // Of in_server, in a slot.
+  uint32_t queued = 0;                           // Others that wait now.
 };
 
 // Who is told how requests end. Called from the event queue, never from within Submit.
@@ -126,6 +128,7 @@ class Server {
     Job job;
     double work_left = 0;
     int64_t arrived = 0;
+    int64_t started = 0;  // In a slot.
     uint32_t generation = 0;
     uint32_t in_flight_at_arrival = 0;
     // In the queue: neighbours. Running: next is the place in running_.

@@ -43,6 +43,7 @@ class Testbed : public CompletionSink {
     MonotonicTime began;
     uint32_t generation = 1;
     Server::JobId job = Server::kNoJob;
+    RequestResult told;  // What the answer says of its server.
     EventQueue::EventId deadline = EventQueue::kNoEvent;
   };
 
@@ -127,6 +128,7 @@ void Testbed::Arrive() {
   query.work = TruncatedNormal(mean, mean, 0, arrivals_random_);
   query.began = queue_.now();
   query.job = Server::kNoJob;
+  query.told = {};
   Client& client = clients_[query.client];
   query.server = client.policy->Pick({queue_.now(), client.in_flight}, policies_random_);
   ++client.in_flight[query.server];
@@ -151,6 +153,9 @@ void Testbed::OnCompletion(const Completion& completion) {
   Query* query = Find(completion.ticket);
   if (query == nullptr) return;
   query->job = Server::kNoJob;
+  query->told.server_told = true;
+  query->told.served = completion.served;
+  query->told.queued = completion.queued;
   machines_[query->server].latencies.Add(completion.in_flight_at_arrival, completion.in_server,
                                          queue_.now());
   queue_.After(options_.one_way, [this, ticket = completion.ticket] { End(ticket, true); });
@@ -164,7 +169,10 @@ void Testbed::End(uint64_t ticket, bool ok) {
   const absl::Duration took = ok ? queue_.now() - query->began : options_.deadline;
   Client& client = clients_[query->client];
   --client.in_flight[query->server];
-  client.policy->OnResult(query->server, {took, ok}, queue_.now());
+  RequestResult result = query->told;
+  result.latency = took;
+  result.ok = ok;
+  client.policy->OnResult(query->server, result, queue_.now());
   if (query->began >= measured_from_) {
     ++result_.queries;
     if (!ok) ++result_.late;
@@ -209,7 +217,8 @@ void Testbed::Report() {
     const ServerCounters now = machine.server->counters();
     const ServerCounters before = std::exchange(machine.reported, now);
     // On a crowded machine a query takes more CPU time: caches and memory are shared.
-    const LoadReport report = ReportOf(before, now, options_.report_period, options_.slots);
+    LoadReport report = ReportOf(before, now, options_.report_period, options_.slots);
+    report.in_flight = machine.server->in_flight();
     for (Client& client : clients_) client.policy->OnReport(i, report, queue_.now());
   }
   queue_.After(options_.report_period, [this] { Report(); });

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/core/status_macros.h"
+#include "sim/policies/polled_p2c.h"
 #include "sim/policies/unweighted.h"
 #include "sim/policies/weighted.h"
 
@@ -41,6 +42,8 @@ const std::vector<Entry>& Entries() {
       {"robinhood", false, [](S s, R) { return std::make_unique<PidPolicy>(s.endpoints, s.pid); }},
       {"prequal", false,
        [](S s, R) { return std::make_unique<PrequalPolicy>(s.endpoints, s.prequal); }},
+      {"c3", false, [](S s, R) { return std::make_unique<C3Policy>(s.endpoints, s.c3); }},
+      {"yarp", false, [](S s, R) { return std::make_unique<PolledP2cPolicy>(s.endpoints); }},
   };
   return *entries;
 }

@@ -8,6 +8,7 @@
 #include "absl/random/bit_gen_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "sim/policies/c3.h"
 #include "sim/policies/peak_ewma.h"
 #include "sim/policies/pid.h"
 #include "sim/policies/prequal.h"
@@ -25,6 +26,7 @@ struct PolicySettings {
   WrrOptions wrr = {};
   PidOptions pid = {};
   PrequalOptions prequal = {};
+  C3Options c3 = {};
 };
 
 // All names that MakePolicy knows, in the order in which tables list them.

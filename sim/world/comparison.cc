@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -31,7 +32,8 @@ double StudentQuantile(size_t n) {
 }
 
 struct Samples {
-  std::vector<double> p50, p99, p999, errors, load, floor;
+  std::vector<double> p50, p99, p999, errors, load, floor, shed;
+  uint64_t false_ejections = 0;
 
   void Add(const WorldResult& result) {
     p50.push_back(result.latency.Quantile(0.5) / 1e3);
@@ -41,8 +43,18 @@ struct Samples {
     errors.push_back(static_cast<double>(result.errors()) / requests);
     load.push_back(result.load_max_over_mean);
     floor.push_back(result.load_floor);
+    false_ejections += result.false_ejections;
+    if (result.faults.empty()) return;
+    const auto& time = result.faults[0].shed;
+    shed.push_back(time ? absl::ToDoubleSeconds(*time) : std::numeric_limits<double>::infinity());
   }
 };
+
+double MedianOf(std::vector<double> samples) {
+  if (samples.empty()) return std::numeric_limits<double>::quiet_NaN();
+  std::sort(samples.begin(), samples.end());
+  return samples[samples.size() / 2];
+}
 
 std::vector<double> Differences(const std::vector<double>& a, const std::vector<double>& b) {
   std::vector<double> out;
@@ -59,9 +71,16 @@ ComparedRow RowOf(std::string policy, const Samples& its, const Samples& ours) {
   row.error_share = MeanOf(its.errors);
   row.load = MeanOf(its.load);
   row.load_floor = MeanOf(its.floor);
+  row.shed_s = MedianOf(its.shed);
+  row.false_ejections = its.false_ejections;
   row.ours_p99 = RatioOf(its.p99, ours.p99);
   row.ours_errors = MeanOf(Differences(its.errors, ours.errors));
   return row;
+}
+
+std::string Seconds(double value) {
+  if (std::isnan(value)) return "";
+  return std::isfinite(value) ? absl::StrFormat("%.1f", value) : "never";
 }
 
 std::string Interval(const Estimate& estimate) {
@@ -134,11 +153,14 @@ std::string ComparisonMarkdown(const ComparedScenario& compared) {
   std::string out = absl::StrCat("## ", compared.name, "\n\n", compared.summary, ".\n\n");
   absl::StrAppend(&out,
                   "| policy | p50, ms | p99, ms | p99.9, ms | errors, % | load max / mean (by "
-                  "chance) | ours / its p99 |\n| --- | --- | --- | --- | --- | --- | --- |\n");
+                  "chance) | tries halved after, s | false ejections | ours / its p99 |\n"
+                  "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const ComparedRow& row : compared.rows) {
-    absl::StrAppendFormat(&out, "| %s | %.0f | %.0f | %.0f | %.3f | %.2f (%.2f) | %s |\n",
+    absl::StrAppendFormat(&out, "| %s | %.0f | %.0f | %.0f | %.3f | %.2f (%.2f) | %s | %s | %s |\n",
                           row.policy, row.p50_ms.value, row.p99_ms.value, row.p999_ms.value,
                           100 * row.error_share.value, row.load.value, row.load_floor.value,
+                          Seconds(row.shed_s),
+                          row.policy == kOurs ? absl::StrCat(row.false_ejections) : "",
                           row.policy == kOurs ? "" : Interval(row.ours_p99));
   }
   absl::StrAppend(&out, "\n",

@@ -37,10 +37,14 @@ struct ComparedRow {
   std::string policy;
   Estimate p50_ms, p99_ms, p999_ms;
   Estimate error_share;
-  Estimate load;         // Largest by mean, of endpoints without a fault.
-  Estimate load_floor;   // By chance alone.
-  Estimate ours_p99;     // Ours by this one; of kOurs 1.
-  Estimate ours_errors;  // Ours less this one.
+  Estimate load;        // Largest by mean, of endpoints without a fault.
+  Estimate load_floor;  // By chance alone.
+  // Seconds until the first fault's endpoints got half of their tries: the median of the seeds;
+  // infinite: never in most of them. NaN without a fault.
+  double shed_s = 0;
+  uint64_t false_ejections = 0;  // In all runs.
+  Estimate ours_p99;             // Ours by this one; of kOurs 1.
+  Estimate ours_errors;          // Ours less this one.
 };
 
 struct ComparedScenario {

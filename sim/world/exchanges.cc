@@ -118,8 +118,10 @@ void Exchanges::StartTry(Exchange& exchange) {
   ++exchange.tries;
   ++exchange.generation;
   exchange.job = Server::kNoJob;
+  exchange.told = {};
   exchange.state.per_try_waived = false;
   exchange.try_started = queue_.now();
+  onlooker_.OnTry(exchange.endpoint);
   // A published policy knows no limits; ours has left out who is at its own.
   cells_.StartTry(exchange.cell, policy_ != nullptr ? gateway::kNoCellLimit
                                                     : table_->policy.max_in_flight_per_endpoint);
@@ -163,6 +165,9 @@ void Exchanges::OnCompletion(const Completion& completion) {
   Exchange* exchange = Find(completion.ticket);
   if (exchange == nullptr) return;
   exchange->job = Server::kNoJob;
+  const bool answers =
+      completion.outcome != Outcome::kRefused && completion.outcome != Outcome::kReset;
+  exchange->told = {{}, true, answers, completion.served, completion.queued};
   path_.NoteAnswer(exchange->endpoint, completion);
   if (!path_.Reachable(exchange->endpoint)) return;
   queue_.After(path_.OneWay(), [this, ticket = completion.ticket, outcome = completion.outcome] {
@@ -189,7 +194,9 @@ void Exchanges::EndTry(Exchange& exchange, TryOutcome outcome, absl::Duration la
   cells_.EndTry(exchange.cell);
   if (policy_ != nullptr) {
     const bool ok = outcome == TryOutcome::kResponse;
-    policy_->OnEnd(exchange.endpoint, {queue_.now() - exchange.try_started, ok});
+    exchange.told.latency = queue_.now() - exchange.try_started;
+    exchange.told.ok = ok;
+    policy_->OnEnd(exchange.endpoint, exchange.told);
   }
   queue_.Cancel(exchange.deadline);
   if (exchange.job != Server::kNoJob && path_.Reachable(exchange.endpoint)) {

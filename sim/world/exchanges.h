@@ -69,6 +69,7 @@ class Exchanges : public CompletionSink {
     size_t endpoint = 0;
     common::MonotonicTime try_started;
     Server::JobId job = Server::kNoJob;
+    RequestResult told;  // What the answer says of its server.
     EventQueue::EventId deadline = EventQueue::kNoEvent;
   };
 

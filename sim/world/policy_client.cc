@@ -51,8 +51,9 @@ void PolicyClient::ReadReports() {
     const ServerCounters now = server.counters();
     const ServerCounters before = std::exchange(reported_[i], now);
     if (!path_.Reachable(i) || faults.crashed || faults.black_hole) continue;
-    policy_->OnReport(i, ReportOf(before, now, kReportPeriod, server.options().concurrency),
-                      queue_.now());
+    LoadReport report = ReportOf(before, now, kReportPeriod, server.options().concurrency);
+    report.in_flight = server.in_flight();
+    policy_->OnReport(i, report, queue_.now());
   }
   queue_.After(kReportPeriod, [this] { ReadReports(); });
 }

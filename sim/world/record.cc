@@ -48,8 +48,7 @@ double ShareOf(const std::map<uint32_t, double>& shares, uint32_t endpoint) {
 Record::Record(const EventQueue& queue, const WorldOptions& options, common::MonotonicTime from)
     : queue_(queue), options_(options), from_(from) {
   for (const FaultSpec& fault : options_.faults) {
-    Watch& watch = watches_.emplace_back();
-    watch.fault = &fault;
+    Watch& watch = watches_.emplace_back(Watch{&fault, Shedding(fault.begins, fault.lasts)});
     watch.clear.resize(options_.gateways);
     watch.halved.resize(options_.gateways);
     watch.share_before.resize(options_.gateways);
@@ -69,6 +68,21 @@ void Record::CloseSeconds() {
     next.fault_share = second_.fault_share;
     second_ = next;
     second_latency_ = {};
+  }
+}
+
+void Record::OnTry(uint32_t endpoint) {
+  if (queue_.now() < from_) return;
+  for (Watch& watch : watches_) {
+    const std::vector<uint32_t>& of = watch.fault->endpoints;
+    if (std::find(of.begin(), of.end(), endpoint) == of.end()) continue;
+    watch.shedding.OnTry(queue_.now() - from_);
+  }
+}
+
+void Record::Finish(absl::Duration measured) {
+  for (size_t i = 0; i < watches_.size(); ++i) {
+    result_.faults[i].shed = watches_[i].shedding.Halved(measured);
   }
 }
 

@@ -16,6 +16,7 @@
 #include "sim/event_queue.h"
 #include "sim/quantiles.h"
 #include "sim/world/options.h"
+#include "sim/world/shedding.h"
 #include "sim/world/wires.h"
 
 namespace pointsman::sim {
@@ -27,6 +28,8 @@ struct Detection {
   std::optional<absl::Duration> all;  // Every gateway's.
   // Every gateway's table gives each of them at most half the share of requests it had before.
   std::optional<absl::Duration> halved;
+  // Clients' tries at them halved (Shedding).
+  std::optional<absl::Duration> shed;
 };
 
 // An endpoint became UNHEALTHY.
@@ -105,6 +108,7 @@ class Record : public Onlooker {
   // Measures from `from` on, to which the faults' times are relative.
   Record(const EventQueue& queue, const WorldOptions& options, common::MonotonicTime from);
 
+  void OnTry(uint32_t endpoint) override;
   void OnRequestEnd(const RequestEnd& end) override;
   void OnTable(size_t gateway, const gateway::ServiceTable& table) override;
   void OnFrame(const controller::Frame& frame) override;
@@ -112,11 +116,14 @@ class Record : public Onlooker {
   void OnViolation(absl::string_view what) override;
 
   WorldResult& result() { return result_; }
+  // What is known only at the end, `measured` after measuring began.
+  void Finish(absl::Duration measured);
 
  private:
   // One fault as seen through the gateways' tables.
   struct Watch {
     const FaultSpec* fault = nullptr;
+    Shedding shedding;
     // By gateway.
     std::vector<bool> clear;
     std::vector<bool> halved;

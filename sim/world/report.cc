@@ -30,6 +30,7 @@ void AddDetection(const Detection& detection, std::vector<Figure>& figures) {
   add("off_first_gateway", detection.first);
   add("off_all_gateways", detection.all);
   add("half_share_all_gateways", detection.halved);
+  add("half_of_the_tries", detection.shed);
 }
 
 std::string ShowNumber(double value) {

@@ -62,6 +62,8 @@ struct RequestEnd {
 class Onlooker {
  public:
   virtual ~Onlooker() = default;
+  // A gateway begins a try at this endpoint.
+  virtual void OnTry(uint32_t endpoint) = 0;
   // A request of a client ended.
   virtual void OnRequestEnd(const RequestEnd& end) = 0;
   // The gateway runs this table of the service from now on.

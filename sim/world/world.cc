@@ -145,6 +145,7 @@ std::unique_ptr<Policy> World::MakeChosenPolicy(size_t gateway) {
   if (options_.policy.empty()) return nullptr;
   PolicySettings settings;
   settings.endpoints = options_.endpoints.size();
+  settings.c3.clients = static_cast<double>(options_.gateways);
   std::mt19937_64 random(SeedOf(options_.seed, Chances::kPolicy, gateway));
   absl::StatusOr<std::unique_ptr<Policy>> policy = MakePolicy(options_.policy, settings, random);
   PM_CHECK(policy.ok());
@@ -293,6 +294,7 @@ WorldResult World::Run() {
   for (auto& host : hosts_) before.push_back(host->server().counters());
   queue_.RunUntil(from_ + options_.duration);
   Measure(before);
+  record_.Finish(options_.duration);
   WorldResult result = record_.result();
   if (!Converges()) result.violations.emplace_back("gateways do not reach the newest table");
   return result;

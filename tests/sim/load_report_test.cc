@@ -19,6 +19,7 @@ TEST(LoadReportTest, IsOfWhatHappenedBetweenTwoReadings) {
   EXPECT_DOUBLE_EQ(report.eps, 5);
   EXPECT_DOUBLE_EQ(report.cpu, 0.5);
   EXPECT_EQ(report.application, 0);
+  EXPECT_EQ(report.in_flight, 0u) << "no counter tells it";
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ TEST(CatalogueTest, MakesEachPolicyItNames) {
   settings.endpoints = 5;
   settings.weights = {1, 2, 3, 4, 5};
   const std::vector<uint32_t> in_flight(5);
-  EXPECT_EQ(PolicyNames().size(), 10u);
+  EXPECT_EQ(PolicyNames().size(), 12u);
   for (const absl::string_view name : PolicyNames()) {
     const auto policy = MakePolicy(name, settings, random);
     ASSERT_TRUE(policy.ok()) << name;

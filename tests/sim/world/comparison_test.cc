@@ -30,7 +30,7 @@ TEST(ComparisonTest, RatiosArePairedAndGeometric) {
 TEST(ComparisonTest, ComparesWhatThereIs) {
   for (const std::string& name : ComparedScenarios()) EXPECT_NE(FindScenario(name), nullptr);
   EXPECT_EQ(ComparedPolicies()[0], kOurs);
-  EXPECT_EQ(ComparedPolicies().size(), 9u);
+  EXPECT_EQ(ComparedPolicies().size(), 11u);
 }
 
 TEST(ComparisonTest, AllPoliciesMeetTheSameClients) {
@@ -41,8 +41,8 @@ TEST(ComparisonTest, AllPoliciesMeetTheSameClients) {
   scenario.options.duration = absl::Seconds(10);
   int runs = 0;
   const ComparedScenario compared = Compare(scenario, 2, [&](absl::string_view) { ++runs; });
-  EXPECT_EQ(runs, 18);
-  ASSERT_EQ(compared.rows.size(), 9u);
+  EXPECT_EQ(runs, 22);
+  ASSERT_EQ(compared.rows.size(), 11u);
   EXPECT_DOUBLE_EQ(compared.rows[0].ours_p99.value, 1);
   for (const ComparedRow& row : compared.rows) {
     EXPECT_EQ(row.error_share.value, 0) << row.policy;

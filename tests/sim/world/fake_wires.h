@@ -56,6 +56,7 @@ class FakePath : public DataPath {
 
 class FakeOnlooker : public Onlooker {
  public:
+  void OnTry(uint32_t endpoint) override { tries.push_back(endpoint); }
   void OnRequestEnd(const RequestEnd& end) override { ends.push_back(end); }
   void OnTable(size_t, const gateway::ServiceTable& table) override {
     tables.push_back(table.version);
@@ -64,6 +65,7 @@ class FakeOnlooker : public Onlooker {
   void OnEvent(const controller::EventOut& event) override { events.push_back(event); }
   void OnViolation(absl::string_view what) override { violations.emplace_back(what); }
 
+  std::vector<uint32_t> tries;
   std::vector<RequestEnd> ends;
   std::vector<gateway::VersionPair> tables;
   std::vector<controller::Frame> frames;
