@@ -40,7 +40,7 @@ struct WorldOptions {
 
 class ShardWorld {
  public:
-  explicit ShardWorld(WorldOptions options = {});
+  explicit ShardWorld(const WorldOptions& options = {});
 
   // Steps the core; adds the effects to the totals, keeps when it wants to be woken.
   Effects Step(const Input& input);

@@ -69,7 +69,7 @@ uint64_t SeedOr(uint64_t fallback) {
   return seed;
 }
 
-ShardWorld::ShardWorld(WorldOptions options) : service(options.service) {
+ShardWorld::ShardWorld(const WorldOptions& options) : service(options.service) {
   core = std::make_unique<ShardCore>(options.shard);
   v1::Service& message = *config.add_services();
   message.set_name("services/" + service);
