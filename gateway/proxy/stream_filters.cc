@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "gateway/core/filter.h"
 #include "gateway/http/upgrade.h"
 #include "gateway/proxy/stream.h"
@@ -67,8 +68,12 @@ void Stream::PushResume() {
 
 Reason Stream::CheckAgain(const RouteEntry& route) {
   if (context_->table->config == filters_config_) return Reason::kNone;
+  // Kept as it came, where it would be merged now.
+  const bool kept = absl::StrContains(request_.block.At(request_.path), "//");
+  if (kept && (route.path_traits & common::kPathEmptySegment) == 0) return Reason::kAmbiguousPath;
   if (const Reason reason = CheckPath(route); reason != Reason::kNone) return reason;
   const Upgrade chosen = request_.upgrade;
+  if (chosen == Upgrade::kNone) return Reason::kNone;
   if (const Reason reason = TakeUpgrade(route); reason != Reason::kNone) return reason;
   return request_.upgrade == chosen ? Reason::kNone : Reason::kUpgradeRefused;
 }

@@ -202,21 +202,24 @@ TEST_F(StreamFiltersTest, AnotherTableWithTheSameFiltersAsksNothingTwice) {
 TEST_F(StreamFiltersTest, WhatTheRouteAllowsNoMorePassesNoMore) {
   first_.kind = FilterVerdict::Kind::kSuspend;
   first_.wait = kLongEnough;
-  routes[0].path_traits = common::kPathEncodedSlash;
+  routes[0].path_traits = common::kPathEncodedSlash | common::kPathEmptySegment;
   routes[0].upgrades = {"tcp"};
   UseFilters({&first_});
   Publish({upstream_.port()});
   Peer slash = Client();
+  Peer empty = Client();
   Peer upgrade = Client();
   slash.Write("GET /a%2Fb HTTP/1.1\r\nHost: a\r\n\r\n");
+  empty.Write("GET /a//b HTTP/1.1\r\nHost: a\r\n\r\n");
   upgrade.Write("GET /a HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: tcp\r\n\r\n");
-  ASSERT_TRUE(Waiting(2));
+  ASSERT_TRUE(Waiting(3));
   routes[0].path_traits = 0;
   routes[0].upgrades.clear();
   auto table = std::make_shared<RoutingTable>(*Table({upstream_.port()}));
   table->config.revision = 2;
   PublishTable(std::move(table));
   EXPECT_EQ(slash.ReadMessage().Field("x-pointsman-reason"), "ambiguous_path");
+  EXPECT_EQ(empty.ReadMessage().Field("x-pointsman-reason"), "ambiguous_path");
   EXPECT_EQ(upgrade.ReadMessage().Field("x-pointsman-reason"), "upgrade_refused");
   EXPECT_EQ(upstream_.connections(), 0);
 }
