@@ -153,12 +153,14 @@ void Testbed::OnCompletion(const Completion& completion) {
   Query* query = Find(completion.ticket);
   if (query == nullptr) return;
   query->job = Server::kNoJob;
-  query->told.server_told = true;
-  query->told.served = completion.served;
-  query->told.queued = completion.queued;
   machines_[query->server].latencies.Add(completion.in_flight_at_arrival, completion.in_server,
                                          queue_.now());
-  queue_.After(options_.one_way, [this, ticket = completion.ticket] { End(ticket, true); });
+  queue_.After(options_.one_way, [this, completion] {
+    Query* answered = Find(completion.ticket);
+    if (answered == nullptr) return;
+    answered->told = {{}, true, true, completion.served, completion.queued};
+    End(completion.ticket, true);
+  });
 }
 
 void Testbed::End(uint64_t ticket, bool ok) {

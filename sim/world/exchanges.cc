@@ -165,22 +165,19 @@ void Exchanges::OnCompletion(const Completion& completion) {
   Exchange* exchange = Find(completion.ticket);
   if (exchange == nullptr) return;
   exchange->job = Server::kNoJob;
-  const bool answers =
-      completion.outcome != Outcome::kRefused && completion.outcome != Outcome::kReset;
-  exchange->told = {{}, true, answers, completion.served, completion.queued};
   path_.NoteAnswer(exchange->endpoint, completion);
   if (!path_.Reachable(exchange->endpoint)) return;
-  queue_.After(path_.OneWay(), [this, ticket = completion.ticket, outcome = completion.outcome] {
-    OnAnswer(ticket, outcome);
-  });
+  queue_.After(path_.OneWay(), [this, completion] { OnAnswer(completion); });
 }
 
-void Exchanges::OnAnswer(uint64_t ticket, Outcome outcome) {
-  Exchange* exchange = Find(ticket);
+void Exchanges::OnAnswer(const Completion& completion) {
+  Exchange* exchange = Find(completion.ticket);
   if (exchange == nullptr) return;
+  const Outcome outcome = completion.outcome;
   if (outcome == Outcome::kRefused || outcome == Outcome::kReset) {
     return OnTryFailed(*exchange, TryOutcome::kReset);
   }
+  exchange->told = {{}, true, true, completion.served, completion.queued};
   ++idle_[exchange->endpoint];
   const bool ok = outcome == Outcome::kOk;
   EndTry(*exchange, ok ? TryOutcome::kResponse : TryOutcome::kServerError,

@@ -87,7 +87,7 @@ class Exchanges : public CompletionSink {
   void OnConnected(uint64_t ticket);
   void SendRequest(Exchange& exchange);
   void Deliver(uint64_t ticket);
-  void OnAnswer(uint64_t ticket, Outcome outcome);
+  void OnAnswer(const Completion& completion);
   void ArmDeadline(Exchange& exchange);
   void OnDeadline(uint64_t ticket);
   void OnTryTooSlow(Exchange& exchange);
