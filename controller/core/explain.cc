@@ -142,7 +142,7 @@ void AddWouldChange(const ServiceState& service, const EndpointState& endpoint, 
     case v1::REASON_TRAFFIC_SLOW:
       out.add_would_change(
           absl::StrCat("answers under ", Short(endpoint.health_record.evidence.traffic.slow_limit),
-                       " again, as usual; or for some minutes no other: then that is usual"));
+                       " again, as usual; or none for ten minutes and more: then that is usual"));
       break;
     case v1::REASON_AGENT_SILENT:
       out.add_would_change("a report of its agent, or a request that succeeds");
@@ -336,10 +336,10 @@ void AddBlendArithmetic(const WeightRules& rules, const EndpointState& endpoint,
                                        blend));
   }
   if (parts.ceiling > 0) {
-    out.add_arithmetic(
-        absl::StrFormat("its answers are slow: min(%.8g, %.8g) = %.8g, at most %.2f of its weight "
-                        "when they became so",
-                        blend, parts.ceiling, parts.blended, kDegradedFactor));
+    out.add_arithmetic(absl::StrFormat(
+        "its answers are slow: at most %.2f x %.6g (its weight by nominal when they became so) x "
+        "nominal %.8g = %.8g; min(%.8g, that) = %.8g",
+        kDegradedFactor, endpoint.slow_from, parts.nominal, parts.ceiling, blend, parts.blended));
   } else if (endpoint.health.verdict == v1::VERDICT_DEGRADED) {
     out.add_arithmetic(
         absl::StrFormat("degraded: %.8g x %.2f = %.8g", blend, kDegradedFactor, parts.blended));

@@ -19,8 +19,12 @@ constexpr absl::Duration kSilentTrial = absl::Minutes(1);
 // A second removal within 6 minutes of a first one is more.
 constexpr double kFlapsFree = 1.45;
 
-HealthDecision Keep(const HealthMemory& memory) {
+HealthDecision Keep(const HealthEvidence& e, const HealthMemory& memory) {
   HealthDecision kept{memory.verdict, memory.reason, memory.confirmed, false};
+  if (memory.reason == v1::REASON_TRAFFIC_SLOW && !e.traffic.slow) {
+    // Traffic alone said so, and says so no more.
+    return {v1::VERDICT_HEALTHY, v1::REASON_CHECKS_PASSED, false, true};
+  }
   if (memory.verdict == v1::VERDICT_DRAINING ||
       (memory.verdict == v1::VERDICT_UNHEALTHY && memory.reason == v1::REASON_OPERATOR)) {
     // The one who took it away gave it back: what it was before holds until evidence comes.
@@ -44,7 +48,7 @@ bool HeldByTraffic(const HealthEvidence& e, const HealthMemory& memory, Monotoni
 HealthDecision JudgeChecks(const HealthEvidence& e, const HealthMemory& memory, MonotonicTime now) {
   switch (e.checks) {
     case CheckSummary::kUnknown:
-      return Keep(memory);
+      return Keep(e, memory);
     case CheckSummary::kFailing:
       return {
           v1::VERDICT_UNHEALTHY, v1::REASON_CHECKS_FAILED,
@@ -95,9 +99,9 @@ HealthDecision JudgeSilent(const HealthEvidence& e, const HealthMemory& memory, 
   if (on_trial) return {v1::VERDICT_HEALTHY, v1::REASON_CHECKS_PASSED, false, true};
   // What came back a moment ago is known only once requests of since then have ended.
   const bool untold = Serves(memory.verdict) && now - memory.serving_since < kTrafficFresh;
-  if (e.in_grace || e.traffic.alive || !memory.proven || untold) return Keep(memory);
+  if (e.in_grace || e.traffic.alive || !memory.proven || untold) return Keep(e, memory);
   if (memory.verdict == v1::VERDICT_UNHEALTHY && memory.reason != v1::REASON_OPERATOR) {
-    return Keep(memory);
+    return Keep(e, memory);
   }
   return {v1::VERDICT_UNHEALTHY, v1::REASON_AGENT_SILENT, false, true};
 }
@@ -133,7 +137,7 @@ HealthDecision Judge(const HealthEvidence& e, const HealthMemory& memory, Monoto
     return UnlessSlow({v1::VERDICT_HEALTHY, v1::REASON_STATIC, false, true}, e, memory);
   }
   if (!e.has_agent || !e.fresh) return JudgeSilent(e, memory, now);
-  if (!e.reported) return Keep(memory);
+  if (!e.reported) return Keep(e, memory);
   return UnlessSlow(JudgeChecks(e, memory, now), e, memory);
 }
 

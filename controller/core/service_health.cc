@@ -231,12 +231,17 @@ void ServiceState::RecordHealth(EndpointState& endpoint, const HealthMemory& bef
   record.flap_hold = endpoint.health.flap_hold;
 }
 
-// Remembers the weight at which its answers became slow.
-void ServiceState::NoteSlow(EndpointState& endpoint) {
-  if (endpoint.health.reason != v1::REASON_TRAFFIC_SLOW) {
+// Remembers the weight at which its answers became slow: as it was before anything took from it.
+void ServiceState::NoteSlow(EndpointState& endpoint, bool slow) const {
+  const bool degraded = endpoint.health.verdict == v1::VERDICT_DEGRADED;
+  // Taken over, it keeps what it was sent until something is known of it.
+  const bool inherited = endpoint.health.reason == v1::REASON_INHERITED;
+  if (!degraded || (!slow && !inherited)) {
     endpoint.slow_from = 0;
-  } else if (endpoint.slow_from == 0) {
-    endpoint.slow_from = endpoint.sent_parts.blended / endpoint.sent_parts.nominal;
+  } else if (slow && endpoint.slow_from == 0) {
+    const SentParts& parts = endpoint.sent_parts;
+    const double blend = policy_.weights.blend;
+    endpoint.slow_from = (blend * parts.base + (1 - blend) * parts.nominal) / parts.nominal;
   }
 }
 
@@ -257,7 +262,7 @@ void ServiceState::Evaluate(EndpointState& endpoint, StepContext& context) {
   const bool changed = ApplyDecision(decision, evidence, context.now, endpoint.health);
   endpoint.health.capped = kept && decision.reason == v1::REASON_REMOVAL_CAPPED;
   if (asked.evidence && !kept && endpoint.inherited) Confirm(endpoint, context);
-  NoteSlow(endpoint);
+  NoteSlow(endpoint, evidence.traffic.slow);
   const bool told = changed || endpoint.health.reason != reason_before;
   if (!told && endpoint.health_record.at != MonotonicTime()) return;
   dirty_ = dirty_ || told;

@@ -22,6 +22,7 @@ double WholeFactor(const Frame& frame) {
   for (const FrameEntry& entry : frame.entries) {
     const EntryState& state = entry.state;
     if (!Serves(state.verdict) || state.reason == v1::REASON_SLOW_START) continue;
+    if (state.reason == v1::REASON_TRAFFIC_SLOW) continue;
     const double degraded = state.verdict == v1::VERDICT_DEGRADED ? kDegradedFactor : 1;
     factors.push_back(state.weight / (degraded * kNominalWeight * entry.info->capacity));
   }
@@ -68,8 +69,11 @@ void ServiceState::ReleaseHold(StepContext& context) {
 void ServiceState::AdoptWeight(const EntryState& state, double whole, StepContext& context,
                                EndpointState& endpoint) {
   const uint32_t sent = std::max(1u, state.weight);
-  const double factor = state.verdict == v1::VERDICT_DEGRADED ? kDegradedFactor : 1;
-  endpoint.weight = sent / (factor * kNominalWeight);
+  const bool slow = state.reason == v1::REASON_TRAFFIC_SLOW;
+  const bool halved = state.verdict == v1::VERDICT_DEGRADED && !slow;
+  endpoint.weight = sent / ((halved ? kDegradedFactor : 1) * kNominalWeight);
+  // Its ceiling is what it was sent: what it would have without one is not known.
+  endpoint.slow_from = slow ? endpoint.weight / (kDegradedFactor * endpoint.info->capacity) : 0;
   endpoint.sent = sent;
   endpoint.sent_move = {sent, sent, SentHold::kInherited};
   endpoint.weighed = true;

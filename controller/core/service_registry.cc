@@ -204,6 +204,7 @@ bool ServiceState::Register(const Registration& registration, StepContext& conte
     // Of another address, what was seen says nothing.
     if (endpoint.info->address != instance.endpoint->address) {
       endpoint.traffic.ForgetEvidence(context.now);
+      endpoint.traffic.ForgetUsual();
     }
     endpoint.info = instance.endpoint;
     if (endpoint.handle != 0) table_.SetInfo(endpoint.handle, endpoint.info);

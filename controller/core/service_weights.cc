@@ -89,7 +89,7 @@ void ServiceState::RefreshWeight(EndpointState& endpoint, StepContext& context) 
   input.serving =
       serves ? ServingTime(endpoint, context.now)
              : (endpoint.health.proven ? policy_.weights.slow_start : absl::ZeroDuration());
-  input.degraded = endpoint.health.verdict == v1::VERDICT_DEGRADED;
+  input.degraded = endpoint.health.verdict == v1::VERDICT_DEGRADED && !policy_.health.shadow;
   input.slow_from = endpoint.slow_from;
   input.override = endpoint.override.get();
   const bool was_ramping = endpoint.sent_parts.ramp < 1;

@@ -36,6 +36,11 @@ struct SlowCounts {
 };
 
 inline constexpr double kSlowKept = 4;
+// It is slow for so long at least; twice as long each time when it was so within kSlowAgain before:
+// less work may be all that made it fast again.
+inline constexpr absl::Duration kSlowHold = absl::Seconds(2);
+inline constexpr absl::Duration kSlowHoldMax = absl::Minutes(2);
+inline constexpr absl::Duration kSlowAgain = absl::Seconds(15);
 
 class Slowness {
  public:
@@ -43,18 +48,20 @@ class Slowness {
   // usual is known.
   SlowCounts Observe(std::span<const uint32_t> buckets, common::MonotonicTime now);
   // Answers of some seconds ago: what is usual is learned late, so that the first seconds of a
-  // fault do not become usual before they are noticed.
-  void Learn(std::span<const uint32_t> buckets, common::MonotonicTime now);
+  // fault do not become usual before they are noticed. `was_slow`: slow() when they came.
+  void Learn(std::span<const uint32_t> buckets, bool was_slow, common::MonotonicTime now);
   // Weighs what Observe() returned against the others' share of slow answers.
   void Suspect(const SlowCounts& counts, double others_share, common::MonotonicTime now);
   // What was seen is no evidence any more; what is usual stays.
   void Forget();
 
-  // From an alarm (kSuspicionAlarm) on until nothing is left of the suspicion, of which kSlowKept
-  // is kept at most: about 20 answers that are as usual end it.
-  bool slow() const { return alarmed_; }
+  // From an alarm on until its time is over and nothing is left of the suspicion, of which
+  // kSlowKept is kept at most: about 20 answers that are as usual end it.
+  bool slow() const { return alarm_nats_ > 0; }
+  // The evidence at the alarm (kSuspicionAlarm at least); 0: it is not slow.
+  double alarm_nats() const { return alarm_nats_; }
   double Nats(common::MonotonicTime now) const { return suspicion_.Nats(now); }
-  bool suspected() const { return !suspicion_.none(); }
+  bool suspected() const { return slow() || !suspicion_.none(); }
   // Since there is suspicion.
   SlowCounts suspected_counts() const {
     return {static_cast<double>(suspicion_.requests()), static_cast<double>(suspicion_.failures())};
@@ -63,20 +70,27 @@ class Slowness {
   double usual_share() const { return usual_share_; }
   // Answers that take longer are slow. Infinite: not known yet.
   absl::Duration limit() const;
-  // Counts in which what is a second old counts half.
+  // For others to compare with: counts in which what is a second old counts half, and `slow` is
+  // what was nearly slow (half as long) beyond its usual. So what makes all slower shows, wherever
+  // in their buckets they lie. Nothing before the usual is known.
   SlowCounts Recent(common::MonotonicTime now) const;
 
  private:
-  // Finds first_slow_ and own_share_.
+  void Begin(common::MonotonicTime now);
+  // Finds first_slow_ and the shares.
   void FindLimit();
 
   std::array<float, common::LatencyHistogram::kBuckets> usual_{};
   common::MonotonicTime learned_at_;
   size_t first_slow_ = common::LatencyHistogram::kBuckets;
+  double own_near_share_ = 0;
   double own_share_ = 0;  // Of slow answers among the usual ones.
   double usual_share_ = 0;
   Suspicion suspicion_;
-  bool alarmed_ = false;
+  double alarm_nats_ = 0;
+  absl::Duration hold_;
+  common::MonotonicTime hold_until_;
+  common::MonotonicTime ended_at_;  // The last time it was slow.
   SlowCounts recent_;
   common::MonotonicTime recent_at_;
 };

@@ -208,17 +208,25 @@ void EndpointTraffic::AddLatencies(const EndpointObservation& observation, Monot
   if (observation.latency_buckets.empty()) return;
   if (now - latencies_start_ > kTrafficBucket) {
     const bool adjacent = now - latencies_start_ <= 2 * kTrafficBucket;
-    slowness_.Learn(latencies_[1].counts(), now);
-    if (!adjacent) slowness_.Learn(latencies_[0].counts(), now);
+    slowness_.Learn(latencies_[1].counts(), latencies_slow_[1], now);
+    if (!adjacent) slowness_.Learn(latencies_[0].counts(), latencies_slow_[0], now);
+    latencies_slow_[1] = latencies_slow_[0];
+    latencies_slow_[0] = false;
     latencies_[1] = adjacent ? latencies_[0] : common::LatencyHistogram();
     latencies_[0].Clear();
     latencies_start_ = now;
   }
+  latencies_slow_[0] = latencies_slow_[0] || slowness_.slow();
   latencies_[0].Merge({observation.latency_buckets.data(), observation.latency_buckets.size()});
 }
 
 void EndpointTraffic::ForgetGateway(uint32_t gateway) {
   std::erase_if(views_, [gateway](const View& view) { return view.gateway == gateway; });
+}
+
+void EndpointTraffic::ForgetUsual() {
+  slowness_ = Slowness();
+  for (common::LatencyHistogram& latencies : latencies_) latencies.Clear();
 }
 
 void EndpointTraffic::ForgetEvidence(MonotonicTime now) {
@@ -281,7 +289,8 @@ void EndpointTraffic::Describe(TrafficOpinion& opinion, MonotonicTime now) const
   opinion.slow = slowness_.slow();
   opinion.slow_suspected = slowness_.suspected_counts();
   opinion.usually_slow = static_cast<float>(slowness_.usual_share());
-  opinion.slow_nats = static_cast<float>(slowness_.Nats(now));
+  opinion.slow_nats =
+      static_cast<float>(slowness_.slow() ? slowness_.alarm_nats() : slowness_.Nats(now));
   opinion.slow_limit = slowness_.limit();
   opinion.in_a_row_since = MonotonicTime::Infinite();
   const double agreeing = suspected() ? AgreeingShare(others_share_) : 1;

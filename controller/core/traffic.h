@@ -76,7 +76,7 @@ struct TrafficOpinion {
   float others_share = 0;  // Of failures, when it was last added to.
   float failing_nats = 0;
   // Slow: answers and slow ones since there is suspicion, the share of slow ones that is usual, and
-  // the evidence in them.
+  // the evidence in them: while it is slow, that of the alarm.
   bool slow = false;  // Slowness::slow().
   SlowCounts slow_suspected;
   float usually_slow = 0;
@@ -116,6 +116,8 @@ class EndpointTraffic {
   // The endpoint serves again: what was seen before is no evidence against it, nor is what comes
   // later from a window that began before.
   void ForgetEvidence(common::MonotonicTime now);
+  // It is another host: nothing is known of how long its answers usually take.
+  void ForgetUsual();
 
   // Counts of the last 5 to 10 s, all gateways.
   TrafficCounts Counts(common::MonotonicTime now) const;
@@ -184,6 +186,7 @@ class EndpointTraffic {
   float others_share_ = 0;
   Slowness slowness_;
   common::LatencyHistogram latencies_[2];
+  bool latencies_slow_[2] = {};  // It was slow meanwhile.
   common::MonotonicTime latencies_start_;
 };
 

@@ -111,6 +111,7 @@ void ExpectVerdictFollows(const HealthRecord& record) {
   DecideTraffic(opinion, evidence.fresh && evidence.check_refused);
   EXPECT_EQ(opinion.unreachable, evidence.traffic.unreachable);
   EXPECT_EQ(opinion.failing, evidence.traffic.failing);
+  EXPECT_EQ(evidence.traffic.slow, evidence.traffic.slow_nats >= kSuspicionAlarm);
   EXPECT_EQ(opinion.unreachable_nats, evidence.traffic.unreachable_nats);
   const HealthDecision decision = Judge(evidence, record.before, record.at);
   EXPECT_EQ(decision.verdict, record.decision.verdict);

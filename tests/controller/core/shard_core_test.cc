@@ -218,16 +218,20 @@ TEST(ShardCoreTest, FailuresFarAboveTheOthersEject) {
 
 // Seconds of the same traffic through one gateway, 20 requests a second an endpoint, each answered
 // after its endpoint's milliseconds.
-void AnswerIn(ShardWorld& world, const std::vector<int>& millis, int seconds) {
+void AnswerInMicros(ShardWorld& world, const std::vector<int>& micros, int seconds) {
   for (int second = 0; second < seconds; ++second) {
     world.RunWithReports(absl::Seconds(1));
     std::map<std::string, ShardWorld::Traffic> traffic;
-    for (size_t i = 0; i < millis.size(); ++i) {
-      traffic[Id(static_cast<int>(i))] = {.requests = 20, .latency = absl::Milliseconds(millis[i])};
+    for (size_t i = 0; i < micros.size(); ++i) {
+      traffic[Id(static_cast<int>(i))] = {.requests = 20, .latency = absl::Microseconds(micros[i])};
     }
     world.Observe("g1", traffic);
     world.AckAll("g1");
   }
+}
+void AnswerIn(ShardWorld& world, std::vector<int> millis, int seconds) {
+  for (int& each : millis) each *= 1000;
+  AnswerInMicros(world, millis, seconds);
 }
 
 TEST(ShardCoreTest, WhoBecomesSlowIsDegradedWithinSecondsAndForAsLongAsItIs) {
@@ -248,10 +252,53 @@ TEST(ShardCoreTest, WhoBecomesSlowIsDegradedWithinSecondsAndForAsLongAsItIs) {
 }
 
 TEST(ShardCoreTest, WhatMakesAllSlowDegradesNobody) {
+  // Wherever in their buckets they lie (8.192 ms is an edge), and by whatever factor.
+  for (const double factor : {1.5, 2.0, 2.5, 3.0, 4.0, 5.0}) {
+    ShardWorld world = Serving(3);
+    AnswerInMicros(world, {8'000, 8'400, 33'000}, 60);
+    const auto slower = [&](int micros) { return static_cast<int>(micros * factor); };
+    AnswerInMicros(world, {slower(8'000), slower(8'400), slower(33'000)}, 60);
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(world.VerdictOf(Id(i)), v1::VERDICT_HEALTHY) << i << " at " << factor;
+    }
+  }
+}
+
+TEST(ShardCoreTest, WhoIsNewIsNoMeasureOfWhatIsSlow) {
+  ShardWorld world = Serving(6);
+  AnswerIn(world, {10, 10}, 60);
+  // The database becomes slow just as four more join.
+  AnswerIn(world, {50, 50, 50, 50, 50, 50}, 60);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(world.VerdictOf(Id(i)), v1::VERDICT_HEALTHY) << i;
+}
+
+TEST(ShardCoreTest, ASlowEndpointKeepsWhatTheLoopGaveItAndIsSlowWithoutItsAgentToo) {
   ShardWorld world = Serving(3);
-  AnswerIn(world, {10, 10, 40}, 30);
-  AnswerIn(world, {50, 50, 200}, 60);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(world.VerdictOf(Id(i)), v1::VERDICT_HEALTHY);
+  AnswerIn(world, {10, 10, 10}, 300);
+  AnswerIn(world, {50, 10, 10}, 6);
+  ASSERT_EQ(world.ReasonOf("web-0"), v1::REASON_TRAFFIC_SLOW);
+  const uint32_t weight = world.WeightOf("web-0");
+  EXPECT_LE(weight, 65'536 / 2 + 1);
+  // Its agent falls silent, and its answers become as they were.
+  world.agents["web-0"].live = false;
+  AnswerIn(world, {50, 10, 10}, 20);
+  EXPECT_EQ(world.ReasonOf("web-0"), v1::REASON_TRAFFIC_SLOW);
+  AnswerIn(world, {10, 10, 10}, 15);
+  EXPECT_EQ(world.VerdictOf("web-0"), v1::VERDICT_HEALTHY);
+  EXPECT_GT(world.WeightOf("web-0"), weight);
+}
+
+TEST(ShardCoreTest, ShadowedVerdictsTakeNoWeight) {
+  ShardWorld world;
+  world.config.mutable_services(0)->mutable_health()->set_shadow(true);
+  world.Configure();
+  world.GatewayHello("g1");
+  for (int i = 0; i < 3; ++i) world.Hello(Id(i));
+  world.RunWithReports(absl::Seconds(15));
+  AnswerIn(world, {10, 10, 10}, 60);
+  AnswerIn(world, {50, 10, 10}, 6);
+  EXPECT_EQ(world.VerdictOf("web-0"), v1::VERDICT_DEGRADED);
+  EXPECT_EQ(world.WeightOf("web-0"), world.WeightOf("web-1"));
 }
 
 TEST(ShardCoreTest, ASharedDependencyThatFailsEjectsNobody) {

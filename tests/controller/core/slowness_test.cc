@@ -32,7 +32,7 @@ class SlownessTest : public ::testing::Test {
     const SlowCounts counts = slowness_.Observe(histogram.counts(), now_);
     recent_.push_back(histogram);
     if (recent_.size() > 7) {
-      slowness_.Learn(recent_.front().counts(), now_);
+      slowness_.Learn(recent_.front().counts(), slowness_.slow(), now_);
       recent_.pop_front();
     }
     if (counts.slow > 0 || slowness_.suspected()) slowness_.Suspect(counts, others_share, now_);
@@ -100,8 +100,34 @@ TEST_F(SlownessTest, WhatLastsBecomesUsual) {
   ASSERT_GT(SecondsToSlow(50, 20), 0);
   for (int i = 0; i < 60; ++i) Second(50);
   EXPECT_TRUE(slowness_.slow()) << "a minute";
-  for (int i = 0; i < 3600; ++i) Second(50);
-  EXPECT_FALSE(slowness_.slow()) << "an hour";
+  for (int i = 0; i < 1800; ++i) Second(50);
+  EXPECT_FALSE(slowness_.slow()) << "half an hour";
+}
+
+TEST_F(SlownessTest, WhatIsSlowAgainAndAgainIsSoForLonger) {
+  LearnUsual(10);
+  std::vector<int> held;
+  for (int time = 0; time < 4; ++time) {
+    ASSERT_GT(SecondsToSlow(50, 20), 0);
+    int seconds = 0;
+    for (; slowness_.slow() && seconds < 100; ++seconds) Second(10);
+    held.push_back(seconds);
+  }
+  EXPECT_LE(held[0], 10);
+  EXPECT_GE(held[3], 3 * held[0]);
+}
+
+// What others see of it: an endpoint whose answers got slower by less than makes them slow.
+TEST_F(SlownessTest, OthersSeeWhatIsNearlySlow) {
+  const auto recent_share = [this](double millis) {
+    for (int i = 0; i < 10; ++i) Second(millis);
+    const SlowCounts recent = slowness_.Recent(now_);
+    return recent.slow / recent.answers;
+  };
+  EXPECT_EQ(slowness_.Recent(now_).answers, 0) << "nothing is usual yet";
+  LearnUsual(10);
+  EXPECT_LT(recent_share(10), 0.1);
+  EXPECT_GT(recent_share(25), 0.3);
 }
 
 TEST_F(SlownessTest, ForgettingKeepsWhatIsUsual) {
@@ -120,7 +146,7 @@ TEST_F(SlownessTest, HostileCountsDoNotBreakIt) {
   for (int i = 0; i < 1000; ++i) {
     now_ = now_ + absl::Seconds(1);
     slowness_.Suspect(slowness_.Observe(most, now_), 0, now_);
-    slowness_.Learn(most, now_);
+    slowness_.Learn(most, false, now_);
   }
   EXPECT_TRUE(std::isfinite(slowness_.Nats(now_)));
 }
