@@ -248,6 +248,26 @@ TEST(InheritTest, ASlowStartGoesOnForAnEndpointWithEvidenceOfItsOwnAlready) {
   EXPECT_NEAR(world.WeightOf(Id(0)), kNominalWeight, kNominalWeight * 0.01);
 }
 
+TEST(InheritTest, WhatWasSlowKeepsTheWeightThatItWasSent) {
+  Frame frame = Earlier();
+  for (FrameEntry& entry : frame.entries) entry.state.weight = kNominalWeight;
+  frame.entries[0].state.verdict = v1::VERDICT_DEGRADED;
+  frame.entries[0].state.reason = v1::REASON_TRAFFIC_SLOW;
+  frame.entries[0].state.weight = kNominalWeight / 5;
+  ShardWorld world = Restarted();
+  world.Step(InheritedSliceInput{frame, "snapshot"});
+  for (int i = 1; i < 5; ++i) world.Hello(Id(i));
+  world.RunWithReports(absl::Seconds(5));
+  EXPECT_EQ(world.VerdictOf(Id(0)), v1::VERDICT_DEGRADED) << "nothing fresh is known of it";
+  EXPECT_NEAR(world.WeightOf(Id(0)), kNominalWeight / 5, 1);
+  world.Hello(Id(0));
+  for (int second = 0; second < 10; ++second) {
+    world.RunWithReports(absl::Seconds(1));
+    EXPECT_NEAR(world.WeightOf(Id(0)), kNominalWeight / 5, 1) << "neither halved nor doubled";
+  }
+  EXPECT_EQ(world.VerdictOf(Id(0)), v1::VERDICT_HEALTHY) << "what is usual is learned anew";
+}
+
 TEST(InheritTest, WeightsOfOneCanLeaveTheirPlace) {
   ShardWorld world = Restarted();
   world.Step(InheritedSliceInput{InSlowStart(0), "snapshot"});
