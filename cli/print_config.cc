@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "cli/table.h"
 #include "cli/text_diff.h"
@@ -75,7 +76,7 @@ std::string MatchText(const v1::RouteMatch& match) {
 
 std::string LimitText(const v1::Route& route) {
   if (!route.has_rate_limit()) return "";
-  return RateText(route.rate_limit().requests_per_second());
+  return absl::StrFormat("%.6g/s", route.rate_limit().requests_per_second());
 }
 
 std::string ActionText(const v1::Route& route) {
