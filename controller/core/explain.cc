@@ -86,16 +86,15 @@ void AddFailingArithmetic(const TrafficOpinion& traffic, v1::Decision& out) {
 }
 
 void AddSlowArithmetic(const TrafficOpinion& traffic, v1::Decision& out) {
-  if (traffic.slow_suspected.answers == 0) return;
+  if (traffic.slow_suspected.all == 0) return;
   const SuspicionOdds odds = OddsOf(traffic.usually_slow);
   out.add_arithmetic(absl::StrFormat(
-      "suspected of being slow (answers of %s and more) at %.1f%% where %.1f%% are expected "
-      "(usual: "
-      "%.1f%%): %.0f slow of %.0f answers, each %+.2f nats, each other %+.2f, at most %.0f a "
-      "second; "
-      "evidence = %.1f (begins at %.1f, ends at 0)",
-      Short(traffic.slow_limit), 100 * odds.suspected, 100 * odds.expected,
-      100 * traffic.usually_slow, traffic.slow_suspected.slow, traffic.slow_suspected.answers,
+      "suspected of being slow at %.1f%% where %.1f%% are expected (usual: %.1f%%): %.0f of %.0f "
+      "answers took %s and more, each %+.2f nats, each other %+.2f, at most %.0f a second; "
+      "evidence "
+      "= %.1f (begins at %.1f, ends at 0)",
+      100 * odds.suspected, 100 * odds.expected, 100 * traffic.usually_slow,
+      traffic.slow_suspected.slow, traffic.slow_suspected.all, Short(traffic.slow_limit),
       odds.per_failure, odds.per_success, kSuspicionPerSecond, traffic.slow_nats, kSuspicionAlarm));
 }
 
@@ -519,7 +518,7 @@ std::string CauseOf(const ServiceState& service, const EndpointState& endpoint) 
                           traffic.others.requests);
     case v1::REASON_TRAFFIC_SLOW:
       return absl::StrFormat("slower than it used to be: %.0f of %.0f answers took %s and more",
-                             traffic.slow_suspected.slow, traffic.slow_suspected.answers,
+                             traffic.slow_suspected.slow, traffic.slow_suspected.all,
                              Short(traffic.slow_limit));
     case v1::REASON_AGENT_SILENT:
       return absl::StrCat("its agent is silent for ", Short(record.silence));

@@ -93,7 +93,6 @@ uint16_t ServiceState::GatewaysWithTraffic(MonotonicTime now) const {
 void ServiceState::RefreshTotals(MonotonicTime now) {
   totals_ = {};
   totals_recent_ = {};
-  totals_answers_ = {};
   answered_after_.reset();
   for (const auto& [id, endpoint] : endpoints_) {
     const TrafficCounts counts = endpoint.traffic.Counts(now);
@@ -102,9 +101,8 @@ void ServiceState::RefreshTotals(MonotonicTime now) {
     const RecentCounts recent = endpoint.traffic.Recent(now);
     totals_recent_.requests += recent.requests;
     totals_recent_.failures += recent.failures;
-    const SlowCounts answers = endpoint.traffic.slowness().Recent(now);
-    totals_answers_.answers += answers.answers;
-    totals_answers_.slow += answers.slow;
+    totals_recent_.answers.all += recent.answers.all;
+    totals_recent_.answers.nearly += recent.answers.nearly;
   }
   gateways_with_traffic_ = GatewaysWithTraffic(now);
   unanswered_shares_ = answers_.Shares(now);
@@ -129,10 +127,10 @@ double ServiceState::OthersShare(const EndpointState& endpoint, MonotonicTime no
 
 double ServiceState::OthersSlowShare(const EndpointState& endpoint, MonotonicTime now) const {
   constexpr double kAnswersMin = 10;
-  const SlowCounts own = endpoint.traffic.slowness().Recent(now);
-  const double answers = totals_answers_.answers - own.answers;
+  const SlowCounts own = endpoint.traffic.Recent(now).answers;
+  const double answers = totals_recent_.answers.all - own.all;
   if (answers < kAnswersMin) return 1;
-  return CertainShare(answers, std::max(0.0, totals_answers_.slow - own.slow));
+  return CertainShare(answers, std::max(0.0, totals_recent_.answers.nearly - own.nearly));
 }
 
 const std::vector<MonotonicTime>& ServiceState::AnsweredAfter(MonotonicTime now) {

@@ -239,7 +239,6 @@ class ServiceState {
   std::map<uint32_t, GatewayUse> gateways_;
   TrafficCounts totals_;
   RecentCounts totals_recent_;
-  SlowCounts totals_answers_;
   // Of endpoints with traffic, ascending; since the last RefreshTotals(), once it is asked for.
   std::optional<std::vector<common::MonotonicTime>> answered_after_;
   AnswerHistory answers_;

@@ -10,28 +10,21 @@ namespace {
 using common::LatencyHistogram;
 using common::MonotonicTime;
 
-constexpr absl::Duration kRecentHalfLife = absl::Seconds(1);
 constexpr double kCountMax = 1e9;
 
 uint32_t Count(double value) { return static_cast<uint32_t>(std::min(value, kCountMax)); }
 
 }  // namespace
 
-SlowCounts Slowness::Observe(std::span<const uint32_t> buckets, MonotonicTime now) {
-  if (first_slow_ >= usual_.size()) return {};
+SlowCounts Slowness::Observe(std::span<const uint32_t> buckets) const {
   SlowCounts counts;
-  double nearly = 0;
+  if (first_slow_ >= usual_.size()) return counts;
   for (size_t i = 0; i < std::min(buckets.size(), usual_.size()); ++i) {
-    counts.answers += buckets[i];
+    counts.all += buckets[i];
     if (i >= first_slow_) counts.slow += buckets[i];
-    if (i + 1 >= first_slow_) nearly += buckets[i];
+    if (i + 1 >= first_slow_) counts.nearly += buckets[i];
   }
-  if (counts.answers == 0) return counts;
-  recent_ = Recent(now);
-  recent_.answers += counts.answers;
-  // Fewer than usual count too: only the sum of many says something.
-  recent_.slow += nearly - own_near_share_ * counts.answers;
-  recent_at_ = now;
+  counts.nearly -= own_near_share_ * counts.all;
   return counts;
 }
 
@@ -67,7 +60,9 @@ void Slowness::FindLimit() {
 
 void Slowness::Suspect(const SlowCounts& counts, double others_share, MonotonicTime now) {
   usual_share_ = std::max(own_share_, others_share);
-  const uint32_t answers = Count(counts.answers);
+  // What was usual is so long ago that it says nothing.
+  if (first_slow_ >= usual_.size()) return Forget();
+  const uint32_t answers = Count(counts.all);
   suspicion_.Add(answers, std::min(Count(counts.slow), answers), OddsOf(usual_share_), now);
   if (!slow() && Nats(now) >= kSuspicionAlarm) Begin(now);
   if (!slow()) return;
@@ -87,17 +82,11 @@ void Slowness::Begin(MonotonicTime now) {
 void Slowness::Forget() {
   suspicion_.Clear();
   alarm_nats_ = 0;
-  recent_ = {};
 }
 
 absl::Duration Slowness::limit() const {
   if (first_slow_ >= usual_.size()) return absl::InfiniteDuration();
   return LatencyHistogram::UpperBound(first_slow_ - 1);
-}
-
-SlowCounts Slowness::Recent(MonotonicTime now) const {
-  const double kept = common::HalfLifeDecay(now - recent_at_, kRecentHalfLife);
-  return {recent_.answers * kept, recent_.slow * kept};
 }
 
 }  // namespace pointsman::controller

@@ -29,12 +29,7 @@ inline constexpr absl::Duration kUsualHalfLife = absl::Minutes(10);
 // Of an endpoint that is slow for now, answers count so much: what lasts becomes usual, later.
 inline constexpr double kSlowLearning = 0.1;
 
-// Answers of some time, and how many of them were slow.
-struct SlowCounts {
-  double answers = 0;
-  double slow = 0;
-};
-
+// Of the evidence at an alarm so much is kept: about 20 answers that are as usual outweigh it.
 inline constexpr double kSlowKept = 4;
 // It is slow for so long at least; twice as long each time when it was so within kSlowAgain before:
 // less work may be all that made it fast again.
@@ -42,11 +37,21 @@ inline constexpr absl::Duration kSlowHold = absl::Seconds(2);
 inline constexpr absl::Duration kSlowHoldMax = absl::Minutes(2);
 inline constexpr absl::Duration kSlowAgain = absl::Seconds(15);
 
+// Answers of some time.
+struct SlowCounts {
+  double all = 0;
+  double slow = 0;
+  // For others to compare with: those that were nearly slow (half as long), beyond what is usual
+  // here, so perhaps fewer than none. So what makes all slower shows, wherever in their buckets
+  // they lie.
+  double nearly = 0;
+};
+
 class Slowness {
  public:
-  // Answers of one window by latency, as LatencyHistogram's counts. Nothing is slow before the
+  // Answers of one window by latency, as LatencyHistogram's counts. None is counted before the
   // usual is known.
-  SlowCounts Observe(std::span<const uint32_t> buckets, common::MonotonicTime now);
+  SlowCounts Observe(std::span<const uint32_t> buckets) const;
   // Answers of some seconds ago: what is usual is learned late, so that the first seconds of a
   // fault do not become usual before they are noticed. `was_slow`: slow() when they came.
   void Learn(std::span<const uint32_t> buckets, bool was_slow, common::MonotonicTime now);
@@ -55,8 +60,7 @@ class Slowness {
   // What was seen is no evidence any more; what is usual stays.
   void Forget();
 
-  // From an alarm on until its time is over and nothing is left of the suspicion, of which
-  // kSlowKept is kept at most: about 20 answers that are as usual end it.
+  // From an alarm on until its time is over and nothing is left of the suspicion (kSlowKept).
   bool slow() const { return alarm_nats_ > 0; }
   // The evidence at the alarm (kSuspicionAlarm at least); 0: it is not slow.
   double alarm_nats() const { return alarm_nats_; }
@@ -64,16 +68,13 @@ class Slowness {
   bool suspected() const { return slow() || !suspicion_.none(); }
   // Since there is suspicion.
   SlowCounts suspected_counts() const {
-    return {static_cast<double>(suspicion_.requests()), static_cast<double>(suspicion_.failures())};
+    return {.all = static_cast<double>(suspicion_.requests()),
+            .slow = static_cast<double>(suspicion_.failures())};
   }
   // Against which they were weighed last.
   double usual_share() const { return usual_share_; }
   // Answers that take longer are slow. Infinite: not known yet.
   absl::Duration limit() const;
-  // For others to compare with: counts in which what is a second old counts half, and `slow` is
-  // what was nearly slow (half as long) beyond its usual. So what makes all slower shows, wherever
-  // in their buckets they lie. Nothing before the usual is known.
-  SlowCounts Recent(common::MonotonicTime now) const;
 
  private:
   void Begin(common::MonotonicTime now);
@@ -91,8 +92,6 @@ class Slowness {
   absl::Duration hold_;
   common::MonotonicTime hold_until_;
   common::MonotonicTime ended_at_;  // The last time it was slow.
-  SlowCounts recent_;
-  common::MonotonicTime recent_at_;
 };
 
 }  // namespace pointsman::controller

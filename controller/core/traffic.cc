@@ -161,8 +161,10 @@ TrafficDelta EndpointTraffic::Observe(uint32_t gateway, const ObservationsInput&
   if (delta.requests > delta.failures) view.last_success = now;
   CountInARow(view, observation, input.window, now, delta);
   AddLatencies(observation, now);
-  delta.answers = slowness_.Observe(
-      {observation.latency_buckets.data(), observation.latency_buckets.size()}, now);
+  delta.answers =
+      slowness_.Observe({observation.latency_buckets.data(), observation.latency_buckets.size()});
+  recent_.answers.all += delta.answers.all;
+  recent_.answers.nearly += delta.answers.nearly;
   return delta;
 }
 
@@ -263,7 +265,9 @@ TrafficCounts EndpointTraffic::Counts(MonotonicTime now) const {
 
 RecentCounts EndpointTraffic::Recent(MonotonicTime now) const {
   const double kept = common::HalfLifeDecay(now - recent_at_, kRecentHalfLife);
-  return {recent_.requests * kept, recent_.failures * kept};
+  return {recent_.requests * kept,
+          recent_.failures * kept,
+          {.all = recent_.answers.all * kept, .nearly = recent_.answers.nearly * kept}};
 }
 
 bool EndpointTraffic::fresh(MonotonicTime now) const {

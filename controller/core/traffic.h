@@ -36,6 +36,7 @@ struct TrafficCounts {
 struct RecentCounts {
   double requests = 0;
   double failures = 0;
+  SlowCounts answers;  // See SlowCounts::nearly.
 };
 
 // What one observation added.

@@ -165,7 +165,7 @@ bool Stream::EnterService(const RouteEntry& route, const ServiceTable& service) 
   service_index_ = route.service;
   service_cell_ = service.cell;
   policy_ = service.policy;
-  if (route.request_timeout.has_value()) policy_.request_timeout = *route.request_timeout;
+  policy_.request_timeout = RequestTimeout(route, policy_);
   WriteHex(absl::Uniform<uint64_t>(context_->random), request_id_);
   context_->budgets->Of(service_cell_)
       .OnRequest(RetryBudgetOf(policy_, context_->workers), context_->loop.Now());

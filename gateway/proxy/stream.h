@@ -105,6 +105,11 @@ class Stream final : public TimerEntry {
   // Filters (stream_filters.cc).
   // Runs those of the route from this one on, then Act().
   void RunFilters(const RouteEntry& route, size_t next);
+  // Of what the route leads to; the gateway's own for its own answers.
+  const ServicePolicy& PolicyOf(const RouteEntry& route) const;
+  static absl::Duration RequestTimeout(const RouteEntry& route, const ServicePolicy& policy) {
+    return route.request_timeout.value_or(policy.request_timeout);
+  }
   void Suspend(const RouteEntry& route, size_t next, common::MonotonicTime until);
   void EndSuspension();
   // What the route says now of a request that it was chosen for under another configuration.

@@ -13,13 +13,9 @@
 namespace pointsman::gateway {
 
 void Stream::RunFilters(const RouteEntry& route, size_t next) {
-  // Meanwhile the bounds hold that the request will have.
-  policy_ = route.service == RouteEntry::kNoService
-                ? ServicePolicy()
-                : context_->table->services[route.service]->policy;
-  if (route.request_timeout.has_value()) policy_.request_timeout = *route.request_timeout;
   const common::MonotonicTime now = context_->loop.Now();
-  const common::MonotonicTime until = std::min(started_ + policy_.request_timeout, grpc_deadline_);
+  const common::MonotonicTime until =
+      std::min(started_ + RequestTimeout(route, PolicyOf(route)), grpc_deadline_);
   const auto& filters = route.filters->filters;
   while (next < filters.size()) {
     const Filter& filter = *filters[next++];
@@ -38,9 +34,18 @@ void Stream::RunFilters(const RouteEntry& route, size_t next) {
   Act(route);
 }
 
+const ServicePolicy& Stream::PolicyOf(const RouteEntry& route) const {
+  static const ServicePolicy* const own = new ServicePolicy();
+  return route.service == RouteEntry::kNoService ? *own
+                                                 : context_->table->services[route.service]->policy;
+}
+
 void Stream::Suspend(const RouteEntry& route, size_t next, common::MonotonicTime until) {
   if (context_->BuffersFull()) return Fail(Reason::kBuffersFull);
   phase_ = Phase::kWaiting;
+  // Meanwhile the bounds hold that the request will have.
+  policy_ = PolicyOf(route);
+  policy_.request_timeout = RequestTimeout(route, policy_);
   filters_ = route.filters;
   filters_config_ = context_->table->config;
   next_filter_ = next;

@@ -195,20 +195,27 @@ void Worker::AdoptTable() {
 }
 
 void Worker::AdoptLimits(const RoutingTable& before, const RoutingTable& now) {
-  WorkerCells& cells = context_.cells;
+  // Both are ascending by name.
+  size_t place = 0;
   for (const auto& service : now.services) {
-    const ServiceTable* old = before.Find(service->name);
-    if (old == nullptr || old == service.get()) continue;
-    const ServicePolicy& policy = service->policy;
-    if (old->policy.max_in_flight != policy.max_in_flight) {
-      cells.SetLimit(service->cell, policy.max_in_flight);
-    }
-    const uint32_t each = policy.max_in_flight_per_endpoint;
-    if (old->policy.max_in_flight_per_endpoint == each) continue;
-    for (size_t i = 0; i < service->endpoints.size(); ++i) {
-      const Endpoint& endpoint = service->endpoints[i];
-      if (endpoint.handle != 0) cells.SetLimit(endpoint.cell, each);
-    }
+    while (place < before.services.size() && before.services[place]->name < service->name) ++place;
+    if (place == before.services.size()) return;
+    const ServiceTable& old = *before.services[place];
+    if (&old != service.get() && old.name == service->name) AdoptLimits(old.policy, *service);
+  }
+}
+
+void Worker::AdoptLimits(const ServicePolicy& before, const ServiceTable& service) {
+  WorkerCells& cells = context_.cells;
+  const ServicePolicy& policy = service.policy;
+  if (before.max_in_flight != policy.max_in_flight) {
+    cells.SetLimit(service.cell, policy.max_in_flight);
+  }
+  const uint32_t each = policy.max_in_flight_per_endpoint;
+  if (before.max_in_flight_per_endpoint == each) return;
+  for (size_t i = 0; i < service.endpoints.size(); ++i) {
+    const Endpoint& endpoint = service.endpoints[i];
+    if (endpoint.handle != 0) cells.SetLimit(endpoint.cell, each);
   }
 }
 

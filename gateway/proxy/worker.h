@@ -158,6 +158,7 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   void AdoptTable();
   // Tells the cells of limits that are others than before. O(services) and, of those, endpoints.
   void AdoptLimits(const RoutingTable& before, const RoutingTable& now);
+  void AdoptLimits(const ServicePolicy& before, const ServiceTable& service);
   void BeginDrain();
   void CloseEverything();
   void Sweep();

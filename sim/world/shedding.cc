@@ -1,7 +1,6 @@
 #include "sim/world/shedding.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace pointsman::sim {
 namespace {

@@ -26,16 +26,20 @@ class SlownessTest : public ::testing::Test {
   }
   void Second(double millis, int answers = 10, double others_share = 0) {
     now_ = now_ + absl::Seconds(1);
-    LatencyHistogram histogram;
-    std::exponential_distribution<double> exponential(1 / millis);
-    for (int i = 0; i < answers; ++i) histogram.Add(absl::Milliseconds(exponential(random_)));
-    const SlowCounts counts = slowness_.Observe(histogram.counts(), now_);
+    const LatencyHistogram histogram = Answers(millis, answers);
+    const SlowCounts counts = slowness_.Observe(histogram.counts());
     recent_.push_back(histogram);
     if (recent_.size() > 7) {
       slowness_.Learn(recent_.front().counts(), slowness_.slow(), now_);
       recent_.pop_front();
     }
     if (counts.slow > 0 || slowness_.suspected()) slowness_.Suspect(counts, others_share, now_);
+  }
+  LatencyHistogram Answers(double millis, int answers) {
+    LatencyHistogram histogram;
+    std::exponential_distribution<double> exponential(1 / millis);
+    for (int i = 0; i < answers; ++i) histogram.Add(absl::Milliseconds(exponential(random_)));
+    return histogram;
   }
   void LearnUsual(double millis) { EXPECT_EQ(SecondsToSlow(millis, 300), 0); }
 
@@ -119,15 +123,24 @@ TEST_F(SlownessTest, WhatIsSlowAgainAndAgainIsSoForLonger) {
 
 // What others see of it: an endpoint whose answers got slower by less than makes them slow.
 TEST_F(SlownessTest, OthersSeeWhatIsNearlySlow) {
-  const auto recent_share = [this](double millis) {
-    for (int i = 0; i < 10; ++i) Second(millis);
-    const SlowCounts recent = slowness_.Recent(now_);
-    return recent.slow / recent.answers;
+  const auto share = [this](double millis) {
+    const SlowCounts counts = slowness_.Observe(Answers(millis, 1000).counts());
+    return counts.nearly / counts.all;
   };
-  EXPECT_EQ(slowness_.Recent(now_).answers, 0) << "nothing is usual yet";
+  EXPECT_EQ(slowness_.Observe(Answers(10, 1000).counts()).all, 0) << "nothing is usual yet";
   LearnUsual(10);
-  EXPECT_LT(recent_share(10), 0.1);
-  EXPECT_GT(recent_share(25), 0.3);
+  EXPECT_NEAR(share(10), 0, 0.05);
+  EXPECT_GT(share(25), 0.3);
+  EXPECT_LT(share(2), 0) << "faster than usual";
+}
+
+TEST_F(SlownessTest, WhatWasUsualLongAgoEndsIt) {
+  LearnUsual(10);
+  ASSERT_GT(SecondsToSlow(50, 20), 0);
+  now_ = now_ + absl::Hours(3);
+  recent_.clear();
+  for (int i = 0; i < 10; ++i) Second(50);
+  EXPECT_FALSE(slowness_.slow());
 }
 
 TEST_F(SlownessTest, ForgettingKeepsWhatIsUsual) {
@@ -136,7 +149,6 @@ TEST_F(SlownessTest, ForgettingKeepsWhatIsUsual) {
   ASSERT_GT(SecondsToSlow(50, 20), 0);
   slowness_.Forget();
   EXPECT_FALSE(slowness_.slow());
-  EXPECT_EQ(slowness_.Recent(now_).answers, 0);
   EXPECT_LE(slowness_.limit(), 2 * limit);
   EXPECT_GT(SecondsToSlow(50, 20), 0);
 }
@@ -145,7 +157,7 @@ TEST_F(SlownessTest, HostileCountsDoNotBreakIt) {
   const std::vector<uint32_t> most(LatencyHistogram::kBuckets + 5, UINT32_MAX);
   for (int i = 0; i < 1000; ++i) {
     now_ = now_ + absl::Seconds(1);
-    slowness_.Suspect(slowness_.Observe(most, now_), 0, now_);
+    slowness_.Suspect(slowness_.Observe(most), 0, now_);
     slowness_.Learn(most, false, now_);
   }
   EXPECT_TRUE(std::isfinite(slowness_.Nats(now_)));

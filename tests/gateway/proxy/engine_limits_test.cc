@@ -589,6 +589,30 @@ TEST_F(EngineLimitsTest, AcceptDoesNotSpinWithoutDescriptors) {
   EXPECT_EQ(clients[0].ReadMessage().status(), 503);
 }
 
+// What workers kept of a higher limit and do not use is no obstacle to a lower one.
+TEST_F(EngineLimitsTest, ALowerLimitIsWholeOnceItsTableRuns) {
+  workers = 2;
+  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
+  Publish({upstream.port()});
+  std::vector<Peer> clients(8);
+  const auto all_ask = [&] {
+    for (Peer& client : clients) {
+      client.Write(kGet);
+      EXPECT_EQ(client.ReadMessage().status(), 200);
+    }
+  };
+  // Enough that both workers have some, and so hold a batch of both limits.
+  for (Peer& client : clients) client = Client();
+  all_ask();
+  policy.max_in_flight = 64;
+  policy.max_in_flight_per_endpoint = 32;
+  auto table = std::make_shared<RoutingTable>(*Table({upstream.port()}));
+  table->config.revision = 2;
+  PublishTable(std::move(table));
+  all_ask();
+  EXPECT_EQ(ReasonCountOf(Reason::kTooManyRequests), 0u);
+}
+
 TEST_F(EngineLimitsTest, AHalfClosedClientGetsItsAnswer) {
   ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
   Publish({upstream.port()});

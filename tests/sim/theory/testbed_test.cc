@@ -43,7 +43,7 @@ const std::map<std::string, Row>& Published(int load) {
   return load == 70 ? k70 : k90;
 }
 
-// How often YARP's clients ask is not published. Below 200 ms it is better than Prequal, which it
+// How often YARP's clients ask is not published. Up to 200 ms it is better than Prequal, which it
 // is not; at a second its p90 is above that of clients that know only their own requests.
 constexpr absl::Duration kPollPeriod = absl::Milliseconds(500);
 
