@@ -71,6 +71,9 @@ std::string MatchText(const v1::RouteMatch& match) {
   if (match.has_prefix()) parts.push_back(absl::StrCat(match.prefix(), "*"));
   if (match.methods_size() > 0) parts.push_back(absl::StrJoin(match.methods(), "|"));
   for (const v1::HeaderMatch& header : match.headers()) parts.push_back(header.name() + ":");
+  for (const v1::JsonMatch& json : match.json()) {
+    parts.push_back(absl::StrCat(json.pointer(), json.has_exact() ? "=" : "", json.exact()));
+  }
   return parts.empty() ? "all" : absl::StrJoin(parts, " ");
 }
 

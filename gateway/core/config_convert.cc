@@ -4,13 +4,16 @@
 #include <cmath>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/core/address.h"
 #include "common/core/names.h"
 #include "common/core/status_macros.h"
 #include "common/core/upgrade_name.h"
 #include "gateway/core/filter.h"
+#include "gateway/core/json_body.h"
 #include "gateway/core/rate_limit.h"
+#include "gateway/core/request_buffer.h"
 
 namespace pointsman::gateway {
 namespace {
@@ -30,34 +33,23 @@ absl::Duration RequestTimeoutOf(const google::protobuf::Duration& message) {
   return Bounded(message);
 }
 
-absl::StatusOr<HeaderCondition> ConditionOf(const v1::HeaderMatch& match, absl::string_view where) {
-  HeaderCondition condition;
-  condition.name = absl::AsciiStrToLower(match.name());
-  if (condition.name.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(where, ": a header without a name"));
-  }
+// Of a HeaderMatch or a JsonMatch.
+template <typename Match>
+TextCondition TextOf(const Match& match) {
+  using Kind = TextCondition::Kind;
   switch (match.value_case()) {
-    case v1::HeaderMatch::kExact:
-      condition.kind = HeaderCondition::Kind::kExact;
-      condition.value = match.exact();
-      break;
-    case v1::HeaderMatch::kPrefix:
-      condition.kind = HeaderCondition::Kind::kPrefix;
-      condition.value = match.prefix();
-      break;
-    case v1::HeaderMatch::kMatches:
-      condition.kind = HeaderCondition::Kind::kPattern;
-      condition.value = match.matches();
-      break;
-    case v1::HeaderMatch::kPresent:
-      condition.kind =
-          match.present() ? HeaderCondition::Kind::kPresent : HeaderCondition::Kind::kAbsent;
-      break;
-    case v1::HeaderMatch::VALUE_NOT_SET:
-      condition.kind = HeaderCondition::Kind::kPresent;
+    case Match::kExact:
+      return {.kind = Kind::kExact, .value = match.exact()};
+    case Match::kPrefix:
+      return {.kind = Kind::kPrefix, .value = match.prefix()};
+    case Match::kMatches:
+      return {.kind = Kind::kPattern, .value = match.matches()};
+    case Match::kPresent:
+      return {.kind = match.present() ? Kind::kPresent : Kind::kAbsent, .value = ""};
+    case Match::VALUE_NOT_SET:
       break;
   }
-  return condition;
+  return {};
 }
 
 common::PathTraits TraitsOf(const v1::PathOptions& options) {
@@ -84,16 +76,23 @@ absl::Status ReadMatch(const v1::RouteMatch& match, RouteEntry* route) {
       break;
   }
   if (match.grpc()) {
-    HeaderCondition grpc;
-    grpc.name = "content-type";
-    grpc.kind = HeaderCondition::Kind::kPattern;
-    grpc.value = "(?is)application/grpc([+; ].*)?";
-    route->headers.push_back(std::move(grpc));
+    route->headers.push_back({.name = "content-type",
+                              .text = {.kind = TextCondition::Kind::kPattern,
+                                       .value = "(?is)application/grpc([+; ].*)?"}});
   }
   route->methods = {match.methods().begin(), match.methods().end()};
   for (const v1::HeaderMatch& header : match.headers()) {
-    PM_ASSIGN_OR_RETURN(HeaderCondition condition, ConditionOf(header, route->name));
-    route->headers.push_back(std::move(condition));
+    if (header.name().empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(route->name, ": a header without a name"));
+    }
+    route->headers.push_back({absl::AsciiStrToLower(header.name()), TextOf(header)});
+  }
+  for (const v1::JsonMatch& json : match.json()) {
+    if (!absl::StartsWith(json.pointer(), "/")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(route->name, ": a pointer that does not begin with /"));
+    }
+    route->json.push_back({PointerSteps(json.pointer()), TextOf(json)});
   }
   return absl::OkStatus();
 }
@@ -136,14 +135,21 @@ RateLimitOptions RateLimitOf(const v1::RateLimit& message) {
 
 // Null: the route has none. In the order in which they look at a request.
 std::shared_ptr<const FilterChain> FiltersOf(const v1::Route& message, const RouteEntry* before) {
-  if (!message.has_rate_limit()) return nullptr;
-  std::string source = message.rate_limit().SerializeAsString();
+  v1::Route said;
+  if (message.has_rate_limit()) *said.mutable_rate_limit() = message.rate_limit();
+  said.set_buffer_request(message.buffer_request());
+  std::string source = said.SerializeAsString();
+  if (source.empty()) return nullptr;
   if (before != nullptr && before->filters != nullptr && before->filters->source == source) {
     return before->filters;
   }
   auto chain = std::make_shared<FilterChain>();
   chain->source = std::move(source);
-  chain->filters.push_back(std::make_unique<RateLimit>(RateLimitOf(message.rate_limit())));
+  if (message.has_rate_limit()) {
+    chain->filters.push_back(std::make_unique<RateLimit>(RateLimitOf(message.rate_limit())));
+  }
+  // Behind what may refuse: a body is only kept for what goes on.
+  if (message.buffer_request()) chain->filters.push_back(std::make_unique<RequestBuffer>());
   return chain;
 }
 

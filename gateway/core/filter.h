@@ -23,6 +23,9 @@ struct FilterVerdict {
     kContinue,
     kLimited,  // The route takes no more now: answered 429 with the code rate_limited.
     kSuspend,  // Goes on to the next filter at `resume_at`.
+    // Asked again when as much of the body is here as will be known of it: whole, or all that is
+    // kept. Not answered to a request whose `body_known` is true.
+    kAwaitBody,
   };
   Kind kind = Kind::kContinue;
   // kSuspend.
@@ -35,7 +38,8 @@ struct FilterVerdict {
 class Filter {
  public:
   virtual ~Filter() = default;
-  // Called once for each request, which is of no use any more after `until`. O(1), never waits.
+  // Called once for each request (again after kAwaitBody), which is of no use any more after
+  // `until`. O(1), never waits.
   virtual FilterVerdict OnRequest(const RouteRequest& request, common::MonotonicTime now,
                                   common::MonotonicTime until) const = 0;
 };

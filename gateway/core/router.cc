@@ -1,7 +1,5 @@
 #include "gateway/core/router.h"
 
-#include <re2/re2.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -9,12 +7,13 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "gateway/core/json_body.h"
 
 namespace pointsman::gateway {
 namespace {
 
 size_t Conditions(const RouteEntry& route) {
-  return (route.methods.empty() ? 0 : 1) + route.headers.size();
+  return (route.methods.empty() ? 0 : 1) + route.headers.size() + route.json.size();
 }
 
 // "EXAMPLE.com:8080" -> "example.com" in `buffer`; empty when there is none or it is too long.
@@ -39,22 +38,36 @@ bool AtBorder(absl::string_view path, size_t length) {
          common::SegmentEndsBefore(path.substr(length));
 }
 
-bool HeaderHolds(const HeaderCondition& condition, std::optional<absl::string_view> value) {
-  switch (condition.kind) {
-    case HeaderCondition::Kind::kPresent:
-      return value.has_value();
-    case HeaderCondition::Kind::kAbsent:
-      return !value.has_value();
-    case HeaderCondition::Kind::kExact:
-      return value.has_value() && *value == condition.value;
-    case HeaderCondition::Kind::kPrefix:
-      return value.has_value() && absl::StartsWith(*value, condition.value);
-    case HeaderCondition::Kind::kPattern:
-      return value.has_value() &&
-             re2::RE2::FullMatch(re2::StringPiece(value->data(), value->size()),
-                                 *condition.pattern);
+// kNone: it does not.
+RouteChoice::Kind JsonHolds(const JsonBody& body, const JsonCondition& condition) {
+  const JsonBody::Field field = body.Find(condition.steps);
+  bool holds = false;
+  switch (field.kind) {
+    case JsonBody::Field::Kind::kTwice:
+      return RouteChoice::Kind::kAmbiguousBody;
+    case JsonBody::Field::Kind::kAbsent:
+      holds = condition.text.Holds(std::nullopt);
+      break;
+    case JsonBody::Field::Kind::kOther:
+      holds = condition.text.kind == TextCondition::Kind::kPresent;
+      break;
+    case JsonBody::Field::Kind::kText:
+      holds = condition.text.Holds(field.text);
+      break;
   }
-  return false;
+  return holds ? RouteChoice::Kind::kChosen : RouteChoice::Kind::kNone;
+}
+
+// The conditions on the body of a route whose others hold.
+RouteChoice::Kind BodyHolds(const RouteEntry& route, const RouteRequest& request) {
+  if (route.json.empty()) return RouteChoice::Kind::kChosen;
+  if (!request.body_known) return RouteChoice::Kind::kNeedsBody;
+  if (request.json == nullptr) return RouteChoice::Kind::kNone;
+  for (const JsonCondition& condition : route.json) {
+    const RouteChoice::Kind kind = JsonHolds(*request.json, condition);
+    if (kind != RouteChoice::Kind::kChosen) return kind;
+  }
+  return RouteChoice::Kind::kChosen;
 }
 
 bool Holds(const RouteEntry& route, const RouteRequest& request) {
@@ -63,7 +76,7 @@ bool Holds(const RouteEntry& route, const RouteRequest& request) {
     return false;
   }
   for (const HeaderCondition& condition : route.headers) {
-    if (!HeaderHolds(condition, request.header(condition.name))) return false;
+    if (!condition.text.Holds(request.header(condition.name))) return false;
   }
   return true;
 }
@@ -79,18 +92,18 @@ absl::Status Check(RouteEntry* route) {
                                                      host.size(), " bytes, limits are 1 and 255"));
     }
   }
+  const auto compile = [route](TextCondition* text, absl::string_view of) {
+    absl::Status status = text->Compile();
+    if (status.ok()) return status;
+    return absl::InvalidArgumentError(
+        absl::StrCat("route ", route->name, ": ", of, " ", status.message()));
+  };
   for (HeaderCondition& condition : route->headers) {
     absl::AsciiStrToLower(&condition.name);
-    if (condition.kind != HeaderCondition::Kind::kPattern) continue;
-    re2::RE2::Options options;
-    options.set_log_errors(false);
-    options.set_max_mem(1 << 20);
-    condition.pattern = std::make_shared<re2::RE2>(condition.value, options);
-    if (!condition.pattern->ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("route ", route->name, ": header pattern \"",
-                                                     condition.value,
-                                                     "\": ", condition.pattern->error()));
-    }
+    if (absl::Status status = compile(&condition.text, "header"); !status.ok()) return status;
+  }
+  for (JsonCondition& condition : route->json) {
+    if (absl::Status status = compile(&condition.text, "json"); !status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -185,41 +198,54 @@ int32_t Router::LongestPrefix(const PathTable& table, absl::string_view path, si
   return -1;
 }
 
-const RouteEntry* Router::FirstThatHolds(const std::vector<uint32_t>& candidates,
-                                         const RouteRequest& request) const {
+RouteChoice Router::FirstThatHolds(const std::vector<uint32_t>& candidates,
+                                   const RouteRequest& request) const {
   for (const uint32_t index : candidates) {
-    if (Holds(routes_[index], request)) return &routes_[index];
+    const RouteEntry& route = routes_[index];
+    if (!Holds(route, request)) continue;
+    const RouteChoice::Kind kind = BodyHolds(route, request);
+    if (kind != RouteChoice::Kind::kNone) return {kind, &route};
   }
-  return nullptr;
+  return {};
 }
 
-const RouteEntry* Router::MatchIn(const PathTable& table, const RouteRequest& request) const {
+RouteChoice Router::MatchIn(const PathTable& table, const RouteRequest& request) const {
+  const auto chosen = [](const RouteChoice& choice) {
+    return choice.kind != RouteChoice::Kind::kNone;
+  };
   if (const auto it = table.exact.find(request.path); it != table.exact.end()) {
-    if (const RouteEntry* route = FirstThatHolds(it->second, request)) return route;
+    if (const RouteChoice choice = FirstThatHolds(it->second, request); chosen(choice)) {
+      return choice;
+    }
   }
   for (int32_t i = LongestPrefix(table, request.path, SIZE_MAX); i >= 0;
        i = table.prefixes[i].parent) {
-    if (const RouteEntry* route = FirstThatHolds(table.prefixes[i].routes, request)) return route;
+    const RouteChoice choice = FirstThatHolds(table.prefixes[i].routes, request);
+    if (chosen(choice)) return choice;
   }
   return FirstThatHolds(table.any, request);
 }
 
-const RouteEntry* Router::Match(const RouteRequest& request) const {
+RouteChoice Router::Match(const RouteRequest& request) const {
   std::array<char, kHostBytesMax> buffer;
   absl::string_view host = NormalHost(request.host, &buffer);
+  RouteChoice choice;
+  const auto match = [&](uint32_t table) {
+    choice = MatchIn(tables_[table], request);
+    return choice.kind != RouteChoice::Kind::kNone;
+  };
   if (const auto it = exact_hosts_.find(host); it != exact_hosts_.end()) {
-    if (const RouteEntry* route = MatchIn(tables_[it->second], request)) return route;
+    if (match(it->second)) return choice;
   }
   if (!wildcard_hosts_.empty()) {
     for (size_t dot = host.find('.'); dot != absl::string_view::npos; dot = host.find('.')) {
       host.remove_prefix(dot + 1);
       const auto it = wildcard_hosts_.find(host);
-      if (it == wildcard_hosts_.end()) continue;
-      if (const RouteEntry* route = MatchIn(tables_[it->second], request)) return route;
+      if (it != wildcard_hosts_.end() && match(it->second)) return choice;
     }
   }
-  if (!any_host_.has_value()) return nullptr;
-  return MatchIn(tables_[*any_host_], request);
+  if (any_host_.has_value()) match(*any_host_);
+  return choice;
 }
 
 }  // namespace pointsman::gateway

@@ -2,7 +2,7 @@
 
 // Finds the route of a request. Among the routes that match, the one with the most specific host
 // wins (exact, then the longest wildcard, then any), then exact path, then the longest prefix, then
-// the one with more conditions (method, headers), then the first by name.
+// the one with more conditions (method, headers, fields of the body), then the first by name.
 //
 // Hosts, exact paths and prefixes are found through hash tables, so that 10,000 routes cost about
 // as much as 10; only routes that differ in nothing but conditions are looked at one by one.
@@ -21,21 +21,22 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/core/request_path.h"
-
-namespace re2 {
-class RE2;
-}
+#include "gateway/core/text_condition.h"
 
 namespace pointsman::gateway {
 
+class JsonBody;
 struct FilterChain;
 
 struct HeaderCondition {
-  enum class Kind : uint8_t { kExact, kPrefix, kPattern, kPresent, kAbsent };
   std::string name;  // Lower case.
-  Kind kind = Kind::kPresent;
-  std::string value;                        // kExact, kPrefix; the text of kPattern.
-  std::shared_ptr<const re2::RE2> pattern;  // Filled in by Build.
+  TextCondition text;
+};
+
+// Of a body that was read, and is JSON.
+struct JsonCondition {
+  std::vector<std::string> steps;  // PointerSteps().
+  TextCondition text;
 };
 
 struct RouteEntry {
@@ -59,6 +60,7 @@ struct RouteEntry {
   std::vector<std::string> upgrades;
   std::vector<std::string> methods;  // Empty: any.
   std::vector<HeaderCondition> headers;
+  std::vector<JsonCondition> json;
   // Null: there are none.
   std::shared_ptr<const FilterChain> filters;
 };
@@ -73,11 +75,27 @@ struct RouteRequest {
   // The value of a header by lower-case name; several of one name joined or the first. Called only
   // for routes with header conditions.
   absl::FunctionRef<std::optional<absl::string_view>(absl::string_view name)> header;
+  // All is known of the body that will be.
+  bool body_known = true;
+  // What it says; null: nothing that a condition could hold for.
+  const JsonBody* json = nullptr;
+};
+
+struct RouteChoice {
+  enum class Kind : uint8_t {
+    kNone,
+    kChosen,
+    kNeedsBody,      // A route may win that depends on the body, which is not known.
+    kAmbiguousBody,  // A field that decides comes twice.
+  };
+  Kind kind = Kind::kNone;
+  // kChosen. Lives as long as the Router.
+  const RouteEntry* route = nullptr;
 };
 
 class Router {
  public:
-  // InvalidArgument: a header pattern does not parse, a path without '/', a host longer than
+  // InvalidArgument: a pattern does not parse, a path without '/', a host longer than
   // kHostBytesMax.
   static absl::StatusOr<std::shared_ptr<const Router>> Build(std::vector<RouteEntry> routes);
 
@@ -85,8 +103,8 @@ class Router {
 
   // The route of this name, or nullptr; lives as long as the Router. O(log routes).
   const RouteEntry* Find(absl::string_view name) const;
-  // The winning route, or nullptr. Lives as long as the Router. O(host + path bytes).
-  const RouteEntry* Match(const RouteRequest& request) const;
+  // The winning route. O(host + path bytes).
+  RouteChoice Match(const RouteRequest& request) const;
 
   // By name.
   const std::vector<RouteEntry>& routes() const { return routes_; }
@@ -112,9 +130,9 @@ class Router {
   // The longest prefix of `table`, at most `limit` bytes, that covers `path` at a segment's border;
   // -1: none.
   static int32_t LongestPrefix(const PathTable& table, absl::string_view path, size_t limit);
-  const RouteEntry* MatchIn(const PathTable& table, const RouteRequest& request) const;
-  const RouteEntry* FirstThatHolds(const std::vector<uint32_t>& candidates,
-                                   const RouteRequest& request) const;
+  RouteChoice MatchIn(const PathTable& table, const RouteRequest& request) const;
+  RouteChoice FirstThatHolds(const std::vector<uint32_t>& candidates,
+                             const RouteRequest& request) const;
 
   std::vector<RouteEntry> routes_;
   std::vector<PathTable> tables_;

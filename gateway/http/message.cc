@@ -35,6 +35,7 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"trace_refused", 405},
     {"bad_path", 400},
     {"ambiguous_path", 400},
+    {"ambiguous_body", 400},
     {"bad_grpc_timeout", 400},
     {"bad_grpc_web", 400},
     {"head_timeout", 408},

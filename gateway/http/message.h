@@ -120,6 +120,7 @@ enum class Reason : uint8_t {
   kTraceRefused,
   kBadPath,
   kAmbiguousPath,
+  kAmbiguousBody,
   kBadGrpcTimeout,
   kBadGrpcWeb,
   kHeadTimeout,

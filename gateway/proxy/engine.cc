@@ -237,6 +237,10 @@ void EngineStats::Add(const WorkerCounters& counters) {
   tunnels_opened += counters.tunnels_opened.value();
   requests_waiting += counters.requests_waiting.value();
   requests_waited += counters.requests_waited.value();
+  requests_awaiting_body += counters.requests_awaiting_body.value();
+  requests_awaited_body += counters.requests_awaited_body.value();
+  bodies_too_large += counters.bodies_too_large.value();
+  bodies_unreadable += counters.bodies_unreadable.value();
   retries += counters.retries.value();
   stale_retries += counters.stale_retries.value();
   upstream_opened += counters.upstream_opened.value();

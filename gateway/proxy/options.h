@@ -143,8 +143,13 @@ struct alignas(64) WorkerCounters {
   Counter requests_active;  // Now.
   Counter tunnels;          // Now.
   Counter tunnels_opened;
-  Counter requests_waiting;  // Now, because a filter says so.
-  Counter requests_waited;   // In all.
+  Counter requests_waiting;        // Now, because a filter says so.
+  Counter requests_waited;         // In all.
+  Counter requests_awaiting_body;  // Now: a route or a filter is to see it.
+  Counter requests_awaited_body;   // In all.
+  // JSON that routes could not match on.
+  Counter bodies_too_large;
+  Counter bodies_unreadable;
   Counter retries;
   Counter stale_retries;  // On a fresh connection, after an idle one was found closed.
   Counter upstream_opened;
@@ -186,6 +191,10 @@ struct EngineStats {
   uint64_t tunnels_opened = 0;
   uint64_t requests_waiting = 0;
   uint64_t requests_waited = 0;
+  uint64_t requests_awaiting_body = 0;
+  uint64_t requests_awaited_body = 0;
+  uint64_t bodies_too_large = 0;
+  uint64_t bodies_unreadable = 0;
   uint64_t retries = 0;
   uint64_t stale_retries = 0;
   uint64_t upstream_opened = 0;

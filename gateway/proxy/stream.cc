@@ -62,11 +62,6 @@ void Stream::OnEvent(StreamEvent event) {
 
 // ---- The request.
 
-const RouteEntry* Stream::FindRoute() const {
-  return WithRouteRequest(
-      [this](const RouteRequest& request) { return context_->table->router->Match(request); });
-}
-
 Reason Stream::CheckPath(const RouteEntry& route) {
   if (request_.path_traits == 0) return Reason::kNone;
   const common::PathTraits merged = common::kPathEmptySegment;
@@ -75,14 +70,14 @@ Reason Stream::CheckPath(const RouteEntry& route) {
   // The path that is forwarded now is another: it must lead to the same place.
   const Reason reason = KeepEmptySegments(&request_);
   if (reason != Reason::kNone) return reason;
-  return FindRoute() == &route ? Reason::kNone : Reason::kAmbiguousPath;
+  return FindRoute().route == &route ? Reason::kNone : Reason::kAmbiguousPath;
 }
 
 Reason Stream::Admit(const ServiceTable& service) const {
   if (!service.unavailable.empty() || service.policy.tcp) return Reason::kNoService;
   if (grpc_ && !service.policy.upstream_http2) return Reason::kGrpcNeedsHttp2;
-  if (request_.content_length > 0 &&
-      static_cast<uint64_t>(request_.content_length) > service.policy.max_request_body_bytes) {
+  const uint64_t announced = std::max<int64_t>(request_.content_length, 0);
+  if (std::max(announced, body_bytes_) > service.policy.max_request_body_bytes) {
     return Reason::kBodyTooLarge;
   }
   if (context_->BuffersFull()) return Reason::kBuffersFull;
@@ -128,12 +123,28 @@ void Stream::OnRequestHead(bool end) {
   PrepareTrace();
   if (const Reason reason = PrepareRequest(&request_); reason != Reason::kNone) return Fail(reason);
   if (const Reason reason = PrepareGrpc(); reason != Reason::kNone) return Fail(reason);
-  const RouteEntry* route = FindRoute();
-  if (route == nullptr) return Fail(Reason::kNoRoute);
-  if (context_->observer != nullptr) route_name_ = route->name;
-  if (const Reason reason = CheckPath(*route); reason != Reason::kNone) return Fail(reason);
-  if (const Reason reason = TakeUpgrade(*route); reason != Reason::kNone) return Fail(reason);
-  route->filters == nullptr ? Act(*route) : RunFilters(*route, 0);
+  ChooseRoute();
+}
+
+void Stream::ChooseRoute() {
+  const RouteChoice choice = FindRoute();
+  switch (choice.kind) {
+    case RouteChoice::Kind::kChosen:
+      break;
+    case RouteChoice::Kind::kNone:
+      return Fail(Reason::kNoRoute);
+    case RouteChoice::Kind::kAmbiguousBody:
+      return Fail(Reason::kAmbiguousBody);
+    case RouteChoice::Kind::kNeedsBody:
+      // No service is chosen whose bounds could hold meanwhile.
+      policy_ = OwnPolicy();
+      return AwaitBody();
+  }
+  const RouteEntry& route = *choice.route;
+  if (context_->observer != nullptr) route_name_ = route.name;
+  if (const Reason reason = CheckPath(route); reason != Reason::kNone) return Fail(reason);
+  if (const Reason reason = TakeUpgrade(route); reason != Reason::kNone) return Fail(reason);
+  route.filters == nullptr ? Act(route) : RunFilters(route, 0);
 }
 
 void Stream::Act(const RouteEntry& route) {
@@ -176,7 +187,7 @@ void Stream::KeepForReplay(const Slice& data) {
   if (!replayable_ || phase_ == Phase::kResponding) return;
   replay_.Append(data);
   // Before a connection stands the kept body is the only copy; credit bounds it then.
-  if (phase_ != Phase::kConnecting && phase_ != Phase::kWaiting) BoundReplay();
+  if (phase_ == Phase::kSending || phase_ == Phase::kAwaiting) BoundReplay();
 }
 
 void Stream::BoundReplay() {
@@ -201,6 +212,8 @@ void Stream::ForwardData(Slice data, bool end) {
     upstream_->SendData(std::move(data));
   }
   if (end) return OnRequestEnd();
+  const bool enough = replay_.bytes() > context_->limits.replay_bytes_max;
+  if (phase_ == Phase::kAwaitingBody && enough) return OnBodyKept();
   UpdateRequestCredit();
 }
 
@@ -212,6 +225,7 @@ void Stream::OnRequestEnd() {
   if (web_ != nullptr && !web_->request_whole()) return Fail(Reason::kBadGrpcWeb);
   request_ended_ = true;
   progress_ = context_->loop.Now();
+  if (phase_ == Phase::kAwaitingBody) return OnBodyKept();
   if (phase_ != Phase::kSending && phase_ != Phase::kResponding) return;
   upstream_->SendEnd(request_);
   if (tunnel_) return FinishTunnelIfDone();
@@ -228,7 +242,10 @@ void Stream::UpdateRequestCredit() {
   }
   const bool sending = phase_ == Phase::kSending || phase_ == Phase::kResponding;
   const size_t waiting = sending ? upstream_->UnsentBytes() : replay_.bytes();
-  const size_t window = context_->StreamWindow();
+  // What is awaited is more than what may wait for an endpoint; one byte beyond tells that it is
+  // too much.
+  const size_t window = phase_ == Phase::kAwaitingBody ? context_->limits.replay_bytes_max + 1
+                                                       : context_->StreamWindow();
   waits_for_upstream_ = waiting >= window;
   progress_ = context_->loop.Now();
   client_->SetRequestCredit(waiting >= window ? 0 : static_cast<int64_t>(window - waiting));
@@ -498,7 +515,7 @@ void Stream::Finish() {
                                  begun ? first_byte_ - started_ : absl::Seconds(-1));
   }
   EndTry(TryOutcome::kAbandoned, /*clean=*/false);
-  if (phase_ == Phase::kWaiting) EndSuspension();
+  if (phase_ == Phase::kWaiting || phase_ == Phase::kAwaitingBody) EndWait();
   Record();
   if (counted_) context_->counters.requests_active.Subtract();
   if (tunnel_) context_->counters.tunnels.Subtract();
@@ -538,6 +555,9 @@ Stream::Deadline Stream::NextDeadline() const {
       break;
     case Phase::kWaiting:
       consider(resume_at_, Reason::kNone);
+      break;
+    case Phase::kAwaitingBody:
+      consider(progress_ + policy_.idle_timeout, Reason::kBodyTimeout);
       break;
     case Phase::kReceivingHead:
     case Phase::kOver:
@@ -604,6 +624,8 @@ void Stream::Reset() {
   outcome_counted_ = stale_retried_ = waits_for_client_ = waits_for_upstream_ = false;
   tunnel_ = early_end_ = response_ended_ = false;
   replayable_ = true;
+  filters_ = nullptr;
+  body_awaited_ = false;
   grpc_ = trace_begun_ = false;
   grpc_deadline_ = common::MonotonicTime::Infinite();
   grpc_frames_ = MessageFrames();

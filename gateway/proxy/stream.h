@@ -47,7 +47,8 @@ class Stream final : public TimerEntry {
 
   enum class Phase : uint8_t {
     kReceivingHead,
-    kWaiting,  // A filter suspended it.
+    kWaiting,       // A filter suspended it.
+    kAwaitingBody,  // Its body decides where it goes, or a filter asks for it.
     kConnecting,
     kSending,     // Request (body) under way, no response byte yet.
     kAwaiting,    // Request sent, no response byte yet.
@@ -73,10 +74,10 @@ class Stream final : public TimerEntry {
   absl::string_view ClientHost() const;
 
   // Routing.
-  const RouteEntry* FindRoute() const;
+  void ChooseRoute();
   // `use` is called with what the request is matched by.
   template <typename Use>
-  auto WithRouteRequest(Use use) const {
+  auto WithRouteRequest(bool body_known, const JsonBody* json, Use use) const {
     const auto header = [this](absl::string_view name) -> std::optional<absl::string_view> {
       const absl::string_view value = request_.block.Value(name);
       if (value.data() == nullptr) return std::nullopt;
@@ -87,6 +88,8 @@ class Stream final : public TimerEntry {
         .path = request_.block.At(request_.path),
         .method = request_.block.At(request_.method_text),
         .header = header,
+        .body_known = body_known,
+        .json = json,
     });
   }
   // kNone, or why the request may not go to the route its path leads to.
@@ -102,16 +105,34 @@ class Stream final : public TimerEntry {
   // False: it is at its limit.
   bool EnterService(const RouteEntry& route, const ServiceTable& service);
 
+  // The body before its endpoint (stream_body.cc).
+  // kNeedsBody only while more of the body is to come.
+  RouteChoice FindRoute();
+  bool BodyIsJson() const;
+  bool BodyIsPlain() const;
+  // There is a body, and waiting tells more of it.
+  bool BodyToCome() const;
+  // Null: routes cannot match on it. Until Forget().
+  const JsonBody* ReadBody();
+  // OnBodyKept() follows when it is here, or as much as is kept.
+  void AwaitBody();
+  void OnBodyKept();
+
   // Filters (stream_filters.cc).
   // Runs those of the route from this one on, then Act().
   void RunFilters(const RouteEntry& route, size_t next);
-  // Of what the route leads to; the gateway's own for its own answers.
+  // The gateway's, for what no service answers.
+  static const ServicePolicy& OwnPolicy();
+  // Of what the route leads to.
   const ServicePolicy& PolicyOf(const RouteEntry& route) const;
   static absl::Duration RequestTimeout(const RouteEntry& route, const ServicePolicy& policy) {
     return route.request_timeout.value_or(policy.request_timeout);
   }
-  void Suspend(const RouteEntry& route, size_t next, common::MonotonicTime until);
-  void EndSuspension();
+  // Resume() will go on with this filter of the route.
+  void GoOnLater(const RouteEntry& route, size_t next);
+  void Suspend(common::MonotonicTime until);
+  // Of kWaiting and kAwaitingBody.
+  void EndWait();
   // What the route says now of a request that it was chosen for under another configuration.
   Reason CheckAgain(const RouteEntry& route);
   // The wait is over: Resume() follows by way of the ready list.
@@ -257,6 +278,7 @@ class Stream final : public TimerEntry {
   VersionPair filters_config_;
   common::MonotonicTime resume_at_;
   uint8_t wait_ = 0;
+  bool body_awaited_ = false;
   int64_t retry_after_ = 0;  // Seconds; for the answer.
 };
 

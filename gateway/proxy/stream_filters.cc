@@ -1,6 +1,6 @@
-// A stream's way through its route's filters: on, to an answer, or suspended for a while. What
-// waits keeps nothing of the table: it goes on with the route of the same name in the table of
-// then, from the first filter if they are others.
+// A stream's way through its route's filters: on, to an answer, or suspended until a time or until
+// its body is here. What waits keeps nothing of the table: it goes on with the route of the same
+// name in the table of then, from the first filter if they are others.
 
 #include <algorithm>
 #include <utility>
@@ -20,12 +20,17 @@ void Stream::RunFilters(const RouteEntry& route, size_t next) {
   while (next < filters.size()) {
     const Filter& filter = *filters[next++];
     const FilterVerdict verdict = WithRouteRequest(
+        !BodyToCome(), nullptr,
         [&](const RouteRequest& request) { return filter.OnRequest(request, now, until); });
     switch (verdict.kind) {
       case FilterVerdict::Kind::kContinue:
         break;
       case FilterVerdict::Kind::kSuspend:
-        return Suspend(route, next, verdict.resume_at);
+        GoOnLater(route, next);
+        return Suspend(verdict.resume_at);
+      case FilterVerdict::Kind::kAwaitBody:
+        GoOnLater(route, next - 1);
+        return AwaitBody();
       case FilterVerdict::Kind::kLimited:
         retry_after_ = absl::ToInt64Seconds(absl::Ceil(verdict.retry_after, absl::Seconds(1)));
         return Fail(Reason::kRateLimited);
@@ -34,15 +39,17 @@ void Stream::RunFilters(const RouteEntry& route, size_t next) {
   Act(route);
 }
 
-const ServicePolicy& Stream::PolicyOf(const RouteEntry& route) const {
+const ServicePolicy& Stream::OwnPolicy() {
   static const ServicePolicy* const own = new ServicePolicy();
-  return route.service == RouteEntry::kNoService ? *own
+  return *own;
+}
+
+const ServicePolicy& Stream::PolicyOf(const RouteEntry& route) const {
+  return route.service == RouteEntry::kNoService ? OwnPolicy()
                                                  : context_->table->services[route.service]->policy;
 }
 
-void Stream::Suspend(const RouteEntry& route, size_t next, common::MonotonicTime until) {
-  if (context_->BuffersFull()) return Fail(Reason::kBuffersFull);
-  phase_ = Phase::kWaiting;
+void Stream::GoOnLater(const RouteEntry& route, size_t next) {
   // Meanwhile the bounds hold that the request will have.
   policy_ = PolicyOf(route);
   policy_.request_timeout = RequestTimeout(route, policy_);
@@ -50,6 +57,11 @@ void Stream::Suspend(const RouteEntry& route, size_t next, common::MonotonicTime
   filters_config_ = context_->table->config;
   next_filter_ = next;
   route_name_ = route.name;
+}
+
+void Stream::Suspend(common::MonotonicTime until) {
+  if (context_->BuffersFull()) return Fail(Reason::kBuffersFull);
+  phase_ = Phase::kWaiting;
   resume_at_ = until;
   ++wait_;
   context_->counters.requests_waiting.Add();
@@ -57,10 +69,11 @@ void Stream::Suspend(const RouteEntry& route, size_t next, common::MonotonicTime
   ArmDeadline();
 }
 
-void Stream::EndSuspension() {
-  context_->counters.requests_waiting.Subtract();
+void Stream::EndWait() {
+  Counter& waiting = phase_ == Phase::kWaiting ? context_->counters.requests_waiting
+                                               : context_->counters.requests_awaiting_body;
+  waiting.Subtract();
   phase_ = Phase::kReceivingHead;
-  filters_ = nullptr;
 }
 
 void Stream::PushResume() {
@@ -84,8 +97,8 @@ Reason Stream::CheckAgain(const RouteEntry& route) {
 }
 
 void Stream::Resume() {
-  const std::shared_ptr<const FilterChain> before = filters_;
-  EndSuspension();
+  const std::shared_ptr<const FilterChain> before = std::exchange(filters_, nullptr);
+  EndWait();
   const RouteEntry* route = context_->table->router->Find(route_name_);
   if (route == nullptr) return Fail(Reason::kNoRoute);
   if (const Reason reason = CheckAgain(*route); reason != Reason::kNone) return Fail(reason);

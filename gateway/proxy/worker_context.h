@@ -9,6 +9,7 @@
 
 #include "absl/random/random.h"
 #include "gateway/core/cells.h"
+#include "gateway/core/json_body.h"
 #include "gateway/core/local_avoidance.h"
 #include "gateway/core/routing_table.h"
 #include "gateway/http1/message_parsers.h"
@@ -65,6 +66,7 @@ struct WorkerContext {
   LocalAvoidance avoidance;
   ParserLender<RequestParsers> request_parsers;
   ParserLender<ResponseParsers> response_parsers;
+  JsonBody json;
   WorkerCounters counters;
   absl::InsecureBitGen random;
   // Of services with TLS; null: there is none.

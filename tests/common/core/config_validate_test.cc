@@ -146,54 +146,6 @@ TEST(ConfigValidateTest, ChecksHaveNamesOfTheirOwn) {
   EXPECT_EQ(OnlyProblem(ValidateService(named.services(0))), "none");
 }
 
-TEST(ConfigValidateTest, RouteRules) {
-  const Case kCases[] = {
-      {"hosts: [\"*\", \"*.example.com\", a.b, \"[::1]\", 10.0.0.7]", "none"},
-      {"hosts: [\"a:80\"]", "hosts[0] CONFIG_VALUE"},
-      {"hosts: [\"a.*.b\"]", "hosts[0] CONFIG_VALUE"},
-      {"hosts: [\"\"]", "hosts[0] CONFIG_VALUE"},
-      {"match: {prefix: api}", "match.prefix CONFIG_VALUE"},
-      {"match: {exact: \"/a?b\"}", "match.exact CONFIG_VALUE"},
-      {"match: {exact: \"\"}", "match.exact CONFIG_VALUE"},
-      {"match: {prefix: \"/a//b\"}", "match.prefix CONFIG_VALUE"},
-      {"match: {prefix: \"/a/../b\"}", "match.prefix CONFIG_VALUE"},
-      {"match: {prefix: \"/..\"}", "match.prefix CONFIG_VALUE"},
-      {"match: {exact: \"/%7euser\"}", "match.exact CONFIG_VALUE"},
-      {"match: {exact: \"/a%2Fb\"}", "match.exact CONFIG_VALUE"},
-      {"match: {exact: \"/a;b\"}", "match.exact CONFIG_VALUE"},
-      {"match: {exact: \"/a b\"}", "match.exact CONFIG_VALUE"},
-      {"match: {exact: \"/%C3%A4/~u/.b/\"}", "none"},
-      {"match: {methods: [\"G T\"]}", "match.methods[0] CONFIG_VALUE"},
-      {"match: {headers: [{name: x, prefix: y}, {name: x, matches: \"[\"}]}",
-       "match.headers[1].matches CONFIG_PATTERN"},
-      {"request_timeout: 0s", "none"},
-      {"request_timeout: -1s", "request_timeout CONFIG_RANGE"},
-      {"rate_limit: {requests_per_second: 0.5, burst: 3, max_wait: 2s}", "none"},
-      {"rate_limit: {}", "rate_limit.requests_per_second CONFIG_RANGE"},
-      {"rate_limit: {requests_per_second: 1000001}", "rate_limit.requests_per_second CONFIG_RANGE"},
-      {"rate_limit: {requests_per_second: 1, burst: 1000001}", "rate_limit.burst CONFIG_RANGE"},
-      {"rate_limit: {requests_per_second: 1, max_wait: 31s}", "rate_limit.max_wait CONFIG_RANGE"},
-      {"upgrades: [spdy/3.1, TCP, websocket, a, b, c, d, e]", "none"},
-      {"upgrades: [a, b, c, d, e, f, g, h, i]", "upgrades CONFIG_LIMIT"},
-      {"upgrades: [tcp, \"a b\"]", "upgrades[1] CONFIG_VALUE"},
-      {"upgrades: [\"H2C\"]", "upgrades[0] CONFIG_VALUE"},
-  };
-  for (const Case& c : kCases) {
-    const v1::Config config = Parsed("routes: [{name: r, service: web, " + c.fields + "}]");
-    EXPECT_EQ(OnlyProblem(ValidateRoute(config.routes(0))), c.expected) << c.fields;
-  }
-  const auto action = [](const std::string& text) {
-    return OnlyProblem(ValidateRoute(Parsed("routes: [{name: r, " + text + "}]").routes(0)));
-  };
-  EXPECT_EQ(action("hosts: []"), " CONFIG_REQUIRED");
-  EXPECT_EQ(action("direct_response: {}"), "direct_response.status CONFIG_RANGE");
-  EXPECT_EQ(action("direct_response: {status: 600}"), "direct_response.status CONFIG_RANGE");
-  EXPECT_EQ(action("direct_response: {status: 204}"), "none");
-  EXPECT_EQ(action("direct_response: {status: 204}, upgrades: [tcp]"), "upgrades CONFIG_CONFLICT");
-  EXPECT_EQ(action("service: services/web"), "none");
-  EXPECT_EQ(action("service: a/b"), "service CONFIG_VALUE");
-}
-
 TEST(ConfigValidateTest, OverrideRules) {
   const Case kCases[] = {
       {"drain: true", "none"},

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "gateway/core/filter.h"
+#include "gateway/core/rate_limit.h"
 #include "gtest/gtest.h"
 
 namespace pointsman::gateway {
@@ -133,7 +134,7 @@ TEST(ConfigConvertTest, ReadsRoutesOfEveryForm) {
   EXPECT_EQ((*routes)[0].hosts, (std::vector<std::string>{"a.test"}));
   EXPECT_EQ((*routes)[0].path_kind, RouteEntry::PathKind::kPrefix);
   EXPECT_EQ((*routes)[0].headers[0].name, "x-a");
-  EXPECT_EQ((*routes)[0].headers[0].kind, HeaderCondition::Kind::kAbsent);
+  EXPECT_EQ((*routes)[0].headers[0].text.kind, TextCondition::Kind::kAbsent);
   EXPECT_EQ((*routes)[0].service, 4u);
   EXPECT_EQ((*routes)[0].request_timeout, absl::Seconds(3));
   EXPECT_EQ((*routes)[0].path_traits, common::kPathEncodedSlash | common::kPathEmptySegment);
@@ -142,6 +143,41 @@ TEST(ConfigConvertTest, ReadsRoutesOfEveryForm) {
   EXPECT_TRUE((*routes)[1].upgrades.empty());
   EXPECT_EQ((*routes)[1].service, RouteEntry::kNoService);
   EXPECT_EQ((*routes)[1].direct_status, 418);
+}
+
+TEST(ConfigConvertTest, ReadsConditionsOnTheBody) {
+  v1::Config config;
+  v1::Route* route = config.add_routes();
+  route->set_name("r");
+  route->mutable_direct_response()->set_status(200);
+  v1::JsonMatch* json = route->mutable_match()->add_json();
+  json->set_pointer("/a~1b/0");
+  json->set_matches("x+");
+  route->mutable_match()->add_json()->set_pointer("/c");
+  const auto routes = RoutesOf(config, {});
+  ASSERT_TRUE(routes.ok()) << routes.status();
+  const auto& conditions = (*routes)[0].json;
+  EXPECT_EQ(conditions[0].steps, (std::vector<std::string>{"a/b", "0"}));
+  EXPECT_EQ(conditions[0].text.kind, TextCondition::Kind::kPattern);
+  EXPECT_EQ(conditions[0].text.value, "x+");
+  EXPECT_EQ(conditions[1].text.kind, TextCondition::Kind::kPresent);
+  route->mutable_match()->add_json()->set_pointer("c");
+  EXPECT_FALSE(RoutesOf(config, {}).ok());
+}
+
+TEST(ConfigConvertTest, FiltersStandInTheirOrder) {
+  v1::Config config;
+  v1::Route* route = config.add_routes();
+  route->set_name("r");
+  route->mutable_direct_response()->set_status(200);
+  route->set_buffer_request(true);
+  const auto filters = [&] { return (*RoutesOf(config, {}))[0].filters->filters.size(); };
+  EXPECT_EQ(filters(), 1u);
+  route->mutable_rate_limit()->set_requests_per_second(1);
+  ASSERT_EQ(filters(), 2u);
+  const auto chain = (*RoutesOf(config, {}))[0].filters;
+  EXPECT_NE(dynamic_cast<const RateLimit*>(chain->filters[0].get()), nullptr)
+      << "no body is kept for what is refused";
 }
 
 TEST(ConfigConvertTest, RefusesRoutesThatLeadNowhere) {

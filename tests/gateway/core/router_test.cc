@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "gateway/core/json_body.h"
 #include "gtest/gtest.h"
 
 namespace pointsman::gateway {
@@ -37,8 +38,29 @@ class RouterTest : public ::testing::Test {
       if (it == headers.end()) return std::nullopt;
       return absl::string_view(it->second);
     };
-    const RouteEntry* route = router_->Match({host, path, method, header});
-    return route == nullptr ? "none" : route->name;
+    return NameOf(router_->Match({host, path, method, header}));
+  }
+  // Of a POST to /v1/chat; nullptr: it is not known yet.
+  std::string MatchBody(const char* body) {
+    const auto header = [](absl::string_view) { return std::optional<absl::string_view>(); };
+    const bool known = body != nullptr;
+    JsonBody json;
+    const bool read = known && json.Read({body});
+    return NameOf(router_->Match(
+        {"h", "/v1/chat", "POST", header, /*body_known=*/known, read ? &json : nullptr}));
+  }
+  static std::string NameOf(const RouteChoice& choice) {
+    switch (choice.kind) {
+      case RouteChoice::Kind::kNone:
+        return "none";
+      case RouteChoice::Kind::kChosen:
+        return choice.route->name;
+      case RouteChoice::Kind::kNeedsBody:
+        return "needs the body";
+      case RouteChoice::Kind::kAmbiguousBody:
+        return "ambiguous";
+    }
+    return "";
   }
 
   std::shared_ptr<const Router> router_;
@@ -109,10 +131,8 @@ TEST_F(RouterTest, LessSpecificRoutesAreUsedWhenConditionsFail) {
 
 TEST_F(RouterTest, MoreConditionsThenNameDecide) {
   RouteEntry canary = Route("z-canary", {});
-  canary.headers = {{.name = "X-Canary",
-                     .kind = HeaderCondition::Kind::kExact,
-                     .value = "1",
-                     .pattern = nullptr}};
+  canary.headers = {
+      {.name = "X-Canary", .text = {.kind = TextCondition::Kind::kExact, .value = "1"}}};
   Build({Route("b", {}), Route("a", {}), canary});
   EXPECT_EQ(Match("h", "/"), "a");
   EXPECT_EQ(Match("h", "/", "GET", {{"x-canary", "1"}}), "z-canary");
@@ -120,16 +140,16 @@ TEST_F(RouterTest, MoreConditionsThenNameDecide) {
 }
 
 TEST_F(RouterTest, HeaderConditionsOfEveryKind) {
-  const auto with = [](const std::string& name, HeaderCondition::Kind kind,
+  const auto with = [](const std::string& name, TextCondition::Kind kind,
                        const std::string& value) {
     RouteEntry route = Route(name, {}, PathKind::kExact, absl::StrCat("/", name));
-    route.headers = {{.name = "h", .kind = kind, .value = value, .pattern = nullptr}};
+    route.headers = {{.name = "h", .text = {.kind = kind, .value = value}}};
     return route;
   };
-  Build({with("prefix", HeaderCondition::Kind::kPrefix, "ab"),
-         with("pattern", HeaderCondition::Kind::kPattern, "a+b"),
-         with("present", HeaderCondition::Kind::kPresent, ""),
-         with("absent", HeaderCondition::Kind::kAbsent, "")});
+  Build({with("prefix", TextCondition::Kind::kPrefix, "ab"),
+         with("pattern", TextCondition::Kind::kPattern, "a+b"),
+         with("present", TextCondition::Kind::kPresent, ""),
+         with("absent", TextCondition::Kind::kAbsent, "")});
   EXPECT_EQ(Match("x", "/prefix", "GET", {{"h", "abc"}}), "prefix");
   EXPECT_EQ(Match("x", "/prefix", "GET", {{"h", "b"}}), "none");
   EXPECT_EQ(Match("x", "/pattern", "GET", {{"h", "aab"}}), "pattern");
@@ -140,11 +160,61 @@ TEST_F(RouterTest, HeaderConditionsOfEveryKind) {
   EXPECT_EQ(Match("x", "/absent", "GET", {{"h", ""}}), "none");
 }
 
+RouteEntry JsonRoute(const std::string& name, std::vector<JsonCondition> conditions) {
+  RouteEntry route = Route(name, {}, PathKind::kPrefix, "/v1");
+  route.json = std::move(conditions);
+  return route;
+}
+
+JsonCondition Field(const std::string& pointer, TextCondition text) {
+  return {PointerSteps(pointer), std::move(text)};
+}
+
+TEST_F(RouterTest, FieldsOfTheBodyDecide) {
+  const TextCondition small{.kind = TextCondition::Kind::kPrefix, .value = "small"};
+  const TextCondition yes{.kind = TextCondition::Kind::kExact, .value = "true"};
+  Build({Route("rest", {}), JsonRoute("small", {Field("/model", small)}),
+         JsonRoute("streams", {Field("/model", small), Field("/stream", yes)}),
+         JsonRoute("tools", {Field("/tools", {}), Field("/a", {}), Field("/b", {})})});
+  EXPECT_EQ(MatchBody(nullptr), "needs the body");
+  EXPECT_EQ(MatchBody(R"({"model":"small-1"})"), "small");
+  EXPECT_EQ(MatchBody(R"({"model":"small-1","stream":true})"), "streams") << "more conditions";
+  EXPECT_EQ(MatchBody(R"({"model":"large"})"), "rest");
+  EXPECT_EQ(MatchBody(R"({"tools":[],"a":{},"b":1.5})"), "tools") << "any value is present";
+  EXPECT_EQ(MatchBody(R"({"model":["small"]})"), "rest") << "an array is no text";
+  EXPECT_EQ(MatchBody("no JSON"), "rest");
+}
+
+TEST_F(RouterTest, AFieldThatDecidesMayNotComeTwice) {
+  const TextCondition small{.kind = TextCondition::Kind::kExact, .value = "small"};
+  Build({Route("rest", {}), JsonRoute("small", {Field("/model", small)})});
+  EXPECT_EQ(MatchBody(R"({"model":"small","model":"large"})"), "ambiguous");
+  EXPECT_EQ(MatchBody(R"({"model":"large","model":"small"})"), "ambiguous");
+  EXPECT_EQ(MatchBody(R"({"x":1,"x":2,"model":"small"})"), "small");
+}
+
+TEST_F(RouterTest, AbsenceHoldsOnlyForABodyThatWasRead) {
+  Build({Route("rest", {}),
+         JsonRoute("no-model", {Field("/model", {.kind = TextCondition::Kind::kAbsent})})});
+  EXPECT_EQ(MatchBody("{}"), "no-model");
+  EXPECT_EQ(MatchBody("{"), "rest");
+}
+
+TEST_F(RouterTest, TheBodyIsOnlyAskedForWhereItMayDecide) {
+  RouteEntry get = JsonRoute("get", {Field("/model", {})});
+  get.methods = {"PUT"};
+  Build({Route("rest", {}), get, JsonRoute("other", {})});
+  EXPECT_EQ(MatchBody(nullptr), "other");
+  RouteEntry exact = Route("exact", {}, PathKind::kExact, "/v1/chat");
+  Build({exact, JsonRoute("prefix", {Field("/model", {})})});
+  EXPECT_EQ(MatchBody(nullptr), "exact") << "a better route needs none";
+}
+
 TEST_F(RouterTest, RefusesWhatItCannotMatch) {
   RouteEntry pattern = Route("p", {});
-  pattern.headers = {
-      {.name = "h", .kind = HeaderCondition::Kind::kPattern, .value = "(", .pattern = nullptr}};
+  pattern.headers = {{.name = "h", .text = {.kind = TextCondition::Kind::kPattern, .value = "("}}};
   EXPECT_EQ(Router::Build({pattern}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_FALSE(Router::Build({JsonRoute("j", {Field("/a", pattern.headers[0].text)})}).ok());
   EXPECT_FALSE(Router::Build({Route("r", {}, PathKind::kExact, "x")}).ok());
   EXPECT_FALSE(Router::Build({Route("r", {std::string(300, 'a')})}).ok());
 }

@@ -43,9 +43,7 @@ class ForwardedAttackTest : public AttackFixture, public ::testing::WithParamInt
     claimed.service = RouteEntry::kNoService;
     claimed.direct_status = 299;
     claimed.headers.push_back({.name = "x-forwarded-for",
-                               .kind = HeaderCondition::Kind::kExact,
-                               .value = "1.1.1.1",
-                               .pattern = nullptr});
+                               .text = {.kind = TextCondition::Kind::kExact, .value = "1.1.1.1"}});
     routes = {AnyRoute(), claimed};
     upstream_ = std::make_unique<ScriptedUpstream>(Answering([this](const TestMessage& request) {
       seen_ = request;
@@ -184,10 +182,8 @@ TEST_P(ForwardedAttackTest, WhatConnectionNamesIsNotMatched) {
   known.name = "known";
   known.service = RouteEntry::kNoService;
   known.direct_status = 299;
-  known.headers.push_back({.name = "authorization",
-                           .kind = HeaderCondition::Kind::kPresent,
-                           .value = "",
-                           .pattern = nullptr});
+  known.headers.push_back(
+      {.name = "authorization", .text = {.kind = TextCondition::Kind::kPresent, .value = ""}});
   routes = {AnyRoute(), known};
   upstream_ =
       std::make_unique<ScriptedUpstream>(Answering([](const TestMessage&) { return Ok("x"); }));

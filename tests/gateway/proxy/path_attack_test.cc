@@ -244,9 +244,7 @@ TEST_P(PathAttackTest, MethodOverridesReachNobody) {
   RouteEntry deletes = AnyRoute();
   deletes.name = "deletes";
   deletes.headers.push_back({.name = "x-http-method-override",
-                             .kind = HeaderCondition::Kind::kPresent,
-                             .value = "",
-                             .pattern = nullptr});
+                             .text = {.kind = TextCondition::Kind::kPresent, .value = ""}});
   deletes.service = RouteEntry::kNoService;
   deletes.direct_status = 299;
   routes = {AnyRoute(), deletes};
