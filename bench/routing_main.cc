@@ -68,14 +68,43 @@ std::string ChatOf(size_t bytes) {
 
 void ReadJson(benchmark::State& state) {
   const std::string text = ChatOf(state.range(0));
-  const std::vector<std::string> steps = gateway::PointerSteps("/model");
+  const JsonBody::Pointer pointer{.steps = gateway::PointerSteps("/model")};
   JsonBody body;
   for (auto _ : state) {
-    PM_CHECK(body.Read({text}) && body.Find(steps).text == "small");
+    PM_CHECK(body.Read({text}) && body.Find(pointer).text == "small");
     body.Forget();
   }
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * text.size()));
 }
+// 300 routes that ask for fields of a body with 26,000 names, the worst that a client can send.
+void MatchWidestJson(benchmark::State& state) {
+  const auto fields = static_cast<int>(state.range(0));
+  std::vector<RouteEntry> routes;
+  for (int i = 0; i < 300; ++i) {
+    RouteEntry route;
+    route.name = absl::StrCat("r", i);
+    route.service = 0;
+    route.json = {{{.steps = {absl::StrCat("field", i % fields)}},
+                   {.kind = gateway::TextCondition::Kind::kExact, .value = "x"}}};
+    routes.push_back(std::move(route));
+  }
+  auto router = Router::Build(std::move(routes));
+  PM_CHECK(router.ok());
+  std::string text = "{";
+  while (text.size() < 120 << 10) text += R"("":0,)";
+  text += R"("":0})";
+  const auto header = [](absl::string_view) { return std::optional<absl::string_view>(); };
+  JsonBody body;
+  for (auto _ : state) {
+    PM_CHECK(body.Read({text}));
+    const gateway::RouteChoice choice =
+        (*router)->Match({"h", "/", "POST", header, /*body_known=*/true, &body});
+    PM_CHECK(choice.kind == gateway::RouteChoice::Kind::kNone);
+    body.Forget();
+  }
+}
+BENCHMARK(MatchWidestJson)->Arg(1)->Arg(10);
+
 BENCHMARK(ReadJson)->Arg(1 << 10)->Arg(16 << 10)->Arg(120 << 10)->Arg(1 << 20);
 
 }  // namespace

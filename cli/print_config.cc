@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -65,21 +66,41 @@ std::string CheckText(const v1::HealthCheck& check) {
   return text;
 }
 
+// "json/model=small", "json/model=small*" (prefix), "json/model~.*" (pattern), "!json/model".
+std::string JsonText(const v1::JsonMatch& match) {
+  std::string field = absl::StrCat("json", absl::Utf8SafeCHexEscape(match.pointer()));
+  switch (match.value_case()) {
+    case v1::JsonMatch::kExact:
+      return absl::StrCat(field, "=", absl::Utf8SafeCHexEscape(match.exact()));
+    case v1::JsonMatch::kPrefix:
+      return absl::StrCat(field, "=", absl::Utf8SafeCHexEscape(match.prefix()), "*");
+    case v1::JsonMatch::kMatches:
+      return absl::StrCat(field, "~", absl::Utf8SafeCHexEscape(match.matches()));
+    case v1::JsonMatch::kPresent:
+      return match.present() ? field : absl::StrCat("!", field);
+    case v1::JsonMatch::VALUE_NOT_SET:
+      break;
+  }
+  return field;
+}
+
 std::string MatchText(const v1::RouteMatch& match) {
   std::vector<std::string> parts;
   if (match.has_exact()) parts.push_back(absl::StrCat("= ", match.exact()));
   if (match.has_prefix()) parts.push_back(absl::StrCat(match.prefix(), "*"));
   if (match.methods_size() > 0) parts.push_back(absl::StrJoin(match.methods(), "|"));
   for (const v1::HeaderMatch& header : match.headers()) parts.push_back(header.name() + ":");
-  for (const v1::JsonMatch& json : match.json()) {
-    parts.push_back(absl::StrCat(json.pointer(), json.has_exact() ? "=" : "", json.exact()));
-  }
+  for (const v1::JsonMatch& json : match.json()) parts.push_back(JsonText(json));
   return parts.empty() ? "all" : absl::StrJoin(parts, " ");
 }
 
 std::string LimitText(const v1::Route& route) {
-  if (!route.has_rate_limit()) return "";
-  return absl::StrFormat("%.6g/s", route.rate_limit().requests_per_second());
+  std::vector<std::string> parts;
+  if (route.has_rate_limit()) {
+    parts.push_back(absl::StrFormat("%.6g/s", route.rate_limit().requests_per_second()));
+  }
+  if (route.buffer_request()) parts.emplace_back("whole");
+  return absl::StrJoin(parts, ", ");
 }
 
 std::string ActionText(const v1::Route& route) {

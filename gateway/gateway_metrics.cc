@@ -72,7 +72,7 @@ constexpr EngineSeries kEngineSeries[] = {
     {"pointsman_gateway_requests_awaited_body_total", "Requests whose body was waited for.",
      &EngineStats::requests_awaited_body, false},
     {"pointsman_gateway_bodies_too_large_total",
-     "JSON bodies that routes could not match on: larger than replay_bytes.",
+     "Awaited bodies larger than replay_bytes: not matched on, or gone on before they were whole.",
      &EngineStats::bodies_too_large, false},
     {"pointsman_gateway_bodies_unreadable_total",
      "JSON bodies that routes could not match on: encoded, or no JSON.",

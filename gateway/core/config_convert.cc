@@ -92,7 +92,7 @@ absl::Status ReadMatch(const v1::RouteMatch& match, RouteEntry* route) {
       return absl::InvalidArgumentError(
           absl::StrCat(route->name, ": a pointer that does not begin with /"));
     }
-    route->json.push_back({PointerSteps(json.pointer()), TextOf(json)});
+    route->json.push_back({{.steps = PointerSteps(json.pointer())}, TextOf(json)});
   }
   return absl::OkStatus();
 }
@@ -133,23 +133,35 @@ RateLimitOptions RateLimitOf(const v1::RateLimit& message) {
   return options;
 }
 
-// Null: the route has none. In the order in which they look at a request.
-std::shared_ptr<const FilterChain> FiltersOf(const v1::Route& message, const RouteEntry* before) {
-  v1::Route said;
-  if (message.has_rate_limit()) *said.mutable_rate_limit() = message.rate_limit();
-  said.set_buffer_request(message.buffer_request());
-  std::string source = said.SerializeAsString();
-  if (source.empty()) return nullptr;
-  if (before != nullptr && before->filters != nullptr && before->filters->source == source) {
-    return before->filters;
+// Adds what `make` returns, or the filter of before that was compiled from the same.
+template <typename Make>
+void AddFilter(std::string source, const FilterChain* before, FilterChain* chain, Make make) {
+  std::shared_ptr<const Filter> filter;
+  for (size_t i = 0; before != nullptr && i < before->sources.size(); ++i) {
+    if (before->sources[i] == source) filter = before->filters[i];
   }
+  if (filter == nullptr) filter = make();
+  chain->filters.push_back(std::move(filter));
+  chain->sources.push_back(std::move(source));
+}
+
+// Null: the route has none. In the order in which they look at a request. The chain of before where
+// nothing changed.
+std::shared_ptr<const FilterChain> FiltersOf(const v1::Route& message, const RouteEntry* route) {
+  std::shared_ptr<const FilterChain> before = route == nullptr ? nullptr : route->filters;
   auto chain = std::make_shared<FilterChain>();
-  chain->source = std::move(source);
   if (message.has_rate_limit()) {
-    chain->filters.push_back(std::make_unique<RateLimit>(RateLimitOf(message.rate_limit())));
+    AddFilter(absl::StrCat("rate_limit ", message.rate_limit().SerializeAsString()), before.get(),
+              chain.get(),
+              [&] { return std::make_shared<RateLimit>(RateLimitOf(message.rate_limit())); });
   }
   // Behind what may refuse: a body is only kept for what goes on.
-  if (message.buffer_request()) chain->filters.push_back(std::make_unique<RequestBuffer>());
+  if (message.buffer_request()) {
+    AddFilter("buffer_request", before.get(), chain.get(),
+              [] { return std::make_shared<RequestBuffer>(); });
+  }
+  if (chain->filters.empty()) return nullptr;
+  if (before != nullptr && before->sources == chain->sources) return before;
   return chain;
 }
 

@@ -46,10 +46,10 @@ class Filter {
 
 // Of one route.
 struct FilterChain {
-  // What it was compiled from: a new configuration that says the same keeps the chain, and with it
-  // what its filters have counted.
-  std::string source;
-  std::vector<std::unique_ptr<const Filter>> filters;
+  std::vector<std::shared_ptr<const Filter>> filters;
+  // What each was compiled from: in a new configuration that says the same it goes on, and with it
+  // what it has counted.
+  std::vector<std::string> sources;
 };
 
 }  // namespace pointsman::gateway

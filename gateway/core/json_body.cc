@@ -3,7 +3,9 @@
 #include <simdjson.h>
 
 #include <charconv>
+#include <map>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -17,6 +19,9 @@ namespace {
 using simdjson::dom::element;
 using simdjson::dom::element_type;
 using Field = JsonBody::Field;
+
+// The memory for bodies up to here is kept.
+constexpr size_t kKeptBytes = 128 * 1024;
 
 absl::string_view ViewOf(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -53,21 +58,21 @@ Field::Kind Descend(absl::string_view step, element* place) {
 }  // namespace
 
 struct JsonBody::Reader {
-  Field Text(absl::string_view text) const { return {.kind = Field::Kind::kText, .text = text}; }
-  template <typename Integer>
-  Field Digits(Integer value) {
-    const auto [end, error] = std::to_chars(digits, digits + sizeof(digits), value);
-    PM_CHECK(error == std::errc());
-    return Text({digits, static_cast<size_t>(end - digits)});
-  }
-  Field ValueOf(const element& place) {
+  // What a pointer led to.
+  struct Found {
+    bool known = false;
+    Field field;
+    char digits[24];
+  };
+
+  Field ValueOf(const element& place, Found& found) {
     switch (place.type()) {
       case element_type::STRING:
         return Text(ViewOf(place.get_string().value_unsafe()));
       case element_type::INT64:
-        return Digits(place.get_int64().value_unsafe());
+        return Digits(place.get_int64().value_unsafe(), found);
       case element_type::UINT64:
-        return Digits(place.get_uint64().value_unsafe());
+        return Digits(place.get_uint64().value_unsafe(), found);
       case element_type::BOOL:
         return Text(place.get_bool().value_unsafe() ? "true" : "false");
       case element_type::NULL_VALUE:
@@ -79,11 +84,28 @@ struct JsonBody::Reader {
     }
     return {.kind = Field::Kind::kOther, .text = {}};
   }
+  Field Look(const std::vector<std::string>& steps, Found& found) {
+    element place = root;
+    for (const std::string& step : steps) {
+      const Field::Kind kind = Descend(step, &place);
+      if (kind != Field::Kind::kOther) return {.kind = kind, .text = {}};
+    }
+    return ValueOf(place, found);
+  }
+
+  static Field Text(absl::string_view text) { return {.kind = Field::Kind::kText, .text = text}; }
+  template <typename Integer>
+  static Field Digits(Integer value, Found& found) {
+    char* const begin = found.digits;
+    const auto [end, error] = std::to_chars(begin, begin + sizeof(found.digits), value);
+    PM_CHECK(error == std::errc());
+    return Text({begin, static_cast<size_t>(end - begin)});
+  }
 
   simdjson::dom::parser parser;
   std::string bytes;
   element root;
-  char digits[24];
+  std::map<uint32_t, Found> found;  // By number; entries stay where they are.
 };
 
 std::vector<std::string> PointerSteps(absl::string_view pointer) {
@@ -102,33 +124,42 @@ bool IsJsonType(absl::string_view content_type) {
          (absl::StrContains(type, '/') && absl::EndsWithIgnoreCase(type, "+json"));
 }
 
-JsonBody::JsonBody() : reader_(std::make_unique<Reader>()) {}
+JsonBody::JsonBody() = default;
 JsonBody::~JsonBody() = default;
 
 bool JsonBody::Read(absl::Span<const absl::string_view> pieces) {
+  used_ = true;
+  if (reader_ == nullptr) reader_ = std::make_unique<Reader>();
   size_t size = 0;
   for (const absl::string_view piece : pieces) size += piece.size();
   std::string& bytes = reader_->bytes;
   bytes.clear();
   bytes.reserve(size + simdjson::SIMDJSON_PADDING);
   for (const absl::string_view piece : pieces) bytes.append(piece.data(), piece.size());
+  reader_->found.clear();
   return reader_->parser.parse(bytes.data(), bytes.size(), /*realloc_if_needed=*/false)
              .get(reader_->root) == simdjson::SUCCESS;
 }
 
-JsonBody::Field JsonBody::Find(absl::Span<const std::string> steps) const {
-  element place = reader_->root;
-  for (const std::string& step : steps) {
-    const Field::Kind kind = Descend(step, &place);
-    if (kind != Field::Kind::kOther) return {.kind = kind, .text = {}};
+JsonBody::Field JsonBody::Find(const Pointer& pointer) {
+  Reader::Found& found = reader_->found[pointer.number];
+  if (!found.known) {
+    found.field = reader_->Look(pointer.steps, found);
+    found.known = true;
   }
-  return reader_->ValueOf(place);
+  return found.field;
 }
 
 void JsonBody::Forget() {
-  if (reader_->bytes.capacity() > kKeptBytes + simdjson::SIMDJSON_PADDING) {
-    reader_ = std::make_unique<Reader>();
-  }
+  if (reader_ == nullptr) return;
+  reader_->found.clear();
+  if (reader_->bytes.size() > kKeptBytes) reader_.reset();
 }
+
+void JsonBody::Trim() {
+  if (!std::exchange(used_, false)) reader_.reset();
+}
+
+size_t JsonBody::kept_bytes() const { return reader_ == nullptr ? 0 : reader_->parser.capacity(); }
 
 }  // namespace pointsman::gateway

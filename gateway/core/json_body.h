@@ -1,9 +1,10 @@
 #pragma once
 
-// A request's JSON body, read to look at fields that routes match on. Strict (RFC 8259, UTF-8, at
-// most 1,024 levels) and on the safe side of what servers differ in: a field that comes twice has
-// no value. Names are compared after their escapes are resolved. Thread-compatible; one for a
-// worker, used again for each body.
+// A request's JSON body, read to look at fields that routes match on. Strict: RFC 8259, UTF-8, at
+// most 1,024 levels, no number beyond 64 bits or a double's range, no escaped half of a surrogate
+// pair. And on the safe side of what servers differ in: a field that comes twice has no value.
+// Names are compared after their escapes are resolved. Thread-compatible; one for a worker, used
+// again for each body.
 
 #include <cstddef>
 #include <cstdint>
@@ -29,12 +30,17 @@ class JsonBody {
     enum class Kind : uint8_t {
       kAbsent,
       kText,   // A string's characters, an integer's digits, "true", "false", "null".
-      kOther,  // An object, an array, a number that is no integer of 64 bits.
+      kOther,  // An object, an array, a number with a fraction or an exponent.
       kTwice,  // An object on the way has the name more than once.
     };
     Kind kind = Kind::kAbsent;
-    // kText; until the next Find(), Read() or Forget().
+    // kText; until the next Read() or Forget().
     absl::string_view text;
+  };
+  // A place in bodies; what it leads to is kept by its number, which is another for each.
+  struct Pointer {
+    uint32_t number = 0;
+    std::vector<std::string> steps;  // PointerSteps().
   };
 
   JsonBody();
@@ -42,21 +48,23 @@ class JsonBody {
   JsonBody(const JsonBody&) = delete;
   JsonBody& operator=(const JsonBody&) = delete;
 
-  // Reads a body that lies in pieces, copying it; false: it is no JSON. O(bytes), about 10 bytes of
+  // Reads a body that lies in pieces, copying it; false: it is no JSON. O(bytes), about 16 bytes of
   // memory for each.
   bool Read(absl::Span<const absl::string_view> pieces);
   // What the pointer leads to. REQUIRES: the last Read() was true and nothing forgot it. O(names of
-  // the objects on the way).
-  Field Find(absl::Span<const std::string> steps) const;
-  // Frees the memory that a large body needed.
+  // the objects on the way), once for each pointer and body.
+  Field Find(const Pointer& pointer);
+  // The body is not needed any more; the memory of a large one goes.
   void Forget();
+  // Frees what no body needed since the last call.
+  void Trim();
+  // Bytes of the largest body that memory is kept for.
+  size_t kept_bytes() const;
 
  private:
-  // Bytes of a body whose memory is kept for the next.
-  static constexpr size_t kKeptBytes = 128 * 1024;
-
   struct Reader;
-  std::unique_ptr<Reader> reader_;
+  std::unique_ptr<Reader> reader_;  // Null: no memory is kept.
+  bool used_ = false;               // Since the last Trim().
 };
 
 }  // namespace pointsman::gateway

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "gateway/core/json_body.h"
 
 namespace pointsman::gateway {
 namespace {
@@ -39,8 +39,8 @@ bool AtBorder(absl::string_view path, size_t length) {
 }
 
 // kNone: it does not.
-RouteChoice::Kind JsonHolds(const JsonBody& body, const JsonCondition& condition) {
-  const JsonBody::Field field = body.Find(condition.steps);
+RouteChoice::Kind JsonHolds(JsonBody& body, const JsonCondition& condition) {
+  const JsonBody::Field field = body.Find(condition.pointer);
   bool holds = false;
   switch (field.kind) {
     case JsonBody::Field::Kind::kTwice:
@@ -112,8 +112,13 @@ absl::Status Check(RouteEntry* route) {
 
 absl::StatusOr<std::shared_ptr<const Router>> Router::Build(std::vector<RouteEntry> routes) {
   std::shared_ptr<Router> router(new Router());
+  std::map<std::vector<std::string>, uint32_t> numbers;
   for (RouteEntry& route : routes) {
     if (absl::Status status = Check(&route); !status.ok()) return status;
+    for (JsonCondition& condition : route.json) {
+      const auto next = static_cast<uint32_t>(numbers.size());
+      condition.pointer.number = numbers.try_emplace(condition.pointer.steps, next).first->second;
+    }
   }
   std::sort(routes.begin(), routes.end(),
             [](const RouteEntry& a, const RouteEntry& b) { return a.name < b.name; });

@@ -5,7 +5,8 @@
 // the one with more conditions (method, headers, fields of the body), then the first by name.
 //
 // Hosts, exact paths and prefixes are found through hash tables, so that 10,000 routes cost about
-// as much as 10; only routes that differ in nothing but conditions are looked at one by one.
+// as much as 10; only routes that differ in nothing but conditions are looked at one by one. A
+// field of a body is looked for once, however many of them ask for it.
 // Immutable after Build; thread-compatible. Match allocates nothing.
 
 #include <cstddef>
@@ -21,11 +22,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/core/request_path.h"
+#include "gateway/core/json_body.h"
 #include "gateway/core/text_condition.h"
 
 namespace pointsman::gateway {
 
-class JsonBody;
 struct FilterChain;
 
 struct HeaderCondition {
@@ -35,7 +36,7 @@ struct HeaderCondition {
 
 // Of a body that was read, and is JSON.
 struct JsonCondition {
-  std::vector<std::string> steps;  // PointerSteps().
+  JsonBody::Pointer pointer;  // Build numbers it.
   TextCondition text;
 };
 
@@ -78,7 +79,7 @@ struct RouteRequest {
   // All is known of the body that will be.
   bool body_known = true;
   // What it says; null: nothing that a condition could hold for.
-  const JsonBody* json = nullptr;
+  JsonBody* json = nullptr;
 };
 
 struct RouteChoice {
@@ -89,7 +90,8 @@ struct RouteChoice {
     kAmbiguousBody,  // A field that decides comes twice.
   };
   Kind kind = Kind::kNone;
-  // kChosen. Lives as long as the Router.
+  // kChosen; else the one that needs the body, or whose condition has no answer. Lives as long as
+  // the Router.
   const RouteEntry* route = nullptr;
 };
 

@@ -200,6 +200,9 @@ bool Http1Client::ParseBody() {
          Slice{pending_.chunk, progress.data.data(), progress.data.size()});
   } else if (end) {
     Push(StreamEvent::Kind::kRequestEnd, true);
+  } else {
+    // Framing alone: nobody is told who could grant what it took.
+    tcp_.SetCredit(tcp_.credit() + static_cast<int64_t>(progress.consumed));
   }
   pending_.Advance(progress.consumed);
   return true;

@@ -147,9 +147,8 @@ struct alignas(64) WorkerCounters {
   Counter requests_waited;         // In all.
   Counter requests_awaiting_body;  // Now: a route or a filter is to see it.
   Counter requests_awaited_body;   // In all.
-  // JSON that routes could not match on.
-  Counter bodies_too_large;
-  Counter bodies_unreadable;
+  Counter bodies_too_large;        // To be awaited whole.
+  Counter bodies_unreadable;       // By routes that match on JSON.
   Counter retries;
   Counter stale_retries;  // On a fresh connection, after an idle one was found closed.
   Counter upstream_opened;

@@ -70,7 +70,9 @@ Reason Stream::CheckPath(const RouteEntry& route) {
   // The path that is forwarded now is another: it must lead to the same place.
   const Reason reason = KeepEmptySegments(&request_);
   if (reason != Reason::kNone) return reason;
-  return FindRoute().route == &route ? Reason::kNone : Reason::kAmbiguousPath;
+  const RouteChoice same = FindRoute();
+  const bool chosen = same.kind == RouteChoice::Kind::kChosen && same.route == &route;
+  return chosen ? Reason::kNone : Reason::kAmbiguousPath;
 }
 
 Reason Stream::Admit(const ServiceTable& service) const {
@@ -128,6 +130,7 @@ void Stream::OnRequestHead(bool end) {
 
 void Stream::ChooseRoute() {
   const RouteChoice choice = FindRoute();
+  if (context_->observer != nullptr && choice.route != nullptr) route_name_ = choice.route->name;
   switch (choice.kind) {
     case RouteChoice::Kind::kChosen:
       break;
@@ -136,12 +139,12 @@ void Stream::ChooseRoute() {
     case RouteChoice::Kind::kAmbiguousBody:
       return Fail(Reason::kAmbiguousBody);
     case RouteChoice::Kind::kNeedsBody:
+      if (context_->AwaitsEnough()) return Fail(Reason::kBuffersFull);
       // No service is chosen whose bounds could hold meanwhile.
       policy_ = OwnPolicy();
       return AwaitBody();
   }
   const RouteEntry& route = *choice.route;
-  if (context_->observer != nullptr) route_name_ = route.name;
   if (const Reason reason = CheckPath(route); reason != Reason::kNone) return Fail(reason);
   if (const Reason reason = TakeUpgrade(route); reason != Reason::kNone) return Fail(reason);
   route.filters == nullptr ? Act(route) : RunFilters(route, 0);
@@ -155,6 +158,10 @@ void Stream::SendToService(const RouteEntry& route) {
   const ServiceTable& service = *context_->table->services[route.service];
   if (const Reason reason = Admit(service); reason != Reason::kNone) return Fail(reason);
   if (!EnterService(route, service)) return Fail(Reason::kTooManyRequests);
+  // It has waited before under other bounds.
+  if (started_ + policy_.request_timeout <= context_->loop.Now()) {
+    return Fail(Reason::kRequestTimeout);
+  }
   if (request_.expects_continue && !request_ended_) client_->SendContinue();
   Reason why = Reason::kNone;
   if (!PickAndTry(service, &why)) Fail(why);
@@ -525,91 +532,7 @@ void Stream::Finish() {
   client->StreamDone();
 }
 
-// ---- Time.
-
-Stream::Deadline Stream::NextDeadline() const {
-  // A tunnel may last as long as it is used.
-  if (tunnel_) return {progress_ + policy_.idle_timeout, Reason::kIdleTimeout};
-  Deadline deadline{started_ + policy_.request_timeout, Reason::kRequestTimeout};
-  if (grpc_deadline_ < deadline.at) deadline = {grpc_deadline_, Reason::kDeadlineExceeded};
-  const auto consider = [&deadline](common::MonotonicTime at, Reason reason) {
-    if (at < deadline.at) deadline = {at, reason};
-  };
-  switch (phase_) {
-    case Phase::kConnecting:
-      consider(phase_started_ + policy_.connect_timeout, Reason::kConnectTimeout);
-      break;
-    case Phase::kSending:
-      consider(progress_ + policy_.idle_timeout,
-               waits_for_upstream_ ? Reason::kUpstreamTimeout : Reason::kBodyTimeout);
-      break;
-    case Phase::kAwaiting:
-      consider(phase_started_ + policy_.first_byte_timeout, Reason::kUpstreamTimeout);
-      if (!per_try_waived_ && retries_ < policy_.max_retries && SafeToRepeat() &&
-          try_sent_ + policy_.per_try_timeout < deadline.at) {
-        deadline = {try_sent_ + policy_.per_try_timeout, Reason::kUpstreamTimeout, true};
-      }
-      break;
-    case Phase::kResponding:
-      consider(progress_ + policy_.idle_timeout, Reason::kIdleTimeout);
-      break;
-    case Phase::kWaiting:
-      consider(resume_at_, Reason::kNone);
-      break;
-    case Phase::kAwaitingBody:
-      consider(progress_ + policy_.idle_timeout, Reason::kBodyTimeout);
-      break;
-    case Phase::kReceivingHead:
-    case Phase::kOver:
-      deadline.at = common::MonotonicTime::Infinite();
-      break;
-  }
-  return deadline;
-}
-
-// The per-try time is over: another endpoint gets the request if there is one and the budget
-// allows, else this try goes on to its own end.
-void Stream::OnTryTooSlow() {
-  const ServiceTable* service = FindService();
-  const CountersView view{context_->cells, context_->avoidance, context_->loop.Now()};
-  PickResult pick;
-  if (service != nullptr) {
-    pick = PickAndStart(*service, view, &context_->cells, tried_, context_->random);
-  }
-  const bool elsewhere = pick.status == PickResult::Status::kPicked;
-  if (!elsewhere || !TakeRetry()) {
-    if (elsewhere) context_->cells.EndTry(pick.endpoint->cell);
-    per_try_waived_ = true;
-    return ArmDeadline();
-  }
-  EndTry(TryOutcome::kTimeout, /*clean=*/false);
-  BeginPicked(pick);
-}
-
-void Stream::ArmDeadline() { context_->loop.timers().Arm(*this, NextDeadline().at); }
-
-void Stream::OnTimer() {
-  const Deadline deadline = NextDeadline();
-  if (context_->loop.Now() < deadline.at) {
-    if (phase_ != Phase::kOver) context_->loop.timers().Arm(*this, deadline.at);
-    return;
-  }
-  switch (deadline.reason) {
-    case Reason::kNone:
-      return PushResume();
-    case Reason::kConnectTimeout:
-      return OnTryFailed(deadline.reason, TryOutcome::kConnectTimeout);
-    case Reason::kUpstreamTimeout:
-      if (deadline.per_try) return OnTryTooSlow();
-      return OnTryFailed(deadline.reason, TryOutcome::kTimeout);
-    case Reason::kDeadlineExceeded:
-    case Reason::kRequestTimeout:
-      if (phase_ == Phase::kAwaiting) CountTry(TryOutcome::kDeadline, absl::Microseconds(-1));
-      return Fail(deadline.reason);
-    default:
-      return Fail(deadline.reason);
-  }
-}
+// ---- Again.
 
 void Stream::Reset() {
   Cancel();
@@ -625,7 +548,7 @@ void Stream::Reset() {
   tunnel_ = early_end_ = response_ended_ = false;
   replayable_ = true;
   filters_ = nullptr;
-  body_awaited_ = false;
+  body_awaited_ = body_unread_ = false;
   grpc_ = trace_begun_ = false;
   grpc_deadline_ = common::MonotonicTime::Infinite();
   grpc_frames_ = MessageFrames();
@@ -640,59 +563,6 @@ void Stream::Reset() {
   replay_.ReleaseMemory();
   request_.block.ReleaseMemory();
   response_.block.ReleaseMemory();
-}
-
-Stream* StreamPool::New(ClientSide* client) {
-  if (free_.empty()) AddPlace();
-  Stream* stream = places_[free_.back()].get();
-  free_.pop_back();
-  free_least_ = std::min(free_least_, free_.size());
-  stream->client_ = client;
-  stream->phase_ = Stream::Phase::kReceivingHead;
-  return stream;
-}
-
-void StreamPool::AddPlace() {
-  if (empty_.empty()) {
-    empty_.push_back(static_cast<uint32_t>(places_.size()));
-    places_.emplace_back();
-  }
-  const uint32_t index = empty_.back();
-  empty_.pop_back();
-  places_[index] = std::make_unique<Stream>(context_, StreamHandle{index, first_generation_});
-  free_.push_back(index);
-}
-
-void StreamPool::Free(Stream* stream) {
-  stream->Reset();
-  ++stream->handle_.generation;
-  free_.push_back(stream->handle_.index);
-}
-
-void StreamPool::Trim() {
-  const size_t unneeded = std::exchange(free_least_, free_.size());
-  if (unneeded == 0) return;
-  // The front was used longest ago.
-  const auto unused = free_.begin() + static_cast<ptrdiff_t>(unneeded);
-  for (auto it = free_.begin(); it != unused; ++it) {
-    // Whoever comes to this place next must not be found by an old handle.
-    first_generation_ = std::max(first_generation_, places_[*it]->handle_.generation + 1);
-    places_[*it].reset();
-  }
-  free_.erase(free_.begin(), unused);
-  free_least_ = free_.size();
-  ForgetPlaces();
-}
-
-void StreamPool::ForgetPlaces() {
-  while (!places_.empty() && places_.back() == nullptr) places_.pop_back();
-  empty_.clear();
-  for (uint32_t index = 0; index < places_.size(); ++index) {
-    if (places_[index] == nullptr) empty_.push_back(index);
-  }
-  places_.shrink_to_fit();
-  free_.shrink_to_fit();
-  empty_.shrink_to_fit();
 }
 
 }  // namespace pointsman::gateway

@@ -77,7 +77,7 @@ class Stream final : public TimerEntry {
   void ChooseRoute();
   // `use` is called with what the request is matched by.
   template <typename Use>
-  auto WithRouteRequest(bool body_known, const JsonBody* json, Use use) const {
+  auto WithRouteRequest(bool body_known, JsonBody* json, Use use) const {
     const auto header = [this](absl::string_view name) -> std::optional<absl::string_view> {
       const absl::string_view value = request_.block.Value(name);
       if (value.data() == nullptr) return std::nullopt;
@@ -108,12 +108,17 @@ class Stream final : public TimerEntry {
   // The body before its endpoint (stream_body.cc).
   // kNeedsBody only while more of the body is to come.
   RouteChoice FindRoute();
-  bool BodyIsJson() const;
+  RouteChoice MatchRoute(bool body_known, JsonBody* json) const;
+  enum class BodyType : uint8_t { kOther, kJson, kAmbiguous };
+  BodyType TypeOfBody() const;
+  // Without an encoding.
   bool BodyIsPlain() const;
   // There is a body, and waiting tells more of it.
   bool BodyToCome() const;
   // Null: routes cannot match on it. Until Forget().
-  const JsonBody* ReadBody();
+  JsonBody* ReadBody();
+  // Once for each request.
+  void CountUnread(Counter* counter);
   // OnBodyKept() follows when it is here, or as much as is kept.
   void AwaitBody();
   void OnBodyKept();
@@ -128,6 +133,8 @@ class Stream final : public TimerEntry {
   static absl::Duration RequestTimeout(const RouteEntry& route, const ServicePolicy& policy) {
     return route.request_timeout.value_or(policy.request_timeout);
   }
+  // As Admit(); its own answers a route always gives.
+  Reason AdmitTo(const RouteEntry& route) const;
   // Resume() will go on with this filter of the route.
   void GoOnLater(const RouteEntry& route, size_t next);
   void Suspend(common::MonotonicTime until);
@@ -272,14 +279,16 @@ class Stream final : public TimerEntry {
   bool trace_begun_ = false;
   char traceparent_[kTraceParentBytes];  // When it has begun here.
 
-  // While a filter suspends it: what it goes on with, when, and which wait it is.
+  // While a filter suspends it or asked for its body: what it goes on with, when, and which wait it
+  // is. Null: it waits for its body to choose a route by it.
   std::shared_ptr<const FilterChain> filters_;
   size_t next_filter_ = 0;
   VersionPair filters_config_;
   common::MonotonicTime resume_at_;
   uint8_t wait_ = 0;
-  bool body_awaited_ = false;
-  int64_t retry_after_ = 0;  // Seconds; for the answer.
+  bool body_awaited_ = false;  // As much of it as is kept was waited for.
+  bool body_unread_ = false;   // Counted as too large or unreadable.
+  int64_t retry_after_ = 0;    // Seconds; for the answer.
 };
 
 // The worker's streams. Those that are over are used again, and freed when a while did not need

@@ -9,55 +9,77 @@
 
 namespace pointsman::gateway {
 
-bool Stream::BodyIsJson() const {
-  if (grpc_ || request_.upgrade != Upgrade::kNone) return false;
-  const absl::string_view type = request_.block.Value("content-type");
-  return type.data() != nullptr && IsJsonType(type);
+Stream::BodyType Stream::TypeOfBody() const {
+  if (grpc_) return BodyType::kOther;
+  int types = 0;
+  bool json = false;
+  const HeaderBlock& block = request_.block;
+  for (size_t i = 0; i < block.head_fields(); ++i) {
+    const Field& field = block.fields()[i];
+    if (field.token != FieldToken::kContentType || field.dropped) continue;
+    ++types;
+    json = json || IsJsonType(block.At(field.value));
+  }
+  if (!json) return BodyType::kOther;
+  return types == 1 ? BodyType::kJson : BodyType::kAmbiguous;
 }
 
 bool Stream::BodyIsPlain() const {
   const absl::string_view encoding = request_.block.Value("content-encoding");
-  return encoding.data() == nullptr || absl::EqualsIgnoreCase(encoding, "identity");
+  return encoding.empty() || absl::EqualsIgnoreCase(encoding, "identity");
 }
 
 bool Stream::BodyToCome() const {
-  if (body_awaited_ || request_ended_ || grpc_ || request_.upgrade != Upgrade::kNone) return false;
-  return body_bytes_ <= context_->limits.replay_bytes_max;
+  return !body_awaited_ && !request_ended_ && !grpc_ &&
+         body_bytes_ <= context_->limits.replay_bytes_max;
 }
 
-const JsonBody* Stream::ReadBody() {
-  if (!BodyIsJson() || (request_ended_ && body_bytes_ == 0)) return nullptr;
+void Stream::CountUnread(Counter* counter) {
+  if (!body_unread_) counter->Add();
+  body_unread_ = true;
+}
+
+JsonBody* Stream::ReadBody() {
+  if (request_ended_ && body_bytes_ == 0) return nullptr;
   if (BodyIsPlain()) {
     if (!request_ended_ || body_bytes_ > context_->limits.replay_bytes_max) {
-      context_->counters.bodies_too_large.Add();
+      CountUnread(&context_->counters.bodies_too_large);
       return nullptr;
     }
     absl::InlinedVector<absl::string_view, 8> pieces;
     for (const Slice& slice : replay_.slices()) pieces.push_back(slice.view());
     if (context_->json.Read(pieces)) return &context_->json;
   }
-  context_->counters.bodies_unreadable.Add();
+  CountUnread(&context_->counters.bodies_unreadable);
   return nullptr;
 }
 
+RouteChoice Stream::MatchRoute(bool body_known, JsonBody* json) const {
+  return WithRouteRequest(body_known, json, [this](const RouteRequest& request) {
+    return context_->table->router->Match(request);
+  });
+}
+
 RouteChoice Stream::FindRoute() {
-  const auto match = [this](bool known, const JsonBody* json) {
-    return WithRouteRequest(known, json, [this](const RouteRequest& request) {
-      return context_->table->router->Match(request);
-    });
-  };
-  const RouteChoice choice = match(/*known=*/false, nullptr);
+  const RouteChoice choice = MatchRoute(/*body_known=*/false, nullptr);
   if (choice.kind != RouteChoice::Kind::kNeedsBody) return choice;
+  switch (TypeOfBody()) {
+    case BodyType::kOther:
+      return MatchRoute(/*body_known=*/true, nullptr);
+    case BodyType::kAmbiguous:
+      return {RouteChoice::Kind::kAmbiguousBody, choice.route};
+    case BodyType::kJson:
+      break;
+  }
   const bool fits =
       request_.content_length <= static_cast<int64_t>(context_->limits.replay_bytes_max);
-  if (BodyToCome() && BodyIsJson() && BodyIsPlain() && fits) return choice;
-  const RouteChoice chosen = match(/*known=*/true, ReadBody());
+  if (BodyToCome() && BodyIsPlain() && fits) return choice;
+  const RouteChoice chosen = MatchRoute(/*body_known=*/true, ReadBody());
   context_->json.Forget();
   return chosen;
 }
 
 void Stream::AwaitBody() {
-  if (context_->BuffersFull()) return Fail(Reason::kBuffersFull);
   phase_ = Phase::kAwaitingBody;
   body_awaited_ = true;
   if (request_.expects_continue) client_->SendContinue();
@@ -65,11 +87,13 @@ void Stream::AwaitBody() {
   context_->counters.requests_awaiting_body.Add();
   context_->counters.requests_awaited_body.Add();
   ArmDeadline();
-  if (replay_.bytes() > context_->limits.replay_bytes_max) return OnBodyKept();
   UpdateRequestCredit();
 }
 
 void Stream::OnBodyKept() {
+  if (replay_.bytes() > context_->limits.replay_bytes_max) {
+    CountUnread(&context_->counters.bodies_too_large);
+  }
   if (filters_ != nullptr) return Resume();
   EndWait();
   ChooseRoute();

@@ -19,8 +19,9 @@ void Stream::RunFilters(const RouteEntry& route, size_t next) {
   const auto& filters = route.filters->filters;
   while (next < filters.size()) {
     const Filter& filter = *filters[next++];
+    const bool known = !BodyToCome() || context_->AwaitsEnough();
     const FilterVerdict verdict = WithRouteRequest(
-        !BodyToCome(), nullptr,
+        known, nullptr,
         [&](const RouteRequest& request) { return filter.OnRequest(request, now, until); });
     switch (verdict.kind) {
       case FilterVerdict::Kind::kContinue:
@@ -29,6 +30,7 @@ void Stream::RunFilters(const RouteEntry& route, size_t next) {
         GoOnLater(route, next);
         return Suspend(verdict.resume_at);
       case FilterVerdict::Kind::kAwaitBody:
+        if (const Reason reason = AdmitTo(route); reason != Reason::kNone) return Fail(reason);
         GoOnLater(route, next - 1);
         return AwaitBody();
       case FilterVerdict::Kind::kLimited:
@@ -47,6 +49,11 @@ const ServicePolicy& Stream::OwnPolicy() {
 const ServicePolicy& Stream::PolicyOf(const RouteEntry& route) const {
   return route.service == RouteEntry::kNoService ? OwnPolicy()
                                                  : context_->table->services[route.service]->policy;
+}
+
+Reason Stream::AdmitTo(const RouteEntry& route) const {
+  if (route.service == RouteEntry::kNoService) return Reason::kNone;
+  return Admit(*context_->table->services[route.service]);
 }
 
 void Stream::GoOnLater(const RouteEntry& route, size_t next) {

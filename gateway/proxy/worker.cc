@@ -284,6 +284,7 @@ void Worker::TrimMemory() {
   streams_.Trim();
   context_.chunks.Trim();
   context_.ready.Trim();
+  context_.json.Trim();
   Http2Session::TrimMemory();
 }
 

@@ -85,11 +85,18 @@ struct WorkerContext {
   bool BuffersFull() const { return chunks.in_use() >= chunks_max; }
   // What was admitted before may have grown by a quarter more: whatever brings more bytes ends.
   bool BuffersOverfull() const { return chunks.in_use() * 4 >= chunks_max * 5; }
+  // From here on less is kept for each.
+  bool BuffersPressed() const { return chunks.in_use() * 2 >= chunks_max; }
+  // Bodies that are awaited may take a quarter of the buffers, if each becomes as large as it may.
+  bool AwaitsEnough() const {
+    const size_t each = limits.replay_bytes_max + kChunkBytes;
+    const size_t most = std::max<size_t>(1, chunks_max * kChunkBytes / 4 / each);
+    return counters.requests_awaiting_body.value() >= most || BuffersPressed();
+  }
   // Bytes of a body that may wait in one direction of one stream: fewer when many do.
   size_t StreamWindow() const {
-    const bool pressed = chunks.in_use() * 2 >= chunks_max;
-    return pressed ? std::min(limits.stream_window_bytes, kChunkDataBytes)
-                   : limits.stream_window_bytes;
+    return BuffersPressed() ? std::min(limits.stream_window_bytes, kChunkDataBytes)
+                            : limits.stream_window_bytes;
   }
 
   bool Trusts(const SocketAddress& peer) const { return IsIn(limits.trusted_proxies.get(), peer); }

@@ -11,7 +11,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 # About ten seconds each.
-declare -A inputs=([config]=60000 [frame]=600000 [grpc_web]=400000 [http1]=200000 [http2]=200000 [path]=900000
+declare -A inputs=([config]=60000 [frame]=600000 [grpc_web]=400000 [http1]=200000 [http2]=200000 [json_body]=300000 [path]=900000
   [proxy_header]=160000)
 
 names=("$@")

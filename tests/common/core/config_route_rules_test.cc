@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/core/config_load.h"
 #include "common/core/config_validate.h"
 
@@ -28,7 +29,7 @@ std::string OnlyProblem(const ConfigProblems& problems) {
 }
 
 struct Case {
-  // Fields of one service, check, route, override or endpoint in flow style.
+  // Fields of a route in flow style.
   std::string fields;
   std::string expected;
 };
@@ -61,6 +62,13 @@ TEST(ConfigRouteRulesTest, EachRuleIsTold) {
       {"match: {json: [{pointer: /a~}]}", "match.json[0].pointer CONFIG_VALUE"},
       {"match: {json: [{pointer: /1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7}]}",
        "match.json[0].pointer CONFIG_LIMIT"},
+      {absl::StrCat("match: {json: [{pointer: /", std::string(256, 'a'), "}]}"),
+       "match.json[0].pointer CONFIG_LIMIT"},
+      {absl::StrCat("match: {json: [{pointer: /a, prefix: ", std::string(1025, 'a'), "}]}"),
+       "match.json[0].prefix CONFIG_LIMIT"},
+      {absl::StrCat("match: {json: [",
+                    absl::StrJoin(std::vector<std::string>(9, "{pointer: /a}"), ", "), "]}"),
+       "match.json CONFIG_LIMIT"},
       {"match: {json: [{pointer: /a, matches: \"[\"}]}", "match.json[0].matches CONFIG_PATTERN"},
       {"match: {grpc: true, json: [{pointer: /a}]}", "match.json CONFIG_CONFLICT"},
       {"request_timeout: 0s", "none"},

@@ -157,7 +157,7 @@ TEST(ConfigConvertTest, ReadsConditionsOnTheBody) {
   const auto routes = RoutesOf(config, {});
   ASSERT_TRUE(routes.ok()) << routes.status();
   const auto& conditions = (*routes)[0].json;
-  EXPECT_EQ(conditions[0].steps, (std::vector<std::string>{"a/b", "0"}));
+  EXPECT_EQ(conditions[0].pointer.steps, (std::vector<std::string>{"a/b", "0"}));
   EXPECT_EQ(conditions[0].text.kind, TextCondition::Kind::kPattern);
   EXPECT_EQ(conditions[0].text.value, "x+");
   EXPECT_EQ(conditions[1].text.kind, TextCondition::Kind::kPresent);
@@ -178,6 +178,24 @@ TEST(ConfigConvertTest, FiltersStandInTheirOrder) {
   const auto chain = (*RoutesOf(config, {}))[0].filters;
   EXPECT_NE(dynamic_cast<const RateLimit*>(chain->filters[0].get()), nullptr)
       << "no body is kept for what is refused";
+}
+
+TEST(ConfigConvertTest, AFilterGoesOnWhereItsPartOfTheRouteStays) {
+  v1::Config config;
+  v1::Route* route = config.add_routes();
+  route->set_name("r");
+  route->mutable_direct_response()->set_status(200);
+  route->mutable_rate_limit()->set_requests_per_second(1);
+  const auto before = Router::Build(*RoutesOf(config, {}));
+  ASSERT_TRUE(before.ok());
+  const auto chain = (*before)->routes()[0].filters;
+  const auto next = [&] { return (*RoutesOf(config, {}, before->get()))[0].filters; };
+  EXPECT_EQ(next(), chain);
+  route->set_buffer_request(true);
+  EXPECT_NE(next(), chain);
+  EXPECT_EQ(next()->filters[0], chain->filters[0]) << "it goes on counting";
+  route->mutable_rate_limit()->set_requests_per_second(2);
+  EXPECT_NE(next()->filters[0], chain->filters[0]);
 }
 
 TEST(ConfigConvertTest, RefusesRoutesThatLeadNowhere) {

@@ -8,10 +8,14 @@ namespace {
 
 using Kind = JsonBody::Field::Kind;
 
+JsonBody::Pointer To(const std::string& pointer, uint32_t number = 0) {
+  return {.number = number, .steps = PointerSteps(pointer)};
+}
+
 // What a pointer leads to, for people: "text:VALUE", or the kind's name.
 std::string At(JsonBody* body, const std::string& text, const std::string& pointer) {
   if (!body->Read({text})) return "no JSON";
-  const JsonBody::Field field = body->Find(PointerSteps(pointer));
+  const JsonBody::Field field = body->Find(To(pointer));
   switch (field.kind) {
     case Kind::kAbsent:
       return "absent";
@@ -97,15 +101,49 @@ TEST(JsonBodyTest, DepthIsBounded) {
 TEST(JsonBodyTest, ABodyMayLieInPieces) {
   JsonBody body;
   ASSERT_TRUE(body.Read({R"({"mo)", "", R"(del":"sm)", R"(all"})"}));
-  EXPECT_EQ(body.Find(PointerSteps("/model")).text, "small");
+  EXPECT_EQ(body.Find(To("/model")).text, "small");
 }
 
-TEST(JsonBodyTest, ALargeBodyIsForgotten) {
+TEST(JsonBodyTest, EachPointerKeepsWhatItFound) {
   JsonBody body;
-  const std::string large = absl::StrCat(R"({"a":")", std::string(300'000, 'x'), R"(","b":1})");
-  EXPECT_EQ(At(&body, large, "/b"), "text:1");
+  ASSERT_TRUE(body.Read({R"({"a":11,"b":22})"}));
+  const JsonBody::Field a = body.Find(To("/a", 1));
+  const JsonBody::Field b = body.Find(To("/b", 2));
+  EXPECT_EQ(a.text, "11");
+  EXPECT_EQ(b.text, "22");
+  EXPECT_EQ(body.Find(To("/a", 1)).text.data(), a.text.data()) << "not looked for again";
+  ASSERT_TRUE(body.Read({R"({"a":33})"}));
+  EXPECT_EQ(body.Find(To("/a", 1)).text, "33");
+  EXPECT_EQ(body.Find(To("/b", 2)).kind, Kind::kAbsent);
+}
+
+TEST(JsonBodyTest, MemoryOfALargeBodyGoesAtOnceAndOfOthersWhenNobodyNeedsIt) {
+  const auto body_of = [](size_t bytes) {
+    return absl::StrCat(R"({"a":")", std::string(bytes, 'x'), R"(","b":1})");
+  };
+  JsonBody body;
+  EXPECT_EQ(body.kept_bytes(), 0u);
+  EXPECT_EQ(At(&body, body_of(300'000), "/b"), "text:1");
+  EXPECT_GE(body.kept_bytes(), 300'000u);
   body.Forget();
+  EXPECT_EQ(body.kept_bytes(), 0u);
+  EXPECT_EQ(At(&body, body_of(70'000), "/b"), "text:1");
+  EXPECT_EQ(At(&body, body_of(100'000), "/b"), "text:1");
+  body.Forget();
+  EXPECT_GE(body.kept_bytes(), 100'000u) << "usual ones share it";
+  body.Trim();
+  EXPECT_GE(body.kept_bytes(), 100'000u) << "it was used a moment ago";
+  body.Trim();
+  EXPECT_EQ(body.kept_bytes(), 0u);
   EXPECT_EQ(At(&body, R"({"b":2})", "/b"), "text:2");
+}
+
+TEST(JsonBodyTest, NumbersAndTextsThatOnlySomeReadAreNoJson) {
+  JsonBody body;
+  EXPECT_EQ(At(&body, R"({"a":1,"b":18446744073709551616})", "/a"), "no JSON");
+  EXPECT_EQ(At(&body, R"({"a":1,"b":1e999})", "/a"), "no JSON");
+  EXPECT_EQ(At(&body, R"({"a":1,"b":"\ud800"})", "/a"), "no JSON");
+  EXPECT_EQ(At(&body, R"({"a":-0})", "/a"), "text:0");
 }
 
 TEST(JsonBodyTest, TypesThatAreJson) {

@@ -167,7 +167,7 @@ RouteEntry JsonRoute(const std::string& name, std::vector<JsonCondition> conditi
 }
 
 JsonCondition Field(const std::string& pointer, TextCondition text) {
-  return {PointerSteps(pointer), std::move(text)};
+  return {{.steps = PointerSteps(pointer)}, std::move(text)};
 }
 
 TEST_F(RouterTest, FieldsOfTheBodyDecide) {

@@ -1,10 +1,12 @@
 // Requests whose body is waited for, between real sockets: to choose a route by it, or because the
 // route holds requests back until they are whole.
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -32,8 +34,8 @@ class StreamBodyTest : public EngineFixture {
     small.name = "small";
     small.service = RouteEntry::kNoService;
     small.direct_status = 299;
-    small.json = {
-        {PointerSteps("/model"), {.kind = TextCondition::Kind::kExact, .value = "small"}}};
+    small.json = {{{.steps = PointerSteps("/model")},
+                   {.kind = TextCondition::Kind::kExact, .value = "small"}}};
     routes = {AnyRoute(), small};
     Publish({upstream_.port()});
   }
@@ -288,14 +290,165 @@ TEST_F(StreamBodyTest, AnotherTableMayChooseAnotherRoute) {
   EXPECT_EQ(client.ReadMessage().status(), 200);
 }
 
-TEST_F(StreamBodyTest, AnUpgradeIsNotHeld) {
+TEST_F(StreamBodyTest, TwoContentTypesAreAmbiguous) {
+  RouteByBody();
+  const TestMessage answer =
+      Ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Type: "
+          "application/json\r\nContent-Length: 2\r\n\r\n{}");
+  EXPECT_EQ(answer.status(), 400);
+  EXPECT_EQ(answer.Field("x-pointsman-reason"), "ambiguous_body");
+  EXPECT_EQ(Ask(Post(R"({"model":"small"})", "Content-Encoding:\r\n")).status(), 299)
+      << "an empty encoding is none";
+}
+
+TEST_F(StreamBodyTest, FramingNeedsNoCreditOfTheBody) {
+  const std::string body = R"({"model":"small"})";
+  limits.replay_bytes_max = body.size();
+  RouteByBody();
+  Peer client = Client();
+  // All that may be kept is here; what is left is framing, in pieces of its own.
+  client.Write(
+      absl::StrCat("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                   "Transfer-Encoding: chunked\r\nTrailer: x-t\r\n\r\n",
+                   absl::Hex(body.size()), "\r\n", body));
+  ASSERT_TRUE(Awaiting(1));
+  for (const std::string& piece :
+       {std::string("\r\n0"), std::string(";ext=1\r"),
+        absl::StrCat("\nx-t: ", std::string(8000, 'x')), std::string("\r\n\r\n")}) {
+    const uint64_t before = engine().Stats().received_bytes;
+    client.Write(piece);
+    ASSERT_TRUE(WaitFor([&] { return engine().Stats().received_bytes > before; })) << piece;
+  }
+  EXPECT_EQ(client.ReadMessage().status(), 299);
+}
+
+TEST_F(StreamBodyTest, TrailersPassBehindAnAwaitedBody) {
+  Buffer();
+  std::string trailer;
+  ScriptedUpstream upstream(Answering([&trailer](const TestMessage& request) {
+    for (const auto& [name, value] : request.trailers) trailer = absl::StrCat(name, "=", value);
+    return Ok(request.body);
+  }));
+  Publish({upstream.port()});
+  const TestMessage answer =
+      Ask("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: x-t\r\n\r\n"
+          "5\r\nhello\r\n0\r\nx-t: 1\r\n\r\n");
+  EXPECT_EQ(answer.body, "hello");
+  EXPECT_EQ(trailer, "x-t=1");
+}
+
+TEST_F(StreamBodyTest, ABadChunkEndsTheWait) {
+  RouteByBody();
+  Peer client = Client();
+  client.Write(
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n");
+  ASSERT_TRUE(Awaiting(1));
+  client.Write("zz\r\n");
+  EXPECT_EQ(client.ReadMessage().status(), 400);
+  EXPECT_EQ(engine().Stats().requests_awaiting_body, 0u);
+}
+
+TEST_F(StreamBodyTest, NoMoreWaitThanTheBuffersBear) {
+  limits.buffer_bytes_max = size_t{16} << 20;
+  limits.replay_bytes_max = size_t{1} << 20;
+  const size_t most = limits.buffer_bytes_max / 4 / (limits.replay_bytes_max + kChunkBytes);
+  ASSERT_EQ(most, 3u);
+  RouteByBody();
+  std::vector<Peer> clients;
+  const std::string begun = Post("{}").substr(0, Post("{}").size() - 1);
+  for (size_t i = 0; i < most; ++i) {
+    clients.push_back(Client());
+    clients.back().Write(begun);
+  }
+  ASSERT_TRUE(Awaiting(most));
+  const TestMessage refused = Ask(Post("{}"));
+  EXPECT_EQ(refused.status(), 503);
+  EXPECT_EQ(refused.Field("x-pointsman-reason"), "buffers_full");
+  EXPECT_EQ(Ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").status(), 200) << "others are served";
+  routes = {AnyRoute()};
+  Buffer();
+  Publish({upstream_.port()});
+  Peer whole = Client();
+  whole.Write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh");
+  EXPECT_TRUE(WaitFor([&] { return Totals(upstream_.port()).in_flight == 1; }))
+      << "it goes on at once";
+  whole.Write("i");
+  EXPECT_EQ(whole.ReadMessage().body, "hi");
+}
+
+TEST_F(StreamBodyTest, WhatItsServiceDoesNotAdmitIsNotAwaited) {
+  policy.max_request_body_bytes = 100;
   Buffer();
   Publish({upstream_.port()});
   const TestMessage answer =
-      Ask("GET / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-          "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
-  EXPECT_EQ(answer.status(), 200) << "the endpoint's";
+      Ask("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 101\r\n\r\n");
+  EXPECT_EQ(answer.status(), 413) << "no 100 before";
+}
+
+TEST_F(StreamBodyTest, TheServicesTimeCountsFromTheRequestsBeginning) {
+  policy.request_timeout = absl::Milliseconds(1);
+  RouteByBody();
+  Peer client = Client();
+  const std::string request = Post(R"({"model":"x"})");
+  client.Write(request.substr(0, request.size() - 1));
+  ASSERT_TRUE(Awaiting(1));
+  const absl::Time begun = absl::Now();
+  while (absl::Now() - begun < absl::Milliseconds(2)) std::this_thread::yield();
+  client.Write(request.substr(request.size() - 1));
+  EXPECT_EQ(client.ReadMessage().status(), 504);
+  EXPECT_EQ(upstream_.connections(), 0) << "nobody works for it any more";
+}
+
+TEST_F(StreamBodyTest, AnotherTableMayTakeTheFilterAway) {
+  Buffer();
+  Publish({upstream_.port()});
+  Peer client = Client();
+  client.Write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh");
+  ASSERT_TRUE(Awaiting(1));
+  routes = {AnyRoute()};
+  Publish({upstream_.port()});
+  client.Write("i");
+  EXPECT_EQ(client.ReadMessage().body, "hi");
+}
+
+TEST_F(StreamBodyTest, ADrainServesWhatWaits) {
+  RouteByBody();
+  Peer client = Client();
+  const std::string request = Post(R"({"model":"x"})");
+  client.Write(request.substr(0, request.size() - 1));
+  ASSERT_TRUE(Awaiting(1));
+  std::thread drain([&] { engine().Drain(absl::Seconds(20)); });
+  client.Write(request.substr(request.size() - 1));
+  const TestMessage answer = client.ReadMessage();
+  drain.join();
+  EXPECT_EQ(answer.status(), 200);
+}
+
+TEST_F(StreamBodyTest, GrpcPassesAsItComes) {
+  policy.upstream_http2 = true;
+  Buffer();
+  std::atomic<bool> head{false};
+  ScriptedUpstream upstream([&head](Peer& socket, int) {
+    Http2Peer server(Http2Peer::Side::kServer, &socket);
+    const int32_t id = server.AwaitRequestHead();
+    if (id == 0) return;
+    head = true;
+    if (server.AwaitRequest() != id) return;
+    server.Respond(id, {{":status", "200"}, {"content-type", "application/grpc"}}, "",
+                   {{"grpc-status", "0"}});
+  });
+  Publish({upstream.port()});
+  Peer socket = Client();
+  Http2Peer client(Http2Peer::Side::kClient, &socket);
+  H2Fields fields = Http2Peer::Post("/s/m");
+  fields.emplace_back("content-type", "application/grpc");
+  fields.emplace_back("te", "trailers");
+  const int32_t stream = client.Open(fields);
+  client.Flush();
+  EXPECT_TRUE(WaitFor([&] { return head.load(); })) << "before its body came";
+  client.Send(stream, std::string(5, '\0'), /*end=*/true);
+  EXPECT_EQ(client.Await(stream).Trailer("grpc-status"), "0");
   EXPECT_EQ(engine().Stats().requests_awaited_body, 0u);
 }
 
