@@ -55,7 +55,8 @@ std::string ShownText(absl::string_view text, size_t bytes_max) {
 
 CheckMachine::CheckMachine(const Saved& saved, common::MonotonicTime now)
     : status_(saved.status),
-      since_(std::min(common::MonotonicTime::FromMicros(saved.since_micros), now)) {}
+      since_(std::min(common::MonotonicTime::FromMicros(saved.since_micros), now)),
+      usual_(absl::Microseconds(saved.usual_micros)) {}
 
 v1::CheckStatus CheckMachine::Target(const CheckSpec& spec) const {
   const uint32_t rise = static_cast<uint32_t>(spec.rise);
@@ -79,7 +80,9 @@ v1::CheckStatus CheckMachine::Target(const CheckSpec& spec) const {
 bool CheckMachine::Observe(const CheckSpec& spec, const RunResult& run, common::MonotonicTime now) {
   v1::CheckStatus run_class = v1::CHECK_STATUS_FAILING;
   if (run.passed()) {
-    const bool slow = spec.degraded_after.has_value() && run.latency > *spec.degraded_after;
+    slow_after_ = spec.degraded_after.value_or(usual_.SlowAfter());
+    const bool slow = run.latency > slow_after_;
+    usual_.Learn(run.latency, slow);
     run_class = slow ? v1::CHECK_STATUS_DEGRADED : v1::CHECK_STATUS_PASSING;
     slow_in_row_ = slow || (passed_in_row_ > 0 && slow_in_row_);
     ++passed_in_row_;
@@ -123,6 +126,9 @@ void CheckMachine::Fill(common::MonotonicTime now, v1::CheckState* out) const {
   out->set_last_status(last_.http_status);
   common::ToProto(ran_ ? now - ended_ : absl::ZeroDuration(), out->mutable_age());
   out->set_detail(last_.detail);
+  if (slow_after_ != absl::InfiniteDuration()) {
+    common::ToProto(slow_after_, out->mutable_slow_after());
+  }
 }
 
 }  // namespace pointsman::agent

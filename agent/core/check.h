@@ -2,7 +2,8 @@
 
 // One check: what is asked (CheckSpec) and what its runs add up to (CheckMachine). A state changes
 // only after `rise` passed or `fall` failed runs in a row; the same two numbers move it in and out
-// of the degraded band, in which answers pass but are slow:
+// of the degraded band, in which answers pass but are slow: slower than `degraded_after`, or where
+// that is not given, far slower than they used to be (usual_latency.h):
 //
 //                 rise passed                     fall slow
 //   (not run) ───────────────▶ PASSING ◀────────────────────▶ DEGRADED
@@ -19,6 +20,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "agent/core/usual_latency.h"
 #include "common/core/time.h"
 #include "pointsman/v1/agent.pb.h"
 
@@ -31,7 +33,7 @@ struct CheckSpec {
   absl::Duration interval;
   absl::Duration timeout;
   absl::Duration transition_interval;
-  std::optional<absl::Duration> degraded_after;
+  std::optional<absl::Duration> degraded_after;  // Absent: by its own history.
   int rise = 2;
   int fall = 3;
 };
@@ -56,6 +58,7 @@ class CheckMachine {
   struct Saved {
     v1::CheckStatus status = v1::CHECK_STATUS_UNSPECIFIED;
     int64_t since_micros = 0;
+    int64_t usual_micros = 0;  // What a run usually takes; 0: not known.
   };
 
   explicit CheckMachine(common::MonotonicTime now = {}) : since_(now) {}
@@ -72,7 +75,9 @@ class CheckMachine {
   // The last run disagrees with the status, or there is no status yet: look more often.
   bool Changing() const;
   const RunResult& last() const { return last_; }
-  Saved Save() const { return {status_, since_.micros()}; }
+  Saved Save() const {
+    return {status_, since_.micros(), absl::ToInt64Microseconds(usual_.usual())};
+  }
 
   // REQUIRES: `out` is clear.
   void Fill(common::MonotonicTime now, v1::CheckState* out) const;
@@ -89,6 +94,9 @@ class CheckMachine {
   bool ran_ = false;
   RunResult last_;
   common::MonotonicTime ended_;
+  UsualLatency usual_;
+  // What the last run was slow from; infinite: not known yet.
+  absl::Duration slow_after_ = absl::InfiniteDuration();
 };
 
 }  // namespace pointsman::agent

@@ -71,7 +71,7 @@ void AppendInstance(const SavedInstance& instance, std::string* out) {
                   " ", restart.lease_until_micros, "\n");
   for (const SavedCheck& check : instance.checks) {
     absl::StrAppend(out, "check ", Word(check.name), " ", static_cast<int>(check.machine.status),
-                    " ", check.machine.since_micros, "\n");
+                    " ", check.machine.since_micros, " ", check.machine.usual_micros, "\n");
   }
 }
 
@@ -117,6 +117,9 @@ bool ReadLine(absl::string_view line, SavedState& state) {
     if (!v1::CheckStatus_IsValid(status)) return false;
     check.machine.status = static_cast<v1::CheckStatus>(status);
     check.machine.since_micros = words.Number<int64_t>();
+    // An older agent did not write it.
+    if (words.more()) check.machine.usual_micros = words.Number<int64_t>();
+    if (check.machine.usual_micros < 0) return false;
   } else {
     return false;
   }

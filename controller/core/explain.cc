@@ -51,8 +51,12 @@ void AddCheckInputs(const ServiceState& service, const EndpointState& endpoint, 
       absl::StrAppend(&value, ", ", FailureWord(check.failure));
     }
     if (check.last_status != 0) absl::StrAppend(&value, ", status ", check.last_status);
+    std::string threshold = "passing";
+    if (check.slow_after_us > 0) {
+      absl::StrAppendFormat(&threshold, ", slow above %.1f ms", check.slow_after_us / 1000.0);
+    }
     v1::DecisionInput& input = AddInput(out, absl::StrCat("check.", CheckName(service.policy(), i)),
-                                        std::move(value), "passing", AgentSource(endpoint));
+                                        std::move(value), threshold, AgentSource(endpoint));
     SetDuration(absl::Milliseconds(check.age_ms), input.mutable_age());
   }
 }
@@ -127,6 +131,9 @@ void AddWouldChange(const ServiceState& service, const EndpointState& endpoint, 
     case v1::REASON_CHECKS_FAILED:
       out.add_would_change("every check passing `rise` times in a row makes it HEALTHY");
       break;
+    case v1::REASON_CHECK_SLOW:
+      out.add_would_change("runs that are not slow, `rise` times in a row, make it HEALTHY");
+      break;
     case v1::REASON_UNREACHABLE:
     case v1::REASON_TRAFFIC_FAILURES:
       if (!endpoint.is_static) {
@@ -200,6 +207,12 @@ void ExplainVerdict(const ServiceState& service, const EndpointState& endpoint, 
         absl::StrFormat("silent for %s; reports each %s, give or take %s", Short(record.silence),
                         Short(record.gaps.mean()), Short(record.gaps.deviation())),
         Short(record.silence_limit), AgentSource(endpoint));
+    const bool untold = Serves(health.verdict) && record.at - health.serving_since < kTrafficFresh;
+    if (record.silence > record.silence_limit && untold) {
+      out.add_arithmetic(absl::StrFormat(
+          "it came back %s before: silence counts from %s on, when requests of since then tell",
+          Short(record.at - health.serving_since), Short(kTrafficFresh)));
+    }
   }
   if (record.evidence.process_gone) {
     AddInput(out, "process", "gone", "running", AgentSource(endpoint));
@@ -499,8 +512,9 @@ std::string CauseOf(const ServiceState& service, const EndpointState& endpoint) 
                               " times: ", FailureWord(check.failure));
         }
         if (check.status == v1::CHECK_STATUS_DEGRADED) {
-          return absl::StrFormat("%s passes slowly: %.1f ms", CheckName(service.policy(), i),
-                                 check.latency_us / 1000.0);
+          return absl::StrFormat("%s passes slowly: %.1f ms, slow above %.1f ms",
+                                 CheckName(service.policy(), i), check.latency_us / 1000.0,
+                                 check.slow_after_us / 1000.0);
         }
       }
       return "checks failed";

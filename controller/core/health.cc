@@ -149,6 +149,21 @@ absl::Duration FlapHold(double flaps, absl::Duration served) {
   return std::clamp(kFlapHoldFactor * served, kFlapHold, kFlapHoldMax);
 }
 
+namespace {
+
+// Only what served and fails flaps: who was announced to leave and comes back a moment before its
+// checks pass does not.
+void CountFlap(v1::Verdict before, MonotonicTime now, HealthMemory& memory) {
+  memory.flap_hold = absl::ZeroDuration();
+  if (!Serves(before)) return;
+  memory.flaps = static_cast<float>(
+      memory.flaps * common::HalfLifeDecay(now - memory.flaps_at, kFlapHalfLife) + 1);
+  memory.flaps_at = now;
+  memory.flap_hold = FlapHold(memory.flaps, now - memory.serving_since);
+}
+
+}  // namespace
+
 bool ApplyDecision(const HealthDecision& decision, const HealthEvidence& evidence,
                    MonotonicTime now, HealthMemory& memory) {
   if (evidence.checks == CheckSummary::kFailing || !evidence.last_runs_passed) memory.unclean = now;
@@ -168,11 +183,7 @@ bool ApplyDecision(const HealthDecision& decision, const HealthEvidence& evidenc
   memory.removed_at = now;
   memory.restarts_at_removal = evidence.restarts;
   if (decision.reason == v1::REASON_OPERATOR) return true;
-  memory.flaps = static_cast<float>(
-      memory.flaps * common::HalfLifeDecay(now - memory.flaps_at, kFlapHalfLife) + 1);
-  memory.flaps_at = now;
-  const absl::Duration served = Serves(before) ? now - memory.serving_since : absl::ZeroDuration();
-  memory.flap_hold = FlapHold(memory.flaps, served);
+  CountFlap(before, now, memory);
   const bool by_traffic = decision.reason == v1::REASON_TRAFFIC_FAILURES ||
                           (decision.reason == v1::REASON_UNREACHABLE && !evidence.process_gone);
   if (by_traffic) {

@@ -24,6 +24,7 @@ struct CheckEvidence {
   uint16_t last_status = 0;
   uint32_t since_ms = 0;
   uint32_t latency_us = 0;
+  uint32_t slow_after_us = 0;  // A passed run that took longer was slow; 0: not known.
   uint32_t age_ms = 0;
 };
 

@@ -73,6 +73,7 @@ struct CheckSample {
   uint32_t last_status = 0;
   absl::Duration since;
   absl::Duration last_latency;
+  absl::Duration slow_after;  // Zero: not known.
   absl::Duration age;
   std::string detail;
 };

@@ -21,6 +21,7 @@ CheckSample CheckOf(const v1::CheckState& check) {
   sample.last_status = check.last_status();
   sample.since = FromProto(check.since());
   sample.last_latency = FromProto(check.last_latency());
+  sample.slow_after = FromProto(check.slow_after());
   sample.age = FromProto(check.age());
   sample.detail = check.detail();
   return sample;

@@ -19,6 +19,11 @@ uint32_t Millis(absl::Duration duration) {
       std::clamp<int64_t>(absl::ToInt64Milliseconds(duration), 0, UINT32_MAX));
 }
 
+uint32_t Micros(absl::Duration duration) {
+  return static_cast<uint32_t>(
+      std::clamp<int64_t>(absl::ToInt64Microseconds(duration), 0, UINT32_MAX));
+}
+
 CheckEvidence EvidenceFrom(const CheckSample& sample) {
   CheckEvidence check;
   check.status = sample.status;
@@ -26,8 +31,8 @@ CheckEvidence EvidenceFrom(const CheckSample& sample) {
   check.consecutive = static_cast<uint16_t>(std::min<uint32_t>(sample.consecutive, UINT16_MAX));
   check.last_status = static_cast<uint16_t>(std::min<uint32_t>(sample.last_status, UINT16_MAX));
   check.since_ms = Millis(sample.since);
-  check.latency_us = static_cast<uint32_t>(
-      std::clamp<int64_t>(absl::ToInt64Microseconds(sample.last_latency), 0, UINT32_MAX));
+  check.latency_us = Micros(sample.last_latency);
+  check.slow_after_us = Micros(sample.slow_after);
   check.age_ms = Millis(sample.age);
   return check;
 }

@@ -106,7 +106,8 @@ absl::Status ValidateChecks(const v1::InstanceReport& instance, absl::string_vie
         !v1::CheckFailure_IsValid(check.last_failure())) {
       return Refuse(kReportOutOfRange, where, "checks: unknown status or failure");
     }
-    if (!IsTime(check.since()) || !IsTime(check.last_latency()) || !IsTime(check.age())) {
+    if (!IsTime(check.since()) || !IsTime(check.last_latency()) || !IsTime(check.age()) ||
+        !IsTime(check.slow_after())) {
       return Refuse(kReportOutOfRange, where, "checks: a time is negative or above a week");
     }
     if (check.detail().size() > kDetailMax) {

@@ -65,6 +65,32 @@ TEST(CheckSpecTest, BringsNumbersIntoTheirRanges) {
   EXPECT_EQ(spec.rise, 100);
 }
 
+TEST(CheckMachineTest, WithoutALimitOfItsOwnItsHistoryIsOne) {
+  v1::HealthCheck check;
+  check.mutable_http();
+  const CheckSpec spec = MakeCheckSpec(check);
+  CheckMachine machine;
+  EXPECT_EQ(Feed(machine, spec, "ss"), "-P") << "nothing is known yet";
+  machine = CheckMachine();
+  Feed(machine, spec, std::string(20, 'p'));
+  v1::CheckState state;
+  machine.Fill(At(30), &state);
+  EXPECT_EQ(common::FromProto(state.slow_after()), absl::Milliseconds(105));
+  EXPECT_EQ(Feed(machine, spec, "sssspp"), "PPDDDP");
+  CheckMachine next(machine.Save(), At(30));
+  EXPECT_EQ(Feed(next, spec, "sss"), "PPD") << "known over a restart of the agent";
+}
+
+TEST(CheckMachineTest, ALimitAtTheTimeoutIsNone) {
+  v1::HealthCheck check;
+  check.mutable_http();
+  common::ToProto(absl::Seconds(1), check.mutable_timeout());
+  common::ToProto(absl::Seconds(1), check.mutable_degraded_after());
+  const CheckSpec spec = MakeCheckSpec(check);
+  CheckMachine machine;
+  EXPECT_EQ(Feed(machine, spec, std::string(20, 'p') + "ssss").substr(20), "PPPP");
+}
+
 TEST(CheckMachineTest, ChangesOnlyAfterRiseAndFallInARow) {
   const struct {
     const char* runs;

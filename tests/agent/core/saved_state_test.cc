@@ -24,7 +24,7 @@ SavedState Example() {
   instance.requests = {5, 6, true};
   instance.restart = {
       .tries = 2, .earliest_micros = 99, .request_id = 12, .lease_until_micros = 13};
-  instance.checks.push_back({"http", {v1::CHECK_STATUS_PASSING, 123}});
+  instance.checks.push_back({"http", {v1::CHECK_STATUS_PASSING, 123, 456}});
   return state;
 }
 
@@ -35,7 +35,16 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   EXPECT_EQ(state->services[0].assignment, std::string("\0bytes\n", 7));
   EXPECT_EQ(state->services[0].restart_starts_micros, (std::vector<int64_t>{1, 2, 3}));
   EXPECT_EQ(state->instances[0].checks[0].machine.status, v1::CHECK_STATUS_PASSING);
+  EXPECT_EQ(state->instances[0].checks[0].machine.usual_micros, 456);
   EXPECT_EQ(state->instances[0].restart.request_id, 12u);
+}
+
+TEST(SavedStateTest, AnOlderAgentDidNotWriteWhatRunsUsuallyTake) {
+  std::string text = EncodeState(Example());
+  text.replace(text.find(" 123 456"), 8, " 123");
+  const absl::StatusOr<SavedState> state = DecodeState(text);
+  ASSERT_TRUE(state.ok()) << state.status().message();
+  EXPECT_EQ(state->instances[0].checks[0].machine.usual_micros, 0);
 }
 
 TEST(SavedStateTest, EveryTruncationIsRefused) {

@@ -111,6 +111,21 @@ TEST(FlapHoldTest, IsForEarlyRepetitionsOnly) {
   EXPECT_EQ(FlapHold(3, absl::Minutes(5)), absl::ZeroDuration()) << "that is no flapping";
 }
 
+TEST(FlapHoldTest, WhoDidNotServeDoesNotFlap) {
+  const HealthEvidence failing = Checked(CheckSummary::kFailing);
+  const HealthDecision down{v1::VERDICT_UNHEALTHY, v1::REASON_CHECKS_FAILED, false, true};
+  HealthMemory memory;
+  for (int deploy = 0; deploy < 3; ++deploy) {
+    memory.verdict = v1::VERDICT_DRAINING;
+    ApplyDecision(down, failing, kStart + absl::Seconds(deploy), memory);
+    EXPECT_EQ(memory.flaps, 0);
+    EXPECT_EQ(memory.flap_hold, absl::ZeroDuration());
+  }
+  memory.verdict = v1::VERDICT_HEALTHY;
+  ApplyDecision(down, failing, kStart + absl::Seconds(3), memory);
+  EXPECT_EQ(memory.flaps, 1);
+}
+
 TEST(JudgeTest, AnEndpointThatProvedItselfComesBack) {
   HealthMemory memory;
   memory.verdict = v1::VERDICT_UNHEALTHY;
