@@ -32,7 +32,7 @@ double StudentQuantile(size_t n) {
 }
 
 struct Samples {
-  std::vector<double> p50, p99, p999, errors, load, floor, shed;
+  std::vector<double> p50, p99, p999, errors, load, floor, shed, settled;
   uint64_t false_ejections = 0;
 
   void Add(const WorldResult& result) {
@@ -45,8 +45,11 @@ struct Samples {
     floor.push_back(result.load_floor);
     false_ejections += result.false_ejections;
     if (result.faults.empty()) return;
-    const auto& time = result.faults[0].shed;
-    shed.push_back(time ? absl::ToDoubleSeconds(*time) : std::numeric_limits<double>::infinity());
+    const auto seconds = [](const std::optional<absl::Duration>& time) {
+      return time ? absl::ToDoubleSeconds(*time) : std::numeric_limits<double>::infinity();
+    };
+    shed.push_back(seconds(result.faults[0].shed));
+    settled.push_back(seconds(result.faults[0].settled));
   }
 };
 
@@ -72,6 +75,7 @@ ComparedRow RowOf(std::string policy, const Samples& its, const Samples& ours) {
   row.load = MeanOf(its.load);
   row.load_floor = MeanOf(its.floor);
   row.shed_s = MedianOf(its.shed);
+  row.settled_s = MedianOf(its.settled);
   row.false_ejections = its.false_ejections;
   row.ours_p99 = RatioOf(its.p99, ours.p99);
   row.ours_errors = MeanOf(Differences(its.errors, ours.errors));
@@ -153,15 +157,16 @@ std::string ComparisonMarkdown(const ComparedScenario& compared) {
   std::string out = absl::StrCat("## ", compared.name, "\n\n", compared.summary, ".\n\n");
   absl::StrAppend(&out,
                   "| policy | p50, ms | p99, ms | p99.9, ms | errors, % | load max / mean (by "
-                  "chance) | tries halved after, s | false ejections | ours / its p99 |\n"
-                  "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+                  "chance) | tries halved after, s | as before after, s | false ejections | ours / "
+                  "its p99 |\n"
+                  "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const ComparedRow& row : compared.rows) {
-    absl::StrAppendFormat(&out, "| %s | %.0f | %.0f | %.0f | %.3f | %.2f (%.2f) | %s | %s | %s |\n",
-                          row.policy, row.p50_ms.value, row.p99_ms.value, row.p999_ms.value,
-                          100 * row.error_share.value, row.load.value, row.load_floor.value,
-                          Seconds(row.shed_s),
-                          row.policy == kOurs ? absl::StrCat(row.false_ejections) : "",
-                          row.policy == kOurs ? "" : Interval(row.ours_p99));
+    absl::StrAppendFormat(
+        &out, "| %s | %.0f | %.0f | %.0f | %.3f | %.2f (%.2f) | %s | %s | %s | %s |\n", row.policy,
+        row.p50_ms.value, row.p99_ms.value, row.p999_ms.value, 100 * row.error_share.value,
+        row.load.value, row.load_floor.value, Seconds(row.shed_s), Seconds(row.settled_s),
+        row.policy == kOurs ? absl::StrCat(row.false_ejections) : "",
+        row.policy == kOurs ? "" : Interval(row.ours_p99));
   }
   absl::StrAppend(&out, "\n",
                   compared.first

@@ -42,6 +42,7 @@ struct ComparedRow {
   // Seconds until the first fault's endpoints got half of their tries: the median of the seeds;
   // infinite: never in most of them. NaN without a fault.
   double shed_s = 0;
+  double settled_s = 0;          // Likewise until clients were served as before (SettledAfter).
   uint64_t false_ejections = 0;  // In all runs.
   Estimate ours_p99;             // Ours by this one; of kOurs 1.
   Estimate ours_errors;          // Ours less this one.

@@ -57,6 +57,7 @@ void Controller::Step(const controller::Input& input) {
   PM_CHECK(effects.epoch_seen == 0);  // Each controller is given a higher epoch than the last.
   for (const controller::EventOut& event : effects.events) onlooker_.OnEvent(event);
   for (const Frame& frame : effects.frames) onlooker_.OnFrame(frame);
+  for (const controller::RestartDecisionOut& decision : effects.restarts) Decide(decision);
   for (const controller::UploadWanted& wanted : effects.uploads) {
     for (auto& [index, gateway] : gateways_) gateway.upload |= gateway.name == wanted.gateway;
   }
@@ -92,9 +93,37 @@ void Controller::TellFleet() {
 void Controller::OnAgentMessage(size_t agent, const v1::AgentMessage& message) {
   if (message.has_hello()) return OnHello(agent, message.hello());
   const auto it = agents_.find(agent);
-  // Restarts are not simulated: no instance has an action.
-  PM_CHECK(it != agents_.end() && message.has_report());
-  OnReport(message.report(), it->second);
+  PM_CHECK(it != agents_.end());
+  if (message.has_report()) return OnReport(message.report(), it->second);
+  if (message.has_restart_request()) {
+    return OnRestartRequest(message.restart_request(), it->second);
+  }
+  PM_CHECK(message.has_restart_result());
+  OnRestartResult(message.restart_result(), it->second);
+}
+
+void Controller::OnRestartRequest(const v1::RestartRequest& request, const Agent& agent) {
+  PM_CHECK(controller::ValidateRestartRequest(request, agent.instances).ok());
+  Step(controller::RestartRequestInput{agent.name, agent.session, request.request_id(),
+                                       request.instance(), request.cause()});
+}
+
+void Controller::OnRestartResult(const v1::RestartResult& result, const Agent& agent) {
+  PM_CHECK(controller::ValidateRestartResult(result).ok());
+  Step(controller::RestartResultInput{agent.name, agent.session, result.request_id(),
+                                      result.succeeded(), result.detail()});
+}
+
+void Controller::Decide(const controller::RestartDecisionOut& decision) {
+  v1::AgentCommand command;
+  v1::RestartDecision& out = *command.mutable_restart_decision();
+  out.set_request_id(decision.request_id);
+  out.set_granted(decision.granted);
+  common::ToProto(decision.duration, out.mutable_duration());
+  out.set_cause(decision.cause);
+  for (const auto& [index, agent] : agents_) {
+    if (agent.session == decision.session) return wires_.CommandAgent(index, std::move(command));
+  }
 }
 
 void Controller::OnHello(size_t index, const v1::AgentHello& hello) {

@@ -68,6 +68,9 @@ class Controller {
   void TellFleet();
   void OnHello(size_t index, const v1::AgentHello& hello);
   void OnReport(const v1::AgentReport& report, Agent& agent);
+  void OnRestartRequest(const v1::RestartRequest& request, const Agent& agent);
+  void OnRestartResult(const v1::RestartResult& result, const Agent& agent);
+  void Decide(const controller::RestartDecisionOut& decision);
   void OnHello(size_t index, const v1::GatewayHello& hello);
   void OnAck(const v1::Ack& ack, Gateway& gateway);
   void Flush(size_t index, Gateway& gateway);

@@ -121,7 +121,7 @@ void Exchanges::StartTry(Exchange& exchange) {
   exchange.told = {};
   exchange.state.per_try_waived = false;
   exchange.try_started = queue_.now();
-  onlooker_.OnTry(exchange.endpoint);
+  onlooker_.OnTry(gateway_, exchange.endpoint);
   // A published policy knows no limits; ours has left out who is at its own.
   cells_.StartTry(exchange.cell, policy_ != nullptr ? gateway::kNoCellLimit
                                                     : table_->policy.max_in_flight_per_endpoint);

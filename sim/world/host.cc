@@ -12,7 +12,7 @@ namespace {
 using agent::AgentConfig;
 using agent::AgentCore;
 
-AgentConfig ConfigOf(size_t index) {
+AgentConfig ConfigOf(size_t index, const EndpointSpec& spec) {
   AgentConfig config;
   config.id = absl::StrCat("agent-", index);
   agent::InstanceConfig& instance = config.instances.emplace_back();
@@ -20,6 +20,10 @@ AgentConfig ConfigOf(size_t index) {
   instance.id = EndpointId(index);
   instance.address = EndpointAddress(index);
   instance.metrics_url = absl::StrCat("http://", instance.address, "/metrics");
+  if (spec.restartable) {
+    instance.restart.emplace();
+    instance.restart->argv = {"/restart"};  // Only said: Restart() does it.
+  }
   return config;
 }
 
@@ -56,7 +60,7 @@ Host::Host(EventQueue& queue, ControlWires& wires, size_t index, const EndpointS
       spec_(spec),
       server_(queue, ServerOptionsOf(spec)),
       random_(seed),
-      core_(CoreOptions(index), ConfigOf(index), std::nullopt, OwnNow(), random_) {
+      core_(CoreOptions(index), ConfigOf(index, spec), std::nullopt, OwnNow(), random_) {
   SetFaults({});
   if (spec_.process_watched) {
     Step(agent::ProcessInput{0, agent::ProcessInput::Sight::kRunning, pid_, 0});
@@ -74,6 +78,20 @@ void Host::SetFaults(ServerFaults faults) {
   } else {
     Step(agent::ProcessInput{0, agent::ProcessInput::Sight::kRunning, ++pid_, 0});
   }
+}
+
+void Host::SetDraining(bool draining) {
+  AgentConfig config = ConfigOf(index_, spec_);
+  config.instances[0].draining = draining;
+  Step(agent::ConfigInput{std::move(config)});
+}
+
+void Host::Restart(size_t instance) {
+  wires_.OnRestart(index_, /*begins=*/true);
+  queue_.After(kRestartTakes, [this, instance] {
+    wires_.OnRestart(index_, /*begins=*/false);
+    Step(agent::RestartDoneInput{instance, /*ok=*/true, ""});
+  });
 }
 
 common::MonotonicTime Host::OwnNow() const {
@@ -103,6 +121,7 @@ void Host::Apply(const agent::AgentEffects& effects) {
   }
   for (const agent::ProbeEffect& probe : effects.probes) RunCheck(probe);
   for (const agent::MetricsEffect& fetch : effects.metrics) ReadMetrics(fetch);
+  for (const agent::RestartEffect& restart : effects.restarts) Restart(restart.instance);
   if (effects.sample) Step(Load());
 }
 

@@ -26,6 +26,8 @@ class Host {
  public:
   // How long a check takes at speed 1.
   static constexpr absl::Duration kCheckTime = absl::Milliseconds(1);
+  // From the agent's decision to a process that runs.
+  static constexpr absl::Duration kRestartTakes = absl::Seconds(1);
 
   Host(EventQueue& queue, ControlWires& wires, size_t index, const EndpointSpec& spec,
        uint64_t seed);
@@ -39,6 +41,8 @@ class Host {
   // On top of the endpoint's own share of errors. Also tells the agent that the process is gone or
   // another, if it watches it.
   void SetFaults(ServerFaults faults);
+  // The agent's file says that the endpoint leaves, or does not.
+  void SetDraining(bool draining);
 
   Server& server() { return server_; }
   const agent::AgentCore& agent() const { return core_; }
@@ -57,6 +61,7 @@ class Host {
   void RunCheck(const agent::ProbeEffect& probe);
   void StepCheck(const Check& check);
   void ReadMetrics(const agent::MetricsEffect& fetch);
+  void Restart(size_t instance);
   agent::LoadInput Load();
   void ArmTick();
 

@@ -21,6 +21,8 @@ struct EndpointSpec {
   double error_share = 0;  // Of its answers, when nothing else is wrong.
   // The agent knows the process: it tells at once when it is gone. Otherwise only checks tell.
   bool process_watched = false;
+  // The agent may restart the process; it runs again kRestartTakes (host.h) later.
+  bool restartable = false;
   // The agent's monotonic clock: how fast it runs, and how far ahead of the others'.
   double clock_rate = 1;
   absl::Duration clock_ahead = absl::ZeroDuration();
@@ -38,6 +40,10 @@ struct FaultSpec {
   bool unreachable = false;
   // Only these gateways cannot reach it, by index; empty: all, and neither does the controller.
   std::vector<uint32_t> gateways;
+  // The agent says so long before that the endpoint leaves, and takes it back when it is over.
+  absl::Duration announced;
+  // The process ends again so long after a restart. Infinite: it does not.
+  absl::Duration ends_again = absl::InfiniteDuration();
 };
 
 // Infinite: never. Times between two are exponential with this mean.

@@ -2,21 +2,15 @@
 
 #include <algorithm>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/core/check.h"
 #include "common/core/hashing.h"
 #include "controller/core/codes.h"
 #include "controller/core/health.h"
+#include "sim/world/settling.h"
 
 namespace pointsman::sim {
 namespace {
-
-uint32_t IndexOf(absl::string_view id) {
-  uint32_t index = 0;
-  PM_CHECK(!id.empty() && absl::SimpleAtoi(id.substr(1), &index));
-  return index;
-}
 
 // Part of all requests by endpoint, as far as weights decide it; those not routed to are missing.
 std::map<uint32_t, double> SharesOf(const gateway::ServiceTable& table) {
@@ -24,7 +18,7 @@ std::map<uint32_t, double> SharesOf(const gateway::ServiceTable& table) {
   double sum = 0;
   for (const gateway::Endpoint& endpoint : table.endpoints) {
     if (!endpoint.routable) continue;
-    shares[IndexOf(endpoint.id)] = endpoint.weight;
+    shares[EndpointIndex(endpoint.id)] = endpoint.weight;
     sum += endpoint.weight;
   }
   for (auto& [index, share] : shares) share /= sum;
@@ -38,20 +32,39 @@ absl::string_view DetailOf(const controller::EventOut& event, absl::string_view 
   return "";
 }
 
+// Half within 1 %: the others' weights move meanwhile, too.
+constexpr double kHalf = 0.505;
+
 double ShareOf(const std::map<uint32_t, double>& shares, uint32_t endpoint) {
   const auto it = shares.find(endpoint);
   return it == shares.end() ? 0 : it->second;
 }
 
+// The shares of these endpoints by that of all others; 0 where there are no others.
+std::map<uint32_t, double> BesideOthers(const std::map<uint32_t, double>& shares,
+                                        const std::vector<uint32_t>& endpoints) {
+  double others = 1;
+  for (const uint32_t endpoint : endpoints) others -= ShareOf(shares, endpoint);
+  std::map<uint32_t, double> beside;
+  for (const uint32_t endpoint : endpoints) {
+    beside[endpoint] = others > 1e-9 ? ShareOf(shares, endpoint) / others : 0;
+  }
+  return beside;
+}
+
 }  // namespace
 
 Record::Record(const EventQueue& queue, const WorldOptions& options, common::MonotonicTime from)
-    : queue_(queue), options_(options), from_(from) {
+    : queue_(queue),
+      options_(options),
+      from_(from),
+      invariants_(queue, options, [this](absl::string_view what) { OnViolation(what); }) {
   for (const FaultSpec& fault : options_.faults) {
     Watch& watch = watches_.emplace_back(Watch{&fault, Shedding(fault.begins, fault.lasts)});
     watch.clear.resize(options_.gateways);
     watch.halved.resize(options_.gateways);
-    watch.share_before.resize(options_.gateways);
+    watch.back.resize(options_.gateways);
+    watch.beside_before.resize(options_.gateways);
   }
   result_.faults.resize(watches_.size());
 }
@@ -61,6 +74,7 @@ void Record::Mix(uint64_t value) { result_.digest = common::HashCombine(result_.
 void Record::CloseSeconds() {
   while (queue_.now() >= from_ + absl::Seconds(second_.at_s + 1)) {
     second_.p50_ms = second_latency_.Quantile(0.5) / 1e3;
+    second_.p90_ms = second_latency_.Quantile(0.9) / 1e3;
     second_.p99_ms = second_latency_.Quantile(0.99) / 1e3;
     result_.series.push_back(second_);
     SeriesPoint next;
@@ -71,7 +85,14 @@ void Record::CloseSeconds() {
   }
 }
 
-void Record::OnTry(uint32_t endpoint) {
+void Record::OnRestart(uint32_t endpoint, bool begins) {
+  Mix(uint64_t{endpoint} << 1 | (begins ? 1 : 0));
+  invariants_.OnRestart(endpoint, begins);
+  if (begins) ++result_.restarts;
+}
+
+void Record::OnTry(size_t gateway, uint32_t endpoint) {
+  invariants_.OnTry(gateway, endpoint);
   if (queue_.now() < from_) return;
   for (Watch& watch : watches_) {
     const std::vector<uint32_t>& of = watch.fault->endpoints;
@@ -82,7 +103,9 @@ void Record::OnTry(uint32_t endpoint) {
 
 void Record::Finish(absl::Duration measured) {
   for (size_t i = 0; i < watches_.size(); ++i) {
+    const FaultSpec& fault = *watches_[i].fault;
     result_.faults[i].shed = watches_[i].shedding.Halved(measured);
+    result_.faults[i].settled = SettledAfter(result_.series, fault.begins, fault.lasts);
   }
 }
 
@@ -126,7 +149,7 @@ void Record::OnTable(size_t gateway, const gateway::ServiceTable& table) {
     Mix(uint64_t{endpoint.weight} << 1 | (endpoint.routable ? 1 : 0));
   }
   if (table.fail_open && queue_.now() >= from_) result_.fail_open = true;
-  CheckLeaving(gateway, table);
+  invariants_.OnTable(gateway, table);
   const std::map<uint32_t, double> shares = SharesOf(table);
   if (gateway == 0 && !watches_.empty()) {
     CloseSeconds();
@@ -136,23 +159,27 @@ void Record::OnTable(size_t gateway, const gateway::ServiceTable& table) {
     second_.fault_share =
         sum * static_cast<double>(options_.endpoints.size()) / static_cast<double>(faulty.size());
   }
-  for (size_t i = 0; i < watches_.size(); ++i) Look(gateway, shares, i);
+  for (size_t i = 0; i < watches_.size(); ++i) {
+    Look(gateway, shares, i);
+    LookForReturn(gateway, shares, i);
+  }
 }
 
 void Record::Look(size_t gateway, const std::map<uint32_t, double>& shares, size_t fault) {
   Watch& watch = watches_[fault];
   const absl::Duration since = queue_.now() - (from_ + watch.fault->begins);
-  std::map<uint32_t, double>& before = watch.share_before[gateway];
+  const std::vector<uint32_t>& endpoints = watch.fault->endpoints;
+  std::map<uint32_t, double>& before = watch.beside_before[gateway];
+  const std::map<uint32_t, double> beside = BesideOthers(shares, endpoints);
   if (since < absl::ZeroDuration()) {
-    before = shares;
+    before = beside;
     return;
   }
   if (since >= watch.fault->lasts) return;
-  const std::vector<uint32_t>& endpoints = watch.fault->endpoints;
   const bool clear = std::none_of(endpoints.begin(), endpoints.end(),
                                   [&](uint32_t e) { return shares.contains(e); });
   const bool halved = std::all_of(endpoints.begin(), endpoints.end(), [&](uint32_t e) {
-    return ShareOf(shares, e) <= 0.5 * ShareOf(before, e);
+    return ShareOf(beside, e) <= kHalf * ShareOf(before, e);
   });
   Detection& detection = result_.faults[fault];
   if (clear) watch.clear[gateway] = true;
@@ -163,6 +190,17 @@ void Record::Look(size_t gateway, const std::map<uint32_t, double>& shares, size
   if (clear && !detection.first) detection.first = since;
   if (!detection.all && every(watch.clear)) detection.all = since;
   if (!detection.halved && every(watch.halved)) detection.halved = since;
+}
+
+void Record::LookForReturn(size_t gateway, const std::map<uint32_t, double>& shares, size_t fault) {
+  Watch& watch = watches_[fault];
+  Detection& detection = result_.faults[fault];
+  if (!detection.all || detection.back) return;
+  const std::vector<uint32_t>& endpoints = watch.fault->endpoints;
+  watch.back[gateway] = std::all_of(endpoints.begin(), endpoints.end(),
+                                    [&](uint32_t e) { return shares.contains(e); });
+  if (std::find(watch.back.begin(), watch.back.end(), false) != watch.back.end()) return;
+  detection.back = queue_.now() - (from_ + watch.fault->begins);
 }
 
 bool Record::FaultExplains(uint32_t endpoint) const {
@@ -181,61 +219,27 @@ void Record::OnFrame(const controller::Frame& frame) {
   }
 }
 
-// Who leaves the picks of a gateway has an event that says why.
-void Record::CheckLeaving(size_t gateway, const gateway::ServiceTable& table) {
-  std::map<uint32_t, Watched>& watched = watched_[gateway];
-  for (const gateway::Endpoint& endpoint : table.endpoints) {
-    if (endpoint.id.empty()) continue;  // The place of one that left the service.
-    const uint32_t index = IndexOf(endpoint.id);
-    Watched& one = watched[index];
-    if (one.routable && !endpoint.routable) ++one.left;
-    one.routable = endpoint.routable;
-    const Told& told = told_[index];
-    // Out of use again because a fail-open ended is explained by the verdict it has.
-    if (one.left <= told.left || !controller::Serves(told.verdict)) continue;
-    OnViolation(absl::StrCat(endpoint.id, " is out of use in gateway-", gateway,
-                             ", and no event told of it"));
-    one.left = told.left;
-  }
-}
-
-// What several observers agree on, and what people do, is not capped.
-void Record::CheckCap(v1::Reason reason) {
-  const bool capped = reason == v1::REASON_CHECKS_FAILED || reason == v1::REASON_AGENT_SILENT ||
-                      reason == v1::REASON_TRAFFIC_FAILURES;
-  if (!capped) return;
-  const controller::HealthRules rules;
-  while (!removals_.empty() && queue_.now() - removals_.front() >= rules.removal_window) {
-    removals_.pop_front();
-  }
-  removals_.push_back(queue_.now());
-  const uint32_t allowed =
-      controller::RemovalBudget::Allowed(rules, static_cast<uint32_t>(options_.endpoints.size()));
-  if (removals_.size() <= allowed) return;
-  OnViolation(absl::StrCat(removals_.size(), " removals within the window, ", allowed, " allowed"));
-}
-
 void Record::OnEvent(const controller::EventOut& event) {
   Mix(common::Hash64(event.summary));
   if (event.type != controller::kEventEndpointVerdict) return;
-  const uint32_t endpoint = IndexOf(event.subject.substr(event.subject.rfind('/') + 1));
+  const uint32_t endpoint = EndpointIndex(event.subject.substr(event.subject.rfind('/') + 1));
   if (queue_.now() >= from_) {
     const uint64_t changes = ++verdict_changes_[endpoint];
     result_.verdict_changes_most = std::max(result_.verdict_changes_most, changes);
   }
-  v1::Verdict to = v1::VERDICT_UNSPECIFIED;
-  PM_CHECK(v1::Verdict_Parse(std::string(DetailOf(event, "to")), &to));
-  v1::Verdict from = v1::VERDICT_UNSPECIFIED;
-  PM_CHECK(v1::Verdict_Parse(std::string(DetailOf(event, "from")), &from));
-  told_[endpoint].verdict = to;
-  if (controller::Serves(from) && !controller::Serves(to)) ++told_[endpoint].left;
-  if (to != v1::VERDICT_UNHEALTHY) return;
+  VerdictChange change;
+  change.endpoint = endpoint;
+  PM_CHECK(v1::Verdict_Parse(std::string(DetailOf(event, "to")), &change.to));
+  PM_CHECK(v1::Verdict_Parse(std::string(DetailOf(event, "from")), &change.from));
+  PM_CHECK(v1::Reason_Parse(std::string(DetailOf(event, "reason")), &change.reason));
+  // From checks and the like it is confirmed when gateways cannot reach it either.
+  change.confirmed = DetailOf(event, "confirmed") == "true";
+  invariants_.OnVerdict(change);
+  if (change.to != v1::VERDICT_UNHEALTHY || !controller::Serves(change.from)) return;
   Ejection ejection;
   ejection.at = queue_.now() - from_;
   ejection.endpoint = endpoint;
-  PM_CHECK(v1::Reason_Parse(std::string(DetailOf(event, "reason")), &ejection.reason));
-  // From checks and the like it is confirmed when gateways cannot reach it either.
-  if (DetailOf(event, "confirmed") != "true") CheckCap(ejection.reason);
+  ejection.reason = change.reason;
   ejection.by_fault = FaultExplains(ejection.endpoint);
   ++result_.ejections;
   if (!ejection.by_fault) ++result_.false_ejections;

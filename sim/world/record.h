@@ -1,12 +1,10 @@
 #pragma once
 
 // What a run of a world came to: its Record looks on, measures from a given time, and keeps a
-// digest of everything it saw, by which two runs are compared. It also checks what holds after
-// every step: no more removals within a window than the cap allows, and no verdict in a table
-// without an event that told of it. Thread-compatible; borrows the clock.
+// digest of everything it saw, by which two runs are compared. What must always hold is checked
+// beside it (invariants.h). Thread-compatible; borrows the clock.
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,6 +13,7 @@
 #include "absl/time/time.h"
 #include "sim/event_queue.h"
 #include "sim/quantiles.h"
+#include "sim/world/invariants.h"
 #include "sim/world/options.h"
 #include "sim/world/shedding.h"
 #include "sim/world/wires.h"
@@ -26,13 +25,18 @@ struct Detection {
   std::optional<absl::Duration>
       first;                          // A gateway's table routes to none of the fault's endpoints.
   std::optional<absl::Duration> all;  // Every gateway's.
-  // Every gateway's table gives each of them at most half the share of requests it had before.
+  // Every gateway's table gives each of them at most half the weight it had before, beside that of
+  // the endpoints without the fault.
   std::optional<absl::Duration> halved;
   // Clients' tries at them halved (Shedding).
   std::optional<absl::Duration> shed;
+  // Clients are served as before it (SettledAfter).
+  std::optional<absl::Duration> settled;
+  // Every gateway's table routes to all of them again, after every one had left them.
+  std::optional<absl::Duration> back;
 };
 
-// An endpoint became UNHEALTHY.
+// An endpoint that served became UNHEALTHY.
 struct Ejection {
   absl::Duration at;  // From the beginning of the measured time.
   uint32_t endpoint = 0;
@@ -46,6 +50,7 @@ struct SeriesPoint {
   uint64_t requests = 0;
   uint64_t errors = 0;
   double p50_ms = 0;
+  double p90_ms = 0;
   double p99_ms = 0;
   // Of the first gateway's table: weight of the first fault's endpoints by what all would have had
   // alike; 1: as the others, 0: not routed to. 1 without a fault.
@@ -86,6 +91,7 @@ struct WorldResult {
   std::vector<Detection> faults;  // By fault.
   uint64_t ejections = 0;
   uint64_t false_ejections = 0;           // Of these, without a fault.
+  uint64_t restarts = 0;                  // By agents.
   std::vector<Ejection> first_ejections;  // At most kEjectionsMax.
   uint64_t tables = 0;                    // Of all gateways.
   bool fail_open = false;                 // Some table of the measured time was.
@@ -108,7 +114,8 @@ class Record : public Onlooker {
   // Measures from `from` on, to which the faults' times are relative.
   Record(const EventQueue& queue, const WorldOptions& options, common::MonotonicTime from);
 
-  void OnTry(uint32_t endpoint) override;
+  void OnTry(size_t gateway, uint32_t endpoint) override;
+  void OnRestart(uint32_t endpoint, bool begins) override;
   void OnRequestEnd(const RequestEnd& end) override;
   void OnTable(size_t gateway, const gateway::ServiceTable& table) override;
   void OnFrame(const controller::Frame& frame) override;
@@ -127,24 +134,14 @@ class Record : public Onlooker {
     // By gateway.
     std::vector<bool> clear;
     std::vector<bool> halved;
-    std::vector<std::map<uint32_t, double>> share_before;  // By endpoint.
-  };
-
-  // What events say of an endpoint, and what a gateway's tables do with it.
-  struct Told {
-    v1::Verdict verdict = v1::VERDICT_STARTING;
-    uint64_t left = 0;  // How often it went from serving to anything else.
-  };
-  struct Watched {
-    bool routable = false;
-    uint64_t left = 0;
+    std::vector<bool> back;
+    std::vector<std::map<uint32_t, double>> beside_before;  // By endpoint: BesideOthers().
   };
 
   void Look(size_t gateway, const std::map<uint32_t, double>& shares, size_t fault);
   bool FaultExplains(uint32_t endpoint) const;
   void Mix(uint64_t value);
-  void CheckCap(v1::Reason reason);
-  void CheckLeaving(size_t gateway, const gateway::ServiceTable& table);
+  void LookForReturn(size_t gateway, const std::map<uint32_t, double>& shares, size_t fault);
   // Ends the seconds that are over.
   void CloseSeconds();
 
@@ -152,11 +149,9 @@ class Record : public Onlooker {
   const WorldOptions& options_;
   const common::MonotonicTime from_;
   std::vector<Watch> watches_;
-  std::map<uint32_t, uint64_t> verdict_changes_;           // By endpoint, while measured.
-  std::map<uint32_t, Told> told_;                          // By endpoint.
-  std::map<size_t, std::map<uint32_t, Watched>> watched_;  // By gateway and endpoint.
-  std::deque<common::MonotonicTime> removals_;  // That the cap is for, of the last window.
-  SeriesPoint second_;                          // At hand.
+  Invariants invariants_;
+  std::map<uint32_t, uint64_t> verdict_changes_;  // By endpoint, while measured.
+  SeriesPoint second_;                            // At hand.
   Quantiles second_latency_;
   WorldResult result_;
 };

@@ -29,8 +29,10 @@ void AddDetection(const Detection& detection, std::vector<Figure>& figures) {
   };
   add("off_first_gateway", detection.first);
   add("off_all_gateways", detection.all);
-  add("half_share_all_gateways", detection.halved);
+  add("half_weight_all_gateways", detection.halved);
   add("half_of_the_tries", detection.shed);
+  add("clients_served_as_before", detection.settled);
+  add("back_on_all_gateways", detection.back);
 }
 
 std::string ShowNumber(double value) {
@@ -71,6 +73,7 @@ std::vector<Figure> FiguresOf(const WorldResult& result) {
       {"load_max_over_mean_by_chance", "", result.load_floor},
       {"ejections", "", static_cast<double>(result.ejections)},
       {"false_ejections", "", static_cast<double>(result.false_ejections)},
+      {"restarts", "", static_cast<double>(result.restarts)},
       {"verdict_changes_most", "", static_cast<double>(result.verdict_changes_most)},
       {"fail_open", "", result.fail_open ? 1.0 : 0.0},
       {"tables", "", static_cast<double>(result.tables)},
@@ -91,7 +94,7 @@ std::string ResultText(const Scenario& scenario, const WorldResult& result) {
       absl::StrFormat("%s, seed %d: %s\n", scenario.name, scenario.options.seed, scenario.summary);
   for (const Figure& figure : FiguresOf(result)) {
     absl::StrAppendFormat(&text, "  %-30s %12s %s\n", figure.name, ShowNumber(figure.value),
-                          figure.unit);
+                          std::isfinite(figure.value) ? figure.unit : "");
   }
   absl::StrAppendFormat(&text, "  %-30s %12x\n", "digest", result.digest);
   for (const Ejection& ejection : result.first_ejections) {

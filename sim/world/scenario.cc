@@ -19,6 +19,8 @@ double SecondsOr(const std::optional<absl::Duration>& time) {
 // ---- What is measured.
 
 double OffAll(const WorldResult& result) { return SecondsOr(result.faults[0].all); }
+double Back(const WorldResult& result) { return SecondsOr(result.faults[0].back); }
+double Restarts(const WorldResult& result) { return static_cast<double>(result.restarts); }
 double Halved(const WorldResult& result) { return SecondsOr(result.faults[0].halved); }
 double ErrorShare(const WorldResult& result) {
   return result.requests == 0
@@ -128,7 +130,7 @@ Scenario Slow() {
   FaultSpec fault = FaultOf({7});
   fault.server.slow_factor = 5;
   scenario.options.faults = {fault};
-  scenario.aims = {{"half its share on all gateways, s", Halved, 5},
+  scenario.aims = {{"half its weight on all gateways, s", Halved, 5},
                    {"error share", ErrorShare, 0},
                    kNoFalseEjections,
                    kNoFailOpen};
@@ -318,6 +320,81 @@ Scenario Flapping() {
   return scenario;
 }
 
+// One after another says that it leaves, ends, and comes back new.
+Scenario RollingDeploy() {
+  Scenario scenario{
+      "rolling-deploy",
+      "each of 30 in turn is announced to leave, ends 5 s later and is back after 3 s",
+      Fleet(30),
+      {}};
+  for (uint32_t i = 0; i < 30; ++i) {
+    scenario.options.endpoints[i].process_watched = true;
+    FaultSpec fault = FaultOf({i});
+    fault.begins += absl::Seconds(4) * i;
+    fault.announced = absl::Seconds(5);
+    fault.lasts = absl::Seconds(3);
+    fault.server.crashed = true;
+    scenario.options.faults.push_back(std::move(fault));
+  }
+  scenario.options.duration = absl::Minutes(3);
+  scenario.aims = {{"error share", ErrorShare, 0},
+                   {"ejections", Ejections, 0},
+                   {"back on all gateways, s", Back, 10},
+                   kNoFailOpen};
+  return scenario;
+}
+
+Scenario Restarted() {
+  Scenario scenario{
+      "restarted", "12 of 30 processes end at once; agents restart them", Fleet(30), {}};
+  FaultSpec fault = FaultOf(From(7, 12));
+  fault.server.crashed = true;
+  for (const uint32_t endpoint : fault.endpoints) {
+    scenario.options.endpoints[endpoint].process_watched = true;
+    scenario.options.endpoints[endpoint].restartable = true;
+  }
+  scenario.options.faults = {fault};
+  scenario.aims = {{"back on all gateways, s", Back, 30},
+                   {"restarts", Restarts, 12},
+                   {"error share", ErrorShare, 1e-3},
+                   kNoFalseEjections,
+                   kNoFailOpen};
+  return scenario;
+}
+
+Scenario CrashLoop() {
+  Scenario scenario{"crash-loop", "one of 30 ends 5 s after each of its restarts", Fleet(30), {}};
+  FaultSpec fault = FaultOf({7});
+  fault.server.crashed = true;
+  fault.ends_again = absl::Seconds(5);
+  scenario.options.endpoints[7].process_watched = true;
+  scenario.options.endpoints[7].restartable = true;
+  scenario.options.faults = {fault};
+  scenario.options.duration = absl::Minutes(10);
+  scenario.aims = {
+      {"restarts", Restarts, 5}, {"error share", ErrorShare, 1e-4}, kNoFalseEjections, kNoFailOpen};
+  return scenario;
+}
+
+// So few requests that checks are what tells.
+Scenario SlowQuiet() {
+  Scenario scenario{"slow-quiet",
+                    "one of 30 becomes 150 times slower; 6 requests a second in all",
+                    Fleet(30),
+                    {}};
+  FaultSpec fault = FaultOf({7});
+  fault.server.slow_factor = 150;
+  scenario.options.faults = {fault};
+  scenario.options.requests_per_second = 6;
+  scenario.options.work_mean_ms = 5;
+  scenario.options.service.first_byte_timeout = absl::Seconds(10);
+  scenario.aims = {{"half its weight on all gateways, s", Halved, 10},
+                   {"error share", ErrorShare, 0},
+                   kNoFalseEjections,
+                   kNoFailOpen};
+  return scenario;
+}
+
 }  // namespace
 
 const std::vector<Scenario>& Scenarios() {
@@ -339,6 +416,10 @@ const std::vector<Scenario>& Scenarios() {
                                                    OnePath(),
                                                    Clocks(),
                                                    Lying(),
+                                                   RollingDeploy(),
+                                                   Restarted(),
+                                                   CrashLoop(),
+                                                   SlowQuiet(),
                                                    Noisy()};
   return kScenarios;
 }

@@ -29,6 +29,8 @@ class ControlWires {
   virtual void CommandAgent(size_t agent, v1::AgentCommand command) = 0;
   virtual void GatewaySays(size_t gateway, v1::GatewayMessage message) = 0;
   virtual void SendBundle(size_t gateway, v1::Bundle bundle) = 0;
+  // The agent begins to restart its process, or has done so: then the process runs.
+  virtual void OnRestart(size_t agent, bool begins) = 0;
 };
 
 // From gateways to endpoints.
@@ -63,7 +65,9 @@ class Onlooker {
  public:
   virtual ~Onlooker() = default;
   // A gateway begins a try at this endpoint.
-  virtual void OnTry(uint32_t endpoint) = 0;
+  virtual void OnTry(size_t gateway, uint32_t endpoint) = 0;
+  // An agent begins to restart its endpoint's process, or has done so.
+  virtual void OnRestart(uint32_t endpoint, bool begins) = 0;
   // A request of a client ended.
   virtual void OnRequestEnd(const RequestEnd& end) = 0;
   // The gateway runs this table of the service from now on.

@@ -75,6 +75,7 @@ class World : public ControlWires {
   void CommandAgent(size_t agent, v1::AgentCommand command) override;
   void GatewaySays(size_t gateway, v1::GatewayMessage message) override;
   void SendBundle(size_t gateway, v1::Bundle bundle) override;
+  void OnRestart(size_t agent, bool begins) override;
 
  private:
   // One gateway's way to the endpoints.
@@ -104,6 +105,10 @@ class World : public ControlWires {
   void ScheduleFaults();
   void Begin(const FaultSpec& fault);
   void End(const FaultSpec& fault);
+  void Crash(uint32_t endpoint, const ServerFaults& faults);
+  void Announce(const FaultSpec& fault, bool leaves);
+  // The fault whose server this endpoint's is now; null: none.
+  const FaultSpec* FaultOf(size_t endpoint) const;
   void Arrive(size_t gateway);
   void Measure(const std::vector<ServerCounters>& before);
   bool Converges();
@@ -202,6 +207,9 @@ void World::StopController() {
 void World::ScheduleFaults() {
   for (const FaultSpec& fault : options_.faults) {
     queue_.At(from_ + fault.begins, [this, &fault] { Begin(fault); });
+    if (fault.announced > absl::ZeroDuration()) {
+      queue_.At(from_ + fault.begins - fault.announced, [this, &fault] { Announce(fault, true); });
+    }
     if (fault.lasts == absl::InfiniteDuration()) continue;
     queue_.At(from_ + fault.begins + fault.lasts, [this, &fault] { End(fault); });
   }
@@ -213,12 +221,19 @@ void World::ScheduleFaults() {
 
 void World::Begin(const FaultSpec& fault) {
   for (const uint32_t endpoint : fault.endpoints) {
-    hosts_[endpoint]->SetFaults(fault.server);
-    if (fault.server.crashed) {
-      for (auto& gateway : gateways_) gateway->exchanges().CloseIdle(endpoint);
-    }
+    Crash(endpoint, fault.server);
     if (fault.unreachable) SetReachable(fault, endpoint, false);
   }
+}
+
+void World::Crash(uint32_t endpoint, const ServerFaults& faults) {
+  hosts_[endpoint]->SetFaults(faults);
+  if (!faults.crashed) return;
+  for (auto& gateway : gateways_) gateway->exchanges().CloseIdle(endpoint);
+}
+
+void World::Announce(const FaultSpec& fault, bool leaves) {
+  for (const uint32_t endpoint : fault.endpoints) hosts_[endpoint]->SetDraining(leaves);
 }
 
 void World::End(const FaultSpec& fault) {
@@ -226,6 +241,30 @@ void World::End(const FaultSpec& fault) {
     hosts_[endpoint]->SetFaults({});
     if (fault.unreachable) SetReachable(fault, endpoint, true);
   }
+  if (fault.announced > absl::ZeroDuration()) Announce(fault, false);
+}
+
+const FaultSpec* World::FaultOf(size_t endpoint) const {
+  const absl::Duration at = queue_.now() - from_;
+  for (const FaultSpec& fault : options_.faults) {
+    const std::vector<uint32_t>& of = fault.endpoints;
+    const bool its = std::find(of.begin(), of.end(), endpoint) != of.end();
+    if (its && at >= fault.begins && at < fault.begins + fault.lasts) return &fault;
+  }
+  return nullptr;
+}
+
+// What crashed runs again; some end again a while later.
+void World::OnRestart(size_t agent, bool begins) {
+  const auto endpoint = static_cast<uint32_t>(agent);
+  record_.OnRestart(endpoint, begins);
+  const FaultSpec* fault = FaultOf(agent);
+  if (begins || fault == nullptr || !fault->server.crashed) return;
+  hosts_[endpoint]->SetFaults({});
+  if (fault->ends_again == absl::InfiniteDuration()) return;
+  queue_.After(fault->ends_again, [this, endpoint, fault] {
+    if (FaultOf(endpoint) == fault) Crash(endpoint, fault->server);
+  });
 }
 
 void World::SetReachable(const FaultSpec& fault, uint32_t endpoint, bool reachable) {

@@ -26,11 +26,13 @@ class FakeWires : public ControlWires {
     from_gateway.push_back(std::move(message));
   }
   void SendBundle(size_t, v1::Bundle bundle) override { to_gateway.push_back(std::move(bundle)); }
+  void OnRestart(size_t, bool begins) override { restarts.push_back(begins); }
 
   std::vector<v1::AgentMessage> from_agent;
   std::vector<v1::AgentCommand> to_agent;
   std::vector<v1::GatewayMessage> from_gateway;
   std::vector<v1::Bundle> to_gateway;
+  std::vector<bool> restarts;
 };
 
 // Endpoints that can all be reached at first, a millisecond away.
@@ -56,7 +58,10 @@ class FakePath : public DataPath {
 
 class FakeOnlooker : public Onlooker {
  public:
-  void OnTry(uint32_t endpoint) override { tries.push_back(endpoint); }
+  void OnTry(size_t /*gateway*/, uint32_t endpoint) override { tries.push_back(endpoint); }
+  void OnRestart(uint32_t endpoint, bool begins) override {
+    restarts.emplace_back(endpoint, begins);
+  }
   void OnRequestEnd(const RequestEnd& end) override { ends.push_back(end); }
   void OnTable(size_t, const gateway::ServiceTable& table) override {
     tables.push_back(table.version);
@@ -66,6 +71,7 @@ class FakeOnlooker : public Onlooker {
   void OnViolation(absl::string_view what) override { violations.emplace_back(what); }
 
   std::vector<uint32_t> tries;
+  std::vector<std::pair<uint32_t, bool>> restarts;
   std::vector<RequestEnd> ends;
   std::vector<gateway::VersionPair> tables;
   std::vector<controller::Frame> frames;

@@ -109,12 +109,12 @@ TEST_F(RecordTest, TellsWhenTheFirstAndWhenEveryGatewayIsRidOfAFault) {
   To(12);
   Table(1, {100, 0, 100});
   To(13);
-  Table(0, {100, 50, 100});
+  Table(0, {100, 51, 100});
   EXPECT_EQ(result().faults[0].first, absl::Seconds(2));
   EXPECT_EQ(result().faults[0].all, std::nullopt);
-  EXPECT_EQ(result().faults[0].halved, std::nullopt);  // 0.2 of 0.33.
+  EXPECT_EQ(result().faults[0].halved, std::nullopt);
   To(14);
-  Table(0, {100, 40, 100});
+  Table(0, {200, 100, 200});  // Beside the others it counts.
   EXPECT_EQ(result().faults[0].halved, absl::Seconds(4));
   To(15.5);
   Table(0, {100, 0, 100});
@@ -158,8 +158,13 @@ TEST_F(RecordTest, AnEjectionIsFalseWithoutAFault) {
 
 TEST_F(RecordTest, MoreRemovalsThanTheCapAllowsBreakARule) {
   To(1);
+  const auto serve = [this] {
+    for (uint32_t i = 0; i < kEndpoints; ++i) Verdict(i, v1::VERDICT_HEALTHY);
+  };
+  serve();
   Verdict(0, v1::VERDICT_UNHEALTHY, v1::REASON_CHECKS_FAILED);
   Verdict(1, v1::VERDICT_UNHEALTHY, v1::REASON_CHECKS_FAILED, true);
+  serve();
   Verdict(1, v1::VERDICT_UNHEALTHY, v1::REASON_UNREACHABLE);
   EXPECT_TRUE(result().violations.empty()) << result().violations[0];
   To(30);
@@ -168,6 +173,7 @@ TEST_F(RecordTest, MoreRemovalsThanTheCapAllowsBreakARule) {
   EXPECT_NE(result().violations[0].find("2 removals within the window, 1 allowed"),
             std::string::npos);
   To(62);
+  serve();
   Verdict(0, v1::VERDICT_UNHEALTHY, v1::REASON_TRAFFIC_FAILURES);
   EXPECT_EQ(result().violations.size(), 1u);
 }

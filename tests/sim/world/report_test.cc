@@ -34,7 +34,7 @@ TEST(ReportTest, ShowsFiguresWithUnitsAndAims) {
   EXPECT_THAT(text, HasSubstr("crash, seed 42: "));
   EXPECT_THAT(text, testing::ContainsRegex("tries_per_request +1.25"));
   EXPECT_THAT(text, testing::ContainsRegex("off_all_gateways +0.8 s"));
-  EXPECT_THAT(text, testing::ContainsRegex("half_share_all_gateways +never"));
+  EXPECT_THAT(text, testing::ContainsRegex("half_weight_all_gateways +never"));
   EXPECT_THAT(text, HasSubstr("10.800 s: e7 became UNHEALTHY, REASON_UNREACHABLE\n"));
   EXPECT_THAT(text, Not(HasSubstr("MISSED")));
   EXPECT_THAT(text, Not(HasSubstr("repeat with")));
@@ -58,7 +58,7 @@ TEST(ReportTest, WritesJson) {
   result.violations.emplace_back("a \"quoted\"\n thing");
   const std::string json = ResultJson(Crash(), result);
   EXPECT_THAT(json, HasSubstr("{\"scenario\":\"crash\",\"seed\":42,\"digest\":\"abc\","));
-  EXPECT_THAT(json, HasSubstr("\"off_all_gateways_s\":0.8,\"half_share_all_gateways_s\":null"));
+  EXPECT_THAT(json, HasSubstr("\"off_all_gateways_s\":0.8,\"half_weight_all_gateways_s\":null"));
   EXPECT_THAT(json, HasSubstr("{\"what\":\"broken invariants\",\"value\":1,\"most\":0,"
                               "\"met\":false}"));
   EXPECT_THAT(json, HasSubstr("\"violations\":[\"a ?quoted?? thing\"]}\n"));

@@ -95,7 +95,11 @@ TEST(ScenarioTest, AimsAreMet) {
                          {"controller-restart", 3, 3},
                          {"one-path", 5, 5},
                          {"clocks", 3, 3},
-                         {"lying", 3, 3}};
+                         {"lying", 3, 3},
+                         {"rolling-deploy", 3, 3},
+                         {"restarted", 3, 3},
+                         {"crash-loop", 2, 2},
+                         {"slow-quiet", 5, 5}};
   for (const Least& least : cases) {
     int met = 0;
     std::string repeat;
