@@ -6,8 +6,8 @@
 //
 // Hosts, exact paths and prefixes are found through hash tables, so that 10,000 routes cost about
 // as much as 10; only routes that differ in nothing but conditions are looked at one by one. A
-// field of a body is looked for once, however many of them ask for it.
-// Immutable after Build; thread-compatible. Match allocates nothing.
+// field of a body is looked for once, however many of them ask for it, and kept (json_body.h).
+// Immutable after Build; thread-compatible. Match itself allocates nothing.
 
 #include <cstddef>
 #include <cstdint>

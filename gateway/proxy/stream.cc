@@ -130,7 +130,9 @@ void Stream::OnRequestHead(bool end) {
 
 void Stream::ChooseRoute() {
   const RouteChoice choice = FindRoute();
-  if (context_->observer != nullptr && choice.route != nullptr) route_name_ = choice.route->name;
+  if (context_->observer != nullptr) {
+    route_name_ = choice.route != nullptr ? choice.route->name : std::string();
+  }
   switch (choice.kind) {
     case RouteChoice::Kind::kChosen:
       break;
@@ -139,7 +141,7 @@ void Stream::ChooseRoute() {
     case RouteChoice::Kind::kAmbiguousBody:
       return Fail(Reason::kAmbiguousBody);
     case RouteChoice::Kind::kNeedsBody:
-      if (context_->AwaitsEnough()) return Fail(Reason::kBuffersFull);
+      if (context_->AwaitsEnough(request_.content_length)) return Fail(Reason::kBuffersFull);
       // No service is chosen whose bounds could hold meanwhile.
       policy_ = OwnPolicy();
       return AwaitBody();

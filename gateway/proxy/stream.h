@@ -142,6 +142,9 @@ class Stream final : public TimerEntry {
   void EndWait();
   // What the route says now of a request that it was chosen for under another configuration.
   Reason CheckAgain(const RouteEntry& route);
+  // The filter of the chain at which it goes on: behind the one that held it, at the one that asked
+  // for its body; the first when that is not there.
+  size_t WhereToGoOn(const FilterChain& chain) const;
   // The wait is over: Resume() follows by way of the ready list.
   void PushResume();
   void Resume();

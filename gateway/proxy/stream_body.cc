@@ -84,6 +84,7 @@ void Stream::AwaitBody() {
   body_awaited_ = true;
   if (request_.expects_continue) client_->SendContinue();
   request_.expects_continue = false;
+  context_->awaited_bytes += context_->AwaitedBytes(request_.content_length);
   context_->counters.requests_awaiting_body.Add();
   context_->counters.requests_awaited_body.Add();
   ArmDeadline();

@@ -19,7 +19,7 @@ void Stream::RunFilters(const RouteEntry& route, size_t next) {
   const auto& filters = route.filters->filters;
   while (next < filters.size()) {
     const Filter& filter = *filters[next++];
-    const bool known = !BodyToCome() || context_->AwaitsEnough();
+    const bool known = !BodyToCome() || context_->AwaitsEnough(request_.content_length);
     const FilterVerdict verdict = WithRouteRequest(
         known, nullptr,
         [&](const RouteRequest& request) { return filter.OnRequest(request, now, until); });
@@ -77,9 +77,12 @@ void Stream::Suspend(common::MonotonicTime until) {
 }
 
 void Stream::EndWait() {
-  Counter& waiting = phase_ == Phase::kWaiting ? context_->counters.requests_waiting
-                                               : context_->counters.requests_awaiting_body;
-  waiting.Subtract();
+  if (phase_ == Phase::kWaiting) {
+    context_->counters.requests_waiting.Subtract();
+  } else {
+    context_->counters.requests_awaiting_body.Subtract();
+    context_->awaited_bytes -= context_->AwaitedBytes(request_.content_length);
+  }
   phase_ = Phase::kReceivingHead;
 }
 
@@ -103,14 +106,23 @@ Reason Stream::CheckAgain(const RouteEntry& route) {
   return request_.upgrade == chosen ? Reason::kNone : Reason::kUpgradeRefused;
 }
 
+size_t Stream::WhereToGoOn(const FilterChain& chain) const {
+  const bool again = phase_ == Phase::kAwaitingBody;
+  const auto& held = filters_->filters[again ? next_filter_ : next_filter_ - 1];
+  const auto place = std::find(chain.filters.begin(), chain.filters.end(), held);
+  if (place == chain.filters.end()) return 0;
+  return static_cast<size_t>(place - chain.filters.begin()) + (again ? 0 : 1);
+}
+
 void Stream::Resume() {
-  const std::shared_ptr<const FilterChain> before = std::exchange(filters_, nullptr);
+  const RouteEntry* found = context_->table->router->Find(route_name_);
+  const bool filtered = found != nullptr && found->filters != nullptr;
+  const size_t next = filtered ? WhereToGoOn(*found->filters) : 0;
+  filters_ = nullptr;
   EndWait();
-  const RouteEntry* route = context_->table->router->Find(route_name_);
-  if (route == nullptr) return Fail(Reason::kNoRoute);
-  if (const Reason reason = CheckAgain(*route); reason != Reason::kNone) return Fail(reason);
-  if (route->filters == nullptr) return Act(*route);
-  RunFilters(*route, route->filters == before ? next_filter_ : 0);
+  if (found == nullptr) return Fail(Reason::kNoRoute);
+  if (const Reason reason = CheckAgain(*found); reason != Reason::kNone) return Fail(reason);
+  filtered ? RunFilters(*found, next) : Act(*found);
 }
 
 }  // namespace pointsman::gateway

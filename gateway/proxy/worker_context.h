@@ -3,6 +3,7 @@
 // What the objects of one worker share. Owned by the worker; thread-compatible, used on its thread
 // only.
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -54,6 +55,7 @@ struct WorkerContext {
   size_t workers = 1;
   // That this worker may have in use: its part of limits.buffer_bytes_max.
   size_t chunks_max = 1;
+  size_t awaited_bytes = 0;  // The sum of AwaitedBytes().
   // Declared before everything that holds sessions.
   TlsWorker tls;
   // Declared before everything that holds chunks.
@@ -87,11 +89,18 @@ struct WorkerContext {
   bool BuffersOverfull() const { return chunks.in_use() * 4 >= chunks_max * 5; }
   // From here on less is kept for each.
   bool BuffersPressed() const { return chunks.in_use() * 2 >= chunks_max; }
-  // Bodies that are awaited may take a quarter of the buffers, if each becomes as large as it may.
-  bool AwaitsEnough() const {
-    const size_t each = limits.replay_bytes_max + kChunkBytes;
-    const size_t most = std::max<size_t>(1, chunks_max * kChunkBytes / 4 / each);
-    return counters.requests_awaiting_body.value() >= most || BuffersPressed();
+  // What a body that is awaited may come to; `announced`: its length, 0: not known. One that is
+  // known to be small counts nothing: the buffers' pressure bounds those.
+  size_t AwaitedBytes(int64_t announced) const {
+    if (announced > 0 && announced <= static_cast<int64_t>(kChunkDataBytes)) return 0;
+    const size_t most = limits.replay_bytes_max;
+    return kChunkBytes + (announced > 0 ? std::min<size_t>(most, announced) : most);
+  }
+  // Those that are awaited and this one may come to more than a quarter of the buffers.
+  bool AwaitsEnough(int64_t announced) const {
+    const size_t more = AwaitedBytes(announced);
+    return BuffersPressed() ||
+           (more > 0 && awaited_bytes > 0 && (awaited_bytes + more) * 4 > chunks_max * kChunkBytes);
   }
   // Bytes of a body that may wait in one direction of one stream: fewer when many do.
   size_t StreamWindow() const {

@@ -356,25 +356,33 @@ TEST_F(StreamBodyTest, NoMoreWaitThanTheBuffersBear) {
   ASSERT_EQ(most, 3u);
   RouteByBody();
   std::vector<Peer> clients;
-  const std::string begun = Post("{}").substr(0, Post("{}").size() - 1);
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+  const std::string unknown = absl::StrCat(head, "Transfer-Encoding: chunked\r\n\r\n");
   for (size_t i = 0; i < most; ++i) {
     clients.push_back(Client());
-    clients.back().Write(begun);
+    clients.back().Write(unknown);
   }
   ASSERT_TRUE(Awaiting(most));
-  const TestMessage refused = Ask(Post("{}"));
+  const TestMessage refused = Ask(unknown);
   EXPECT_EQ(refused.status(), 503);
   EXPECT_EQ(refused.Field("x-pointsman-reason"), "buffers_full");
+  EXPECT_EQ(Ask(Post(R"({"model":"small"})")).status(), 299)
+      << "what is small is awaited all the same";
   EXPECT_EQ(Ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").status(), 200) << "others are served";
   routes = {AnyRoute()};
   Buffer();
   Publish({upstream_.port()});
   Peer whole = Client();
-  whole.Write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh");
+  whole.Write("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n");
   EXPECT_TRUE(WaitFor([&] { return Totals(upstream_.port()).in_flight == 1; }))
       << "it goes on at once";
-  whole.Write("i");
+  whole.Write("1\r\ni\r\n0\r\n\r\n");
   EXPECT_EQ(whole.ReadMessage().body, "hi");
+  clients.clear();
+  EXPECT_TRUE(Awaiting(0));
+  Peer next = Client();
+  next.Write("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  EXPECT_TRUE(Awaiting(1)) << "there is room again";
 }
 
 TEST_F(StreamBodyTest, WhatItsServiceDoesNotAdmitIsNotAwaited) {

@@ -199,6 +199,23 @@ TEST_F(StreamFiltersTest, AnotherTableWithTheSameFiltersAsksNothingTwice) {
   EXPECT_EQ(second_.asked, 1);
 }
 
+TEST_F(StreamFiltersTest, AFilterThatStaysAmongOthersIsAskedOnce) {
+  first_.kind = FilterVerdict::Kind::kSuspend;
+  first_.wait = kLongEnough;
+  UseFilters({&first_});
+  Publish({upstream_.port()});
+  Peer client = Client();
+  client.Write(kGet);
+  ASSERT_TRUE(Waiting(1));
+  auto chain = std::make_shared<FilterChain>(*routes[0].filters);
+  chain->filters.push_back(std::make_unique<Scripted>(&second_));
+  routes[0].filters = std::move(chain);
+  Publish({upstream_.port()});
+  EXPECT_EQ(client.ReadMessage().status(), 200);
+  EXPECT_EQ(first_.asked, 1) << "its turn had come";
+  EXPECT_EQ(second_.asked, 1);
+}
+
 TEST_F(StreamFiltersTest, WhatTheRouteAllowsNoMorePassesNoMore) {
   first_.kind = FilterVerdict::Kind::kSuspend;
   first_.wait = kLongEnough;
