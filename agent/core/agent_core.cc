@@ -156,6 +156,8 @@ void AgentCore::AssignChecks(InstanceSlot& slot, MonotonicTime now, absl::BitGen
       check.started = same->started;
       check.token = same->token;
     } else {
+      // What another question used to take says nothing of this one.
+      check.machine.ForgetUsual();
       const absl::Duration span = check.spec.transition_interval;
       check.due = FirstRun(now, span, i, count, random);
     }

@@ -1,6 +1,7 @@
 #include "agent/core/check.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "agent/core/agent_config.h"
 #include "common/core/proto_time.h"
@@ -69,12 +70,28 @@ v1::CheckStatus CheckMachine::Target(const CheckSpec& spec) const {
       return last_class_ == v1::CHECK_STATUS_DEGRADED && consecutive_ >= fall ? last_class_
                                                                               : status_;
     case v1::CHECK_STATUS_DEGRADED:
-      return last_class_ == v1::CHECK_STATUS_PASSING && consecutive_ >= rise ? last_class_
-                                                                             : status_;
+      return last_class_ == v1::CHECK_STATUS_PASSING && consecutive_ >= FastNeeded(spec)
+                 ? last_class_
+                 : status_;
     default:
       if (passed_in_row_ < rise) return status_;
       return slow_in_row_ ? v1::CHECK_STATUS_DEGRADED : v1::CHECK_STATUS_PASSING;
   }
+}
+
+uint32_t CheckMachine::FastNeeded(const CheckSpec& spec) const {
+  const auto rise = static_cast<uint32_t>(spec.rise);
+  if (spec.degraded_after.has_value()) return rise;
+  return std::max(rise, std::min(rise << std::min(slow_again_, 6u), kFastNeededMax));
+}
+
+void CheckMachine::NoteSlow(const CheckSpec& spec, v1::CheckStatus before,
+                            common::MonotonicTime now) {
+  if (spec.degraded_after.has_value()) return;
+  if (before == v1::CHECK_STATUS_DEGRADED) fast_from_ = now;
+  if (status_ != v1::CHECK_STATUS_DEGRADED) return;
+  const bool again = fast_from_ != common::MonotonicTime() && now - fast_from_ <= kSlowAgain;
+  slow_again_ = again ? slow_again_ + 1 : 0;
 }
 
 bool CheckMachine::Observe(const CheckSpec& spec, const RunResult& run, common::MonotonicTime now) {
@@ -97,12 +114,19 @@ bool CheckMachine::Observe(const CheckSpec& spec, const RunResult& run, common::
   ran_ = true;
   const v1::CheckStatus target = Target(spec);
   if (target == status_) return false;
-  status_ = target;
+  const v1::CheckStatus before = std::exchange(status_, target);
   since_ = now;
+  NoteSlow(spec, before, now);
   return true;
 }
 
+void CheckMachine::ForgetUsual() {
+  usual_ = UsualLatency();
+  slow_after_ = absl::InfiniteDuration();
+}
+
 bool CheckMachine::Void(common::MonotonicTime now) {
+  ForgetUsual();
   consecutive_ = 0;
   passed_in_row_ = 0;
   last_class_ = v1::CHECK_STATUS_UNSPECIFIED;

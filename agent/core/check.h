@@ -54,6 +54,9 @@ std::string ShownText(absl::string_view text, size_t bytes_max);
 
 class CheckMachine {
  public:
+  static constexpr absl::Duration kSlowAgain = absl::Minutes(2);
+  static constexpr uint32_t kFastNeededMax = 64;
+
   // What survives a restart of the agent, and what a state file holds of a check.
   struct Saved {
     v1::CheckStatus status = v1::CHECK_STATUS_UNSPECIFIED;
@@ -68,8 +71,11 @@ class CheckMachine {
   bool Observe(const CheckSpec& spec, const RunResult& run, common::MonotonicTime now);
 
   // What earlier runs showed does not hold any longer (another process answers from now on): the
-  // status is open until `rise` or `fall` runs agree. A failing check stays failing. True: changed.
+  // status is open until `rise` or `fall` runs agree, and what is usual is learned again. A failing
+  // check stays failing. True: changed.
   bool Void(common::MonotonicTime now);
+  // Runs are of another kind from now on.
+  void ForgetUsual();
 
   v1::CheckStatus status() const { return status_; }
   // The last run disagrees with the status, or there is no status yet: look more often.
@@ -84,6 +90,10 @@ class CheckMachine {
 
  private:
   v1::CheckStatus Target(const CheckSpec& spec) const;
+  // Fast runs in a row that end DEGRADED: `rise`; by its own history twice as many each time when
+  // it was so kSlowAgain ago or less, as it may be fast only because it has less to do then.
+  uint32_t FastNeeded(const CheckSpec& spec) const;
+  void NoteSlow(const CheckSpec& spec, v1::CheckStatus before, common::MonotonicTime now);
 
   v1::CheckStatus status_ = v1::CHECK_STATUS_UNSPECIFIED;
   common::MonotonicTime since_;
@@ -97,6 +107,8 @@ class CheckMachine {
   UsualLatency usual_;
   // What the last run was slow from; infinite: not known yet.
   absl::Duration slow_after_ = absl::InfiniteDuration();
+  uint32_t slow_again_ = 0;          // Times in a row that it was slow again soon.
+  common::MonotonicTime fast_from_;  // When it was slow the last time; 0: never.
 };
 
 }  // namespace pointsman::agent

@@ -50,7 +50,8 @@ struct SavedState {
   std::vector<SavedInstance> instances;
 };
 
-// Text, one record a line, closed by an "end" line. O(size).
+// Text, one record a line, closed by an "end" line. A newer agent reads what an older one wrote,
+// not the other way round: the older one begins anew then. O(size).
 std::string EncodeState(const SavedState& state);
 // InvalidArgument: names the line. Anything may be given.
 absl::StatusOr<SavedState> DecodeState(absl::string_view text);

@@ -81,6 +81,33 @@ TEST(CheckMachineTest, WithoutALimitOfItsOwnItsHistoryIsOne) {
   EXPECT_EQ(Feed(next, spec, "sss"), "PPD") << "known over a restart of the agent";
 }
 
+TEST(CheckMachineTest, WhatIsSlowAgainSoonIsSoForLonger) {
+  v1::HealthCheck check;
+  check.mutable_http();
+  const CheckSpec spec = MakeCheckSpec(check);
+  CheckMachine machine;
+  Feed(machine, spec, std::string(20, 'p'));
+  std::vector<size_t> fast;
+  for (int time = 0; time < 4; ++time) {
+    Feed(machine, spec, "sss");
+    ASSERT_EQ(machine.status(), v1::CHECK_STATUS_DEGRADED);
+    const std::string states = Feed(machine, spec, std::string(40, 'p'));
+    fast.push_back(states.find('P') + 1);
+  }
+  EXPECT_EQ(fast, (std::vector<size_t>{2, 4, 8, 16}));
+}
+
+TEST(CheckMachineTest, AnotherProcessHasAHistoryOfItsOwn) {
+  v1::HealthCheck check;
+  check.mutable_http();
+  const CheckSpec spec = MakeCheckSpec(check);
+  CheckMachine machine;
+  Feed(machine, spec, std::string(20, 'p'));
+  machine.Void(At(30));
+  EXPECT_EQ(Feed(machine, spec, "spppp"), "-PPPP") << "a cold run says nothing";
+  EXPECT_EQ(machine.Save().usual_micros, 0);
+}
+
 TEST(CheckMachineTest, ALimitAtTheTimeoutIsNone) {
   v1::HealthCheck check;
   check.mutable_http();
