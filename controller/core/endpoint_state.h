@@ -92,6 +92,9 @@ struct EndpointState {
   bool clamped = false;
   // While it is DEGRADED for slow answers: its weight by nominal when that began; else 0.
   double slow_from = 0;
+  // The last one, and when it ended: slow again soon, it is still that by which it is too much.
+  double slow_from_before = 0;
+  common::MonotonicTime slow_ended;
   bool weighed = false;  // `weight` was set by inheritance, measurement or the others' median.
   common::MonotonicTime measured_at;
   // An operator brought it back during a freeze, which then does not hold its slow start.

@@ -41,6 +41,12 @@ std::string AgentSource(const EndpointState& endpoint) {
   return endpoint.is_static ? "configuration" : "an earlier controller";
 }
 
+// ", slow above 105.0 ms"; empty: not known.
+std::string SlowAbove(const CheckEvidence& check) {
+  if (check.slow_after_us == 0) return "";
+  return absl::StrFormat(", slow above %.1f ms", check.slow_after_us / 1000.0);
+}
+
 void AddCheckInputs(const ServiceState& service, const EndpointState& endpoint, v1::Decision& out) {
   const HealthRecord& record = endpoint.health_record;
   for (size_t i = 0; i < record.checks.size(); ++i) {
@@ -51,12 +57,9 @@ void AddCheckInputs(const ServiceState& service, const EndpointState& endpoint, 
       absl::StrAppend(&value, ", ", FailureWord(check.failure));
     }
     if (check.last_status != 0) absl::StrAppend(&value, ", status ", check.last_status);
-    std::string threshold = "passing";
-    if (check.slow_after_us > 0) {
-      absl::StrAppendFormat(&threshold, ", slow above %.1f ms", check.slow_after_us / 1000.0);
-    }
-    v1::DecisionInput& input = AddInput(out, absl::StrCat("check.", CheckName(service.policy(), i)),
-                                        std::move(value), threshold, AgentSource(endpoint));
+    v1::DecisionInput& input =
+        AddInput(out, absl::StrCat("check.", CheckName(service.policy(), i)), std::move(value),
+                 absl::StrCat("passing", SlowAbove(check)), AgentSource(endpoint));
     SetDuration(absl::Milliseconds(check.age_ms), input.mutable_age());
   }
 }
@@ -512,9 +515,8 @@ std::string CauseOf(const ServiceState& service, const EndpointState& endpoint) 
                               " times: ", FailureWord(check.failure));
         }
         if (check.status == v1::CHECK_STATUS_DEGRADED) {
-          return absl::StrFormat("%s passes slowly: %.1f ms, slow above %.1f ms",
-                                 CheckName(service.policy(), i), check.latency_us / 1000.0,
-                                 check.slow_after_us / 1000.0);
+          return absl::StrFormat("%s passes slowly: %.1f ms%s", CheckName(service.policy(), i),
+                                 check.latency_us / 1000.0, SlowAbove(check));
         }
       }
       return "checks failed";

@@ -235,16 +235,22 @@ void ServiceState::RecordHealth(EndpointState& endpoint, const HealthMemory& bef
 }
 
 // Remembers the weight at which its answers became slow: as it was before anything took from it.
-void ServiceState::NoteSlow(EndpointState& endpoint, bool slow) const {
+void ServiceState::NoteSlow(EndpointState& endpoint, bool slow, MonotonicTime now) const {
   const bool degraded = endpoint.health.verdict == v1::VERDICT_DEGRADED;
   // Taken over, it keeps what it was sent until something is known of it.
   const bool inherited = endpoint.health.reason == v1::REASON_INHERITED;
   if (!degraded || (!slow && !inherited)) {
-    endpoint.slow_from = 0;
+    if (endpoint.slow_from == 0) return;
+    endpoint.slow_from_before = std::exchange(endpoint.slow_from, 0);
+    endpoint.slow_ended = now;
   } else if (slow && endpoint.slow_from == 0) {
     const SentParts& parts = endpoint.sent_parts;
     const double blend = policy_.weights.blend;
     endpoint.slow_from = (blend * parts.base + (1 - blend) * parts.nominal) / parts.nominal;
+    // Meanwhile its weight has become what it can carry: half of that would be too little.
+    const bool again =
+        endpoint.slow_ended != MonotonicTime() && now - endpoint.slow_ended < kSlowAgain;
+    if (again) endpoint.slow_from = std::max(endpoint.slow_from, endpoint.slow_from_before);
   }
 }
 
@@ -265,7 +271,7 @@ void ServiceState::Evaluate(EndpointState& endpoint, StepContext& context) {
   const bool changed = ApplyDecision(decision, evidence, context.now, endpoint.health);
   endpoint.health.capped = kept && decision.reason == v1::REASON_REMOVAL_CAPPED;
   if (asked.evidence && !kept && endpoint.inherited) Confirm(endpoint, context);
-  NoteSlow(endpoint, evidence.traffic.slow);
+  NoteSlow(endpoint, evidence.traffic.slow, context.now);
   const bool told = changed || endpoint.health.reason != reason_before;
   if (!told && endpoint.health_record.at != MonotonicTime()) return;
   dirty_ = dirty_ || told;

@@ -154,7 +154,7 @@ class ServiceState {
   TrafficOpinion OpinionOf(const EndpointState& endpoint, bool agent_refused,
                            common::MonotonicTime now);
   bool GuardRemoval(EndpointState& endpoint, HealthDecision& decision, StepContext& context);
-  void NoteSlow(EndpointState& endpoint, bool slow) const;
+  void NoteSlow(EndpointState& endpoint, bool slow, common::MonotonicTime now) const;
   void RecordHealth(EndpointState& endpoint, const HealthMemory& before,
                     const HealthEvidence& evidence, const HealthDecision& asked,
                     StepContext& context);

@@ -35,7 +35,7 @@ inline constexpr double kSlowKept = 4;
 // less work may be all that made it fast again.
 inline constexpr absl::Duration kSlowHold = absl::Seconds(2);
 inline constexpr absl::Duration kSlowHoldMax = absl::Minutes(2);
-inline constexpr absl::Duration kSlowAgain = absl::Seconds(15);
+inline constexpr absl::Duration kSlowAgain = absl::Minutes(2);
 
 // Answers of some time.
 struct SlowCounts {
