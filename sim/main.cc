@@ -13,6 +13,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/time/time.h"
 #include "sim/world/comparison.h"
+#include "sim/world/convergence.h"
 #include "sim/world/plot.h"
 #include "sim/world/report.h"
 #include "sim/world/scenario.h"
@@ -85,6 +86,11 @@ int RunScenario(const Flags& flags) {
   return 0;
 }
 
+void ShowProgress(absl::string_view what) {
+  if (isatty(STDERR_FILENO) == 0) return;
+  std::fprintf(stderr, "\r\033[K%.*s", static_cast<int>(what.size()), what.data());
+}
+
 // 0: done, 2: no such scenario.
 int ComparePolicies(const Flags& flags) {
   const std::vector<std::string> names =
@@ -96,15 +102,25 @@ int ComparePolicies(const Flags& flags) {
                    sim::ListText().c_str());
       return 2;
     }
-    const auto progress = [](absl::string_view what) {
-      if (isatty(STDERR_FILENO) == 0) return;
-      std::fprintf(stderr, "\r\033[K%.*s", static_cast<int>(what.size()), what.data());
-    };
-    const sim::ComparedScenario compared = sim::Compare(*scenario, flags.seeds, progress);
-    progress("");
+    const sim::ComparedScenario compared = sim::Compare(*scenario, flags.seeds, ShowProgress);
+    ShowProgress("");
     std::printf("%s\n", sim::ComparisonMarkdown(compared).c_str());
     std::fflush(stdout);
   }
+  return 0;
+}
+
+// 0: done, 2: no such scenario, or nothing disturbs it.
+int ShowConvergence(const Flags& flags) {
+  const sim::Scenario* scenario = sim::FindScenario(flags.scenario);
+  if (scenario == nullptr || scenario->options.faults.empty()) {
+    std::fprintf(stderr, "pointsman-sim: no scenario \"%s\" with a disturbance; there are:\n%s",
+                 flags.scenario.c_str(), sim::ListText().c_str());
+    return 2;
+  }
+  const sim::Convergence convergence = sim::Converge(*scenario, flags.seeds, ShowProgress);
+  ShowProgress("");
+  std::fputs(sim::ConvergenceText(*scenario, flags.seeds, convergence).c_str(), stdout);
   return 0;
 }
 
@@ -129,6 +145,11 @@ int main(int argc, char** argv) {
   policies->add_option("scenarios", flags.scenarios, "without any: all that are compared");
   policies->add_option("--seeds", flags.seeds, "runs of each; default 10")
       ->check(CLI::Range(2, 1000));
+  CLI::App* converge = app.add_subcommand(
+      "converge", "how soon endpoints are used alike again after a scenario's first fault");
+  converge->add_option("scenario", flags.scenario, "one of those that `list` names")->required();
+  converge->add_option("--seeds", flags.seeds, "runs whose mean is taken; default 10")
+      ->check(CLI::Range(2, 1000));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -138,5 +159,6 @@ int main(int argc, char** argv) {
     std::fputs(sim::ListText().c_str(), stdout);
     return 0;
   }
+  if (converge->parsed()) return ShowConvergence(flags);
   return policies->parsed() ? ComparePolicies(flags) : RunScenario(flags);
 }

@@ -174,11 +174,11 @@ void Host::ReadMetrics(const agent::MetricsEffect& fetch) {
 agent::LoadInput Host::Load() {
   agent::LoadInput load;
   agent::InstanceReading& reading = load.instances.emplace_back();
-  reading.cpu =
-      agent::CpuReading{.used_seconds = server_.counters().busy_micros / 1e6 * spec_.told_load,
-                        .available_seconds = std::nullopt,
-                        .limit_cpus = static_cast<double>(spec_.concurrency),
-                        .source = 1};
+  reading.cpu = agent::CpuReading{
+      .used_seconds = server_.counters().busy_micros / 1e6 * spec_.told_load * spec_.told_cpu,
+      .available_seconds = std::nullopt,
+      .limit_cpus = static_cast<double>(spec_.concurrency),
+      .source = 1};
   return load;
 }
 

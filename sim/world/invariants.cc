@@ -35,9 +35,11 @@ Invariants::Invariants(const EventQueue& queue, const WorldOptions& options,
 }
 
 void Invariants::OnTable(size_t gateway, const gateway::ServiceTable& table) {
+  std::vector<bool> named(options_.endpoints.size(), false);
   for (const gateway::Endpoint& endpoint : table.endpoints) {
     if (endpoint.id.empty()) continue;  // The place of one that left the service.
     const uint32_t index = EndpointIndex(endpoint.id);
+    named[index] = true;
     Watched& one = watched_[gateway][index];
     if (one.routable && !endpoint.routable) ++one.left;
     one.known = true;
@@ -48,6 +50,11 @@ void Invariants::OnTable(size_t gateway, const gateway::ServiceTable& table) {
     broken_(absl::StrCat(endpoint.id, " is out of use in gateway-", gateway,
                          ", and no event told of it"));
     one.left = told.left;
+  }
+  for (size_t i = 0; i < named.size(); ++i) {
+    if (named[i]) continue;
+    watched_[gateway][i].known = true;
+    watched_[gateway][i].routable = false;
   }
 }
 

@@ -3,9 +3,9 @@
 // Rules that hold after every step of a world, whatever fails: no more removals within a window
 // than the cap allows; nobody leaves a gateway's picks without an event that says why; no try
 // begins at an endpoint that the gateway's table has taken out of use (drained ones among them);
-// restarts keep to the budget of their host and to the share of the service that may restart at
-// once. Others are checked where they could break: the cores' own, and what a gateway refuses of a
-// controller (controller.cc). Thread-compatible; borrows the clock.
+// restarts keep to the budget of their host, and the actions under way to the share of the service
+// that may restart at once. Others are checked where they could break: the cores' own, and what a
+// gateway refuses of a controller (controller.cc). Thread-compatible; borrows the clock.
 
 #include <cstdint>
 #include <deque>

@@ -28,6 +28,8 @@ struct EndpointSpec {
   absl::Duration clock_ahead = absl::ZeroDuration();
   // What the agent tells of the host's CPU and of requests in flight, by what is true.
   double told_load = 1;
+  // Of its CPU alone: a host whose requests wait for a disk.
+  double told_cpu = 1;
 };
 
 struct FaultSpec {
@@ -83,6 +85,8 @@ struct WorldOptions {
   LinkOptions data;     // Gateways to endpoints and back; `loss` is not used.
   // Of these messages, lost altogether (a conflating queue, a full mailbox).
   double report_loss = 0;
+  // Reports of agents take so much longer.
+  absl::Duration report_delay;
   double observation_loss = 0;
   std::vector<FaultSpec> faults;
   NoiseSpec noise;

@@ -105,11 +105,10 @@ std::string Plain(absl::string_view text) {
 }  // namespace
 
 std::string SeriesCsv(const WorldResult& result) {
-  std::string out = "second,requests,errors,p50_ms,p90_ms,p99_ms,fault_share\n";
+  std::string out = "second,requests,errors,p50_ms,p99_ms,fault_share\n";
   for (const SeriesPoint& point : result.series) {
-    absl::StrAppendFormat(&out, "%.0f,%d,%d,%.3f,%.3f,%.3f,%.4f\n", point.at_s, point.requests,
-                          point.errors, point.p50_ms, point.p90_ms, point.p99_ms,
-                          point.fault_share);
+    absl::StrAppendFormat(&out, "%.0f,%d,%d,%.3f,%.3f,%.4f\n", point.at_s, point.requests,
+                          point.errors, point.p50_ms, point.p99_ms, point.fault_share);
   }
   return out;
 }

@@ -74,7 +74,6 @@ void Record::Mix(uint64_t value) { result_.digest = common::HashCombine(result_.
 void Record::CloseSeconds() {
   while (queue_.now() >= from_ + absl::Seconds(second_.at_s + 1)) {
     second_.p50_ms = second_latency_.Quantile(0.5) / 1e3;
-    second_.p90_ms = second_latency_.Quantile(0.9) / 1e3;
     second_.p99_ms = second_latency_.Quantile(0.99) / 1e3;
     result_.series.push_back(second_);
     SeriesPoint next;
@@ -94,11 +93,19 @@ void Record::OnRestart(uint32_t endpoint, bool begins) {
 void Record::OnTry(size_t gateway, uint32_t endpoint) {
   invariants_.OnTry(gateway, endpoint);
   if (queue_.now() < from_) return;
+  CountTry(endpoint);
   for (Watch& watch : watches_) {
     const std::vector<uint32_t>& of = watch.fault->endpoints;
     if (std::find(of.begin(), of.end(), endpoint) == of.end()) continue;
     watch.shedding.OnTry(queue_.now() - from_);
   }
+}
+
+void Record::CountTry(uint32_t endpoint) {
+  const auto window = static_cast<size_t>((queue_.now() - from_) / kTriesWindow);
+  std::vector<std::vector<uint64_t>>& windows = result_.tries_by_window;
+  while (windows.size() <= window) windows.emplace_back(options_.endpoints.size());
+  ++windows[window][endpoint];
 }
 
 void Record::Finish(absl::Duration measured) {
@@ -179,7 +186,7 @@ void Record::Look(size_t gateway, const std::map<uint32_t, double>& shares, size
   const bool clear = std::none_of(endpoints.begin(), endpoints.end(),
                                   [&](uint32_t e) { return shares.contains(e); });
   const bool halved = std::all_of(endpoints.begin(), endpoints.end(), [&](uint32_t e) {
-    return ShareOf(beside, e) <= kHalf * ShareOf(before, e);
+    return ShareOf(before, e) > 0 && ShareOf(beside, e) <= kHalf * ShareOf(before, e);
   });
   Detection& detection = result_.faults[fault];
   if (clear) watch.clear[gateway] = true;

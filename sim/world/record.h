@@ -50,12 +50,14 @@ struct SeriesPoint {
   uint64_t requests = 0;
   uint64_t errors = 0;
   double p50_ms = 0;
-  double p90_ms = 0;
   double p99_ms = 0;
   // Of the first gateway's table: weight of the first fault's endpoints by what all would have had
   // alike; 1: as the others, 0: not routed to. 1 without a fault.
   double fault_share = 1;
 };
+
+// Tries are counted in windows of this, from the beginning of the measured time.
+inline constexpr absl::Duration kTriesWindow = absl::Seconds(10);
 
 // What was sent over the streams of one kind in one direction.
 struct Traffic {
@@ -98,6 +100,7 @@ struct WorldResult {
   bool frozen_at_end = false;             // The controller's tables were held, by whatever cause.
   std::vector<std::string> violations;    // The first kViolationsMax.
   std::vector<SeriesPoint> series;        // By second; what a run's last part of one is missing.
+  std::vector<std::vector<uint64_t>> tries_by_window;  // And endpoint.
   uint64_t events = 0;
   uint64_t digest = 0;
 
@@ -138,6 +141,7 @@ class Record : public Onlooker {
     std::vector<std::map<uint32_t, double>> beside_before;  // By endpoint: BesideOthers().
   };
 
+  void CountTry(uint32_t endpoint);
   void Look(size_t gateway, const std::map<uint32_t, double>& shares, size_t fault);
   bool FaultExplains(uint32_t endpoint) const;
   void Mix(uint64_t value);

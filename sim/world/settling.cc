@@ -22,13 +22,14 @@ std::optional<absl::Duration> SettledAfter(const std::vector<SeriesPoint>& serie
   size_t since = 0;  // Seconds without a disturbance, since the last or the fault's beginning.
   for (const SeriesPoint& point : series) {
     if (point.at_s + 1 <= from) {
-      usual_ms = std::max(usual_ms, point.p90_ms);
+      usual_ms = std::max(usual_ms, point.p99_ms);
       usual_errors = std::max(usual_errors, ErrorShare(point));
       continue;
     }
     if (point.at_s >= to) break;
     ++since;
-    const bool slow = point.p90_ms > kDisturbedLatency * usual_ms;
+    const bool silent = usual_ms > 0 && point.requests == point.errors;
+    const bool slow = silent || point.p99_ms > kDisturbedLatency * usual_ms;
     if (!slow && ErrorShare(point) <= usual_errors + kDisturbedErrors) continue;
     settled = std::min(point.at_s + 1, to) - from;
     since = 0;

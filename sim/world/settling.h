@@ -11,8 +11,9 @@
 
 namespace pointsman::sim {
 
-// A second is disturbed when its 90th percentile is so much above the highest of the seconds
-// before the fault, or its share of errors so much above theirs.
+// A second is disturbed when its 99th percentile is so much above the highest of the seconds
+// before the fault, or its share of errors so much above theirs, or nobody was answered. Of less
+// than some hundred requests a second chance alone does that.
 inline constexpr double kDisturbedLatency = 1.25;
 inline constexpr double kDisturbedErrors = 0.01;
 // The last seconds of the fault tell whether it is over: with a disturbed one among them it is not.

@@ -20,14 +20,14 @@ double MaxOverMean(std::span<const double> loads) {
   return *std::max_element(loads.begin(), loads.end()) * static_cast<double>(loads.size()) / sum;
 }
 
-double SamplingFloor(std::span<const uint64_t> requests, absl::BitGenRef random) {
+double SamplingFloor(std::span<const uint64_t> requests, absl::BitGenRef random, double variance) {
   if (requests.empty()) return 0;
   double sum = 0;
   std::vector<double> loads(requests.size());
   for (int i = 0; i < kDrawings; ++i) {
     for (size_t k = 0; k < requests.size(); ++k) {
       const double spread =
-          std::sqrt(2.0 / static_cast<double>(std::max<uint64_t>(requests[k], 1)));
+          std::sqrt(variance / static_cast<double>(std::max<uint64_t>(requests[k], 1)));
       loads[k] = std::max(0.0, 1 + spread * StandardNormal(random));
     }
     sum += MaxOverMean(loads);

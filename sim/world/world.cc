@@ -93,6 +93,7 @@ class World : public ControlWires {
     std::vector<bool> reachable;  // By endpoint.
   };
 
+  void Carry(size_t agent, v1::AgentMessage message);
   bool measuring() const { return queue_.now() >= from_; }
   Server& server(size_t endpoint) { return hosts_[endpoint]->server(); }
   void NoteAnswer(size_t endpoint, const Completion& completion);
@@ -298,6 +299,16 @@ void World::Arrive(size_t gateway) {
 void World::AgentSays(size_t agent, v1::AgentMessage message) {
   if (measuring()) record_.result().from_agents.Add(message);
   if (message.has_report() && Chance(options_.report_loss, network_)) return;
+  if (message.has_report() && options_.report_delay > absl::ZeroDuration()) {
+    queue_.After(options_.report_delay, [this, agent, message = std::move(message)]() mutable {
+      Carry(agent, std::move(message));
+    });
+    return;
+  }
+  Carry(agent, std::move(message));
+}
+
+void World::Carry(size_t agent, v1::AgentMessage message) {
   agent_streams_->ToController(agent, [this, agent, message = std::move(message)] {
     if (controller_ != nullptr) controller_->OnAgentMessage(agent, message);
   });

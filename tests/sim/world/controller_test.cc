@@ -114,6 +114,24 @@ TEST_F(ControllerTest, ReportsBecomeFramesAndOldOnesNothing) {
   EXPECT_EQ(controller->core().counters().reports, 1u);
 }
 
+TEST_F(ControllerTest, ARestartThatIsAskedForIsGrantedOrNot) {
+  JoinAgent();
+  const auto ask = [this](uint64_t id) -> const v1::RestartDecision& {
+    v1::AgentMessage message;
+    message.mutable_restart_request()->set_request_id(id);
+    controller->OnAgentMessage(0, message);
+    return wires.to_agent.back().restart_decision();
+  };
+  EXPECT_TRUE(ask(7).granted());
+  EXPECT_EQ(wires.to_agent.back().restart_decision().request_id(), 7u);
+  EXPECT_FALSE(ask(8).granted()) << "one at once";
+  v1::AgentMessage done;
+  done.mutable_restart_result()->set_request_id(7);
+  done.mutable_restart_result()->set_succeeded(true);
+  controller->OnAgentMessage(0, done);
+  EXPECT_TRUE(ask(9).granted());
+}
+
 TEST_F(ControllerTest, SendsABundleAndTheNextAfterItsAck) {
   JoinAgent();
   controller->OnGatewayMessage(0, GatewayHello(0, 0));

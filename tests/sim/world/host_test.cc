@@ -1,5 +1,6 @@
 #include "sim/world/host.h"
 
+#include <algorithm>
 #include <random>
 
 #include "common/core/proto_time.h"
@@ -131,6 +132,44 @@ TEST_F(HostTest, WhoWatchesTheProcessTellsOfItsEndAtOnce) {
   EXPECT_EQ(LastReport().process(), v1::PROCESS_STATE_GONE);
   host.SetFaults({});
   EXPECT_EQ(LastReport().process(), v1::PROCESS_STATE_RUNNING);
+}
+
+TEST_F(HostTest, SaysThatItLeavesAndThatItDoesNot) {
+  Host host(queue, wires, 7, {}, 1);
+  Greet(host);
+  const auto draining = [this] {
+    for (auto it = wires.from_agent.rbegin(); it != wires.from_agent.rend(); ++it) {
+      if (it->has_hello()) return it->hello().instances(0).draining();
+    }
+    return false;
+  };
+  EXPECT_FALSE(draining());
+  host.SetDraining(true);
+  EXPECT_TRUE(draining());
+  host.SetDraining(false);
+  EXPECT_FALSE(draining());
+}
+
+TEST_F(HostTest, RestartsItsProcessOnceItMay) {
+  EndpointSpec spec;
+  spec.process_watched = spec.restartable = true;
+  Host host(queue, wires, 7, spec, 1);
+  Greet(host);
+  ServerFaults crashed;
+  crashed.crashed = true;
+  host.SetFaults(crashed);
+  const auto asks = [](const v1::AgentMessage& message) { return message.has_restart_request(); };
+  const auto asked = std::find_if(wires.from_agent.begin(), wires.from_agent.end(), asks);
+  ASSERT_NE(asked, wires.from_agent.end());
+  EXPECT_TRUE(wires.restarts.empty()) << "it waits for its grant";
+  v1::AgentCommand command;
+  command.mutable_restart_decision()->set_request_id(asked->restart_request().request_id());
+  command.mutable_restart_decision()->set_granted(true);
+  common::ToProto(absl::Seconds(60), command.mutable_restart_decision()->mutable_duration());
+  host.OnCommand(command);
+  EXPECT_EQ(wires.restarts, (std::vector<bool>{true}));
+  Run(Host::kRestartTakes);
+  EXPECT_EQ(wires.restarts, (std::vector<bool>{true, false}));
 }
 
 TEST_F(HostTest, ABlackHoleFailsByTimeoutAndComesBack) {

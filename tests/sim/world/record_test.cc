@@ -121,6 +121,24 @@ TEST_F(RecordTest, TellsWhenTheFirstAndWhenEveryGatewayIsRidOfAFault) {
   EXPECT_EQ(result().faults[0].all, absl::Seconds(5.5));
 }
 
+TEST_F(RecordTest, TellsWhenEveryGatewayUsesThemAgain) {
+  To(1);
+  Table(0, {100, 100, 100});
+  Table(1, {100, 100, 100});
+  To(12);
+  Table(0, {100, 0, 100});
+  Table(0, {100, 100, 100});
+  EXPECT_EQ(result().faults[0].back, std::nullopt) << "not every one had left it";
+  Table(0, {100, 0, 100});
+  Table(1, {100, 0, 100});
+  To(35);
+  Table(0, {100, 1, 100});
+  EXPECT_EQ(result().faults[0].back, std::nullopt);
+  To(36);
+  Table(1, {100, 1, 100});
+  EXPECT_EQ(result().faults[0].back, absl::Seconds(26));
+}
+
 TEST_F(RecordTest, LooksOnlyWhileTheFaultLasts) {
   To(5);
   Table(0, {100, 0, 100});

@@ -8,16 +8,16 @@ namespace {
 // Ten usual seconds of 100 ms and 1 % errors, then these.
 std::vector<SeriesPoint> Series(std::initializer_list<std::pair<double, uint64_t>> after) {
   std::vector<SeriesPoint> series;
-  const auto add = [&series](double p90_ms, uint64_t errors) {
+  const auto add = [&series](double p99_ms, uint64_t errors) {
     SeriesPoint point;
     point.at_s = static_cast<double>(series.size());
     point.requests = 100;
     point.errors = errors;
-    point.p90_ms = p90_ms;
+    point.p99_ms = p99_ms;
     series.push_back(point);
   };
   for (int i = 0; i < 10; ++i) add(i % 2 == 0 ? 90 : 100, 1);
-  for (const auto& [p90_ms, errors] : after) add(p90_ms, errors);
+  for (const auto& [p99_ms, errors] : after) add(p99_ms, errors);
   return series;
 }
 
@@ -30,6 +30,10 @@ TEST(SettlingTest, IsTheEndOfTheLastDisturbedSecond) {
   EXPECT_EQ(Settled({{300, 1}, {100, 1}, {130, 1}, {100, 1}, {110, 1}, {120, 1}}),
             absl::Seconds(3));
   EXPECT_EQ(Settled({{100, 50}, {100, 5}, {100, 2}, {100, 0}, {100, 0}}), absl::Seconds(2));
+}
+
+TEST(SettlingTest, ASecondInWhichNobodyIsAnsweredIsDisturbed) {
+  EXPECT_EQ(Settled({{0, 100}, {0, 100}, {100, 1}, {100, 1}, {100, 1}}), absl::Seconds(2));
 }
 
 TEST(SettlingTest, NothingHappenedIsZero) {
