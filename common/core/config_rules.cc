@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/core/address.h"
 #include "common/core/config_validate.h"
 #include "common/core/names.h"
@@ -18,6 +19,15 @@ namespace {
 std::string Shown(absl::string_view text) {
   return absl::StrCat("\"", absl::Utf8SafeCHexEscape(text.substr(0, 80)),
                       text.size() > 80 ? "...\"" : "\"");
+}
+
+bool IsIn(const google::protobuf::Duration& value, Range<absl::Duration> range) {
+  const bool one_sign =
+      value.seconds() == 0 || value.nanos() == 0 || (value.seconds() < 0) == (value.nanos() < 0);
+  const bool well_formed =
+      one_sign && value.nanos() > -1'000'000'000 && value.nanos() < 1'000'000'000;
+  const absl::Duration duration = FromProto(value);
+  return well_formed && duration >= range.min && duration <= range.max;
 }
 
 }  // namespace
@@ -37,27 +47,26 @@ void Rules::Broken(absl::string_view code, const RulePath& path, std::string mes
 
 void Rules::DurationIn(const RulePath& path, bool present, const google::protobuf::Duration& value,
                        Range<absl::Duration> range) {
-  if (!present) return;
-  const bool one_sign =
-      value.seconds() == 0 || value.nanos() == 0 || (value.seconds() < 0) == (value.nanos() < 0);
-  const bool well_formed =
-      one_sign && value.nanos() > -1'000'000'000 && value.nanos() < 1'000'000'000;
-  const absl::Duration duration = FromProto(value);
-  if (well_formed && duration >= range.min && duration <= range.max) return;
-  Broken(config_code::kRange, path,
-         absl::StrCat(absl::FormatDuration(duration), " is out of range: ",
-                      absl::FormatDuration(range.min), " to ", absl::FormatDuration(range.max)));
+  if (present && !IsIn(value, range)) OutOfRange(path, value, "", range);
 }
 
 void Rules::DurationInOrZero(const RulePath& path, bool present,
                              const google::protobuf::Duration& value, Range<absl::Duration> range) {
-  if (value.seconds() != 0 || value.nanos() != 0) DurationIn(path, present, value, range);
+  const bool zero = value.seconds() == 0 && value.nanos() == 0;
+  if (present && !zero && !IsIn(value, range)) OutOfRange(path, value, "0, or ", range);
+}
+
+void Rules::OutOfRange(const RulePath& path, const google::protobuf::Duration& value,
+                       absl::string_view besides, Range<absl::Duration> range) {
+  Broken(config_code::kRange, path,
+         absl::StrCat(absl::FormatDuration(FromProto(value)), " is out of range: ", besides,
+                      absl::FormatDuration(range.min), " to ", absl::FormatDuration(range.max)));
 }
 
 void Rules::NumberIn(const RulePath& path, double value, Range<double> range) {
   if (value >= range.min && value <= range.max) return;
   Broken(config_code::kRange, path,
-         absl::StrCat(value, " is out of range: ", range.min, " to ", range.max));
+         absl::StrFormat("%.15g is out of range: %.15g to %.15g", value, range.min, range.max));
 }
 
 void Rules::CountIn(const RulePath& path, uint64_t value, Range<uint64_t> range) {

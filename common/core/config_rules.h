@@ -67,6 +67,10 @@ class Rules {
   void IsEndpointAddress(const RulePath& path, const std::string& text);
 
  private:
+  // `besides`: what passes, too.
+  void OutOfRange(const RulePath& path, const google::protobuf::Duration& value,
+                  absl::string_view besides, Range<absl::Duration> range);
+
   ProblemList& problems_;
 };
 

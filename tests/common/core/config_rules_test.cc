@@ -48,6 +48,25 @@ TEST_F(ConfigRulesTest, RangesIncludeTheirEnds) {
   EXPECT_EQ(Noted(), "f CONFIG_RANGE");
 }
 
+TEST_F(ConfigRulesTest, MessagesSayAllThatPasses) {
+  const auto said = [this] {
+    const ConfigProblems problems = std::move(problems_).Take();
+    problems_ = ProblemList();
+    return problems.empty() ? "nothing" : problems[0].message;
+  };
+  rules_.NumberIn(path_, 1'000'001, {0.001, 1e6});
+  EXPECT_EQ(said(), "1000001 is out of range: 0.001 to 1000000");
+  google::protobuf::Duration value;
+  value.set_seconds(31);
+  rules_.DurationInOrZero(path_, true, value, {absl::Milliseconds(1), absl::Seconds(30)});
+  EXPECT_EQ(said(), "31s is out of range: 0, or 1ms to 30s");
+  rules_.DurationIn(path_, true, value, {absl::Milliseconds(1), absl::Seconds(30)});
+  EXPECT_EQ(said(), "31s is out of range: 1ms to 30s");
+  value.clear_seconds();
+  rules_.DurationInOrZero(path_, true, value, {absl::Milliseconds(1), absl::Seconds(30)});
+  EXPECT_EQ(said(), "nothing");
+}
+
 TEST_F(ConfigRulesTest, DurationsFromTheWireMayBeAnything) {
   const Range<absl::Duration> range = {absl::Seconds(1), absl::Seconds(2)};
   google::protobuf::Duration value;
