@@ -97,7 +97,12 @@ std::string MatchText(const v1::RouteMatch& match) {
 std::string LimitText(const v1::Route& route) {
   std::vector<std::string> parts;
   if (route.has_rate_limit()) {
-    parts.push_back(absl::StrFormat("%.6g/s", route.rate_limit().requests_per_second()));
+    const v1::RateLimit& limit = route.rate_limit();
+    std::string text = absl::StrFormat("%.6g/s", limit.requests_per_second());
+    if (limit.burst() > 0) absl::StrAppend(&text, " burst ", limit.burst());
+    if (limit.has_max_wait())
+      absl::StrAppend(&text, " wait ", DurationText(true, limit.max_wait()));
+    parts.push_back(std::move(text));
   }
   if (route.buffer_request()) parts.emplace_back("whole");
   return absl::StrJoin(parts, ", ");

@@ -157,6 +157,19 @@ events:
             "Store:          takes no writes: disk full\n");
 }
 
+TEST(PrintConfigTest, RoutesShowWhatTheyMatchOnAndWhatLimitsThem) {
+  const auto config = FromYaml<v1::Config>(R"(
+routes:
+- {name: a, service: web, match: {json: [{pointer: /model, exact: "a\nb"}, {pointer: /x, present: false}]}, buffer_request: true}
+- {name: b, service: web, match: {json: [{pointer: /model, prefix: s}, {pointer: /y, matches: "z+"}, {pointer: /v}]}}
+- {name: c, service: web, rate_limit: {requests_per_second: 0.5, burst: 7, max_wait: 2s}, buffer_request: true}
+)");
+  const std::string text = RoutesTable(config.routes(), Style{});
+  EXPECT_THAT(text, HasSubstr("json/model=a\\nb !json/x"));
+  EXPECT_THAT(text, HasSubstr("json/model=s* json/y~z+ json/v"));
+  EXPECT_THAT(text, HasSubstr("0.5/s burst 7 wait 2.00s, whole"));
+}
+
 TEST(PrintConfigTest, ServicesRoutesOverridesAndRevisions) {
   const auto config = FromYaml<v1::Config>(R"(
 services:
