@@ -104,7 +104,7 @@ std::string LimitText(const v1::Route& route) {
       absl::StrAppend(&text, " wait ", DurationText(true, limit.max_wait()));
     parts.push_back(std::move(text));
   }
-  if (route.buffer_request()) parts.emplace_back("whole");
+  if (route.buffer_request()) parts.emplace_back("buffered");
   return absl::StrJoin(parts, ", ");
 }
 

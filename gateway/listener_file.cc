@@ -178,6 +178,11 @@ std::shared_ptr<const TcpForwarding> ReadTcp(const v1::TcpForwarding& message) {
 
 absl::StatusOr<common::Address> ParseListenAddress(absl::string_view text) {
   PM_ASSIGN_OR_RETURN(common::Address address, common::ParseAddress(text));
+  // Each worker has a socket of its own for the same address, which these cannot have.
+  if (address.kind == common::Address::Kind::kUnix) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", text, "\": a gateway listens on HOST:PORT, not on a unix socket"));
+  }
   if (address.kind != common::Address::Kind::kName) return address;
   if (address.name != "localhost") {
     return absl::InvalidArgumentError(

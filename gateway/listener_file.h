@@ -30,7 +30,8 @@ struct ListenerFile {
 // are used.
 absl::StatusOr<ListenerFile> ReadListenerFile(const std::string& path);
 
-// "HOST:PORT" of a listener; "localhost" is 127.0.0.1. InvalidArgument: another name.
+// "HOST:PORT" of a listener; "localhost" is 127.0.0.1. InvalidArgument: another name, or a unix
+// socket.
 absl::StatusOr<common::Address> ParseListenAddress(absl::string_view text);
 
 }  // namespace pointsman::gateway

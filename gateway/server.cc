@@ -343,7 +343,7 @@ void Server::ReloadStatic() {
   if (status.ok()) {
     common::LogInfo("gateway.reloaded", {{"file", options_.static_file}});
   } else {
-    common::LogError("gateway.reload_refused", {{"error", status.ToString()}});
+    common::LogError("gateway.reload_refused", {{"error", status.message()}});
   }
 }
 

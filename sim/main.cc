@@ -113,9 +113,14 @@ int ComparePolicies(const Flags& flags) {
 // 0: done, 2: no such scenario, or nothing disturbs it.
 int ShowConvergence(const Flags& flags) {
   const sim::Scenario* scenario = sim::FindScenario(flags.scenario);
-  if (scenario == nullptr || scenario->options.faults.empty()) {
-    std::fprintf(stderr, "pointsman-sim: no scenario \"%s\" with a disturbance; there are:\n%s",
+  if (scenario == nullptr) {
+    std::fprintf(stderr, "pointsman-sim: no scenario \"%s\"; there are:\n%s",
                  flags.scenario.c_str(), sim::ListText().c_str());
+    return 2;
+  }
+  if (scenario->options.faults.empty()) {
+    std::fprintf(stderr, "pointsman-sim: nothing disturbs \"%s\"; try \"disturbed\"\n",
+                 flags.scenario.c_str());
     return 2;
   }
   const sim::Convergence convergence = sim::Converge(*scenario, flags.seeds, ShowProgress);

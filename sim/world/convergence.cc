@@ -116,6 +116,9 @@ std::string ConvergenceText(const Scenario& scenario, uint64_t seeds,
       kConverged,
       convergence.settled ? absl::FormatDuration(*convergence.settled) : std::string("never"),
       convergence.overshoot);
+  if (seeds < 100) {
+    absl::StrAppend(&text, "with fewer than 100 seeds much of this is chance: see --seeds\n");
+  }
   return text;
 }
 

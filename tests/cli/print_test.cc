@@ -167,7 +167,7 @@ routes:
   const std::string text = RoutesTable(config.routes(), Style{});
   EXPECT_THAT(text, HasSubstr("json/model=a\\nb !json/x"));
   EXPECT_THAT(text, HasSubstr("json/model=s* json/y~z+ json/v"));
-  EXPECT_THAT(text, HasSubstr("0.5/s burst 7 wait 2.00s, whole"));
+  EXPECT_THAT(text, HasSubstr("0.5/s burst 7 wait 2.00s, buffered"));
 }
 
 TEST(PrintConfigTest, ServicesRoutesOverridesAndRevisions) {

@@ -89,6 +89,7 @@ TEST_F(ListenerFileTest, NamesWhatIsWrong) {
       {"listeners: []", "CONFIG_REQUIRED"},
       {"listeners: [{adress: '127.0.0.1:1'}]", "address"},
       {"listeners: [{address: 'example.com:1'}]", "CONFIG_ADDRESS"},
+      {"listeners: [{address: 'unix:/run/gateway.sock'}]", "CONFIG_ADDRESS"},
       {"listeners: [{address: '127.0.0.1:1'}, {address: '127.0.0.1:1'}]", "CONFIG_DUPLICATE"},
       {"listeners: [{name: 'No Name', address: '127.0.0.1:1'}]", "CONFIG_VALUE"},
       {"listeners: [{address: '127.0.0.1:1', tcp: {}}]", "tcp.service"},

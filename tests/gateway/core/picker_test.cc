@@ -56,6 +56,17 @@ TEST_F(PickerTest, SharesFollowWeightsWhileNothingIsInFlight) {
   EXPECT_NEAR(Count(starting, 31'000)["d"], 1'000, 120);
 }
 
+TEST_F(PickerTest, AnIdleEndpointOfLittleWeightIsNotStarved) {
+  const ServiceTable service =
+      MakeService(cells_, {{"a", 65'536}, {"b", 65'536}, {"small", 6'554}});
+  for (size_t i = 0; i < 2; ++i) {
+    for (int k = 0; k < 2; ++k) cells_.worker(0).StartTry(service.endpoints[i].cell);
+  }
+  EXPECT_NEAR(Count(service, 21'000)["small"], 1'000, 120) << "what is its by weight";
+  cells_.worker(0).StartTry(service.endpoints[2].cell);
+  EXPECT_EQ(Count(service, 21'000)["small"], 0) << "no second one before the first is done";
+}
+
 TEST_F(PickerTest, HoldsWeightsWhenLoadIsSpreadByThem) {
   const ServiceTable service = MakeService(cells_, {{"a", 65'536}, {"b", 32'768}, {"c", 16'384}});
   // Requests stay in flight a while: the pick's feedback must keep in-flight near the weights.
