@@ -135,7 +135,10 @@ void AddWouldChange(const ServiceState& service, const EndpointState& endpoint, 
       out.add_would_change("every check passing `rise` times in a row makes it HEALTHY");
       break;
     case v1::REASON_CHECK_SLOW:
-      out.add_would_change("runs that are not slow, `rise` times in a row, make it HEALTHY");
+      out.add_would_change(
+          "runs that are not slow, `rise` times in a row (more where it was slow soon before), "
+          "make it "
+          "HEALTHY");
       break;
     case v1::REASON_UNREACHABLE:
     case v1::REASON_TRAFFIC_FAILURES:

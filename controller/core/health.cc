@@ -106,6 +106,17 @@ HealthDecision JudgeSilent(const HealthEvidence& e, const HealthMemory& memory, 
   return {v1::VERDICT_UNHEALTHY, v1::REASON_AGENT_SILENT, false, true};
 }
 
+// Only what served and fails flaps: who was announced to leave and comes back a moment before its
+// checks pass does not.
+void CountFlap(v1::Verdict before, MonotonicTime now, HealthMemory& memory) {
+  memory.flap_hold = absl::ZeroDuration();
+  if (!Serves(before)) return;
+  memory.flaps = static_cast<float>(
+      memory.flaps * common::HalfLifeDecay(now - memory.flaps_at, kFlapHalfLife) + 1);
+  memory.flaps_at = now;
+  memory.flap_hold = FlapHold(memory.flaps, now - memory.serving_since);
+}
+
 }  // namespace
 
 HealthDecision Judge(const HealthEvidence& e, const HealthMemory& memory, MonotonicTime now) {
@@ -148,21 +159,6 @@ absl::Duration FlapHold(double flaps, absl::Duration served) {
   if (served >= kFlapHoldMax) return absl::ZeroDuration();  // That is no flapping.
   return std::clamp(kFlapHoldFactor * served, kFlapHold, kFlapHoldMax);
 }
-
-namespace {
-
-// Only what served and fails flaps: who was announced to leave and comes back a moment before its
-// checks pass does not.
-void CountFlap(v1::Verdict before, MonotonicTime now, HealthMemory& memory) {
-  memory.flap_hold = absl::ZeroDuration();
-  if (!Serves(before)) return;
-  memory.flaps = static_cast<float>(
-      memory.flaps * common::HalfLifeDecay(now - memory.flaps_at, kFlapHalfLife) + 1);
-  memory.flaps_at = now;
-  memory.flap_hold = FlapHold(memory.flaps, now - memory.serving_since);
-}
-
-}  // namespace
 
 bool ApplyDecision(const HealthDecision& decision, const HealthEvidence& evidence,
                    MonotonicTime now, HealthMemory& memory) {

@@ -221,8 +221,9 @@ void Stream::ForwardData(Slice data, bool end) {
     upstream_->SendData(std::move(data));
   }
   if (end) return OnRequestEnd();
-  const bool enough = replay_.bytes() > context_->limits.replay_bytes_max;
-  if (phase_ == Phase::kAwaitingBody && enough) return OnBodyKept();
+  if (phase_ == Phase::kAwaitingBody && replay_.bytes() > context_->limits.replay_bytes_max) {
+    return OnBodyKept();
+  }
   UpdateRequestCredit();
 }
 
