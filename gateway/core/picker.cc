@@ -36,10 +36,11 @@ struct Choice {
     return Fitness::kFit;
   }
 
-  // (in flight + 1) / weight of `a` under that of `b`, which was drawn first; whole numbers, so equal
-  // on every machine. With as many in flight on both, or nothing on the first, the order they were
-  // drawn in stands: it follows the weights, while the heavier one would otherwise get everything
-  // as long as little is in flight, and an endpoint of little weight nothing to prove itself by.
+  // (in flight + 1) / weight of `a` under that of `b`, which was drawn first; whole numbers, so
+  // equal on every machine. With as many in flight on both, or nothing on the first, the order they
+  // were drawn in stands: it follows the weights, while the heavier one would otherwise get
+  // everything as long as little is in flight, and an endpoint of little weight nothing to prove
+  // itself by.
   bool Lighter(size_t a, uint32_t weight_a, size_t b, uint32_t weight_b) const {
     const uint64_t in_flight_a = view.cells.InFlight(service.endpoints[a].cell);
     const uint64_t in_flight_b = view.cells.InFlight(service.endpoints[b].cell);

@@ -1,10 +1,10 @@
 #pragma once
 
 // Chooses the endpoint of one try: two candidates drawn by weight from a priority's alias table,
-// the one with the smaller (in flight + 1) / weight wins, the first when it has nothing in flight or
-// both have as many: so shares follow the weights also when little is in flight, and an endpoint of
-// little weight gets what is its. The priority is drawn by its
-// share; when it has nothing left to try, the next ones are used in order.
+// the one with the smaller (in flight + 1) / weight wins, the first when it has nothing in flight
+// or both have as many: so shares follow the weights also when little is in flight, and an endpoint
+// of little weight gets what is its. The priority is drawn by its share; when it has nothing left
+// to try, the next ones are used in order.
 //
 // Left out are endpoints already tried, those at their limit of requests in flight, and those this
 // worker avoids at the moment, unless all that is left is avoided. A pure function of table,
