@@ -57,14 +57,20 @@ bool WriteFile(const std::string& path, const std::string& content) {
   return false;
 }
 
+// Null: there is none, and that was said.
+const sim::Scenario* FindOrTell(const std::string& name) {
+  const sim::Scenario* scenario = sim::FindScenario(name);
+  if (scenario == nullptr) {
+    std::fprintf(stderr, "pointsman-sim: no scenario \"%s\"; there are:\n%s", name.c_str(),
+                 sim::ListText().c_str());
+  }
+  return scenario;
+}
+
 // 0: every aim is met, 1: not, 2: no such scenario, or a file cannot be written.
 int RunScenario(const Flags& flags) {
-  const sim::Scenario* found = sim::FindScenario(flags.scenario);
-  if (found == nullptr) {
-    std::fprintf(stderr, "pointsman-sim: no scenario \"%s\"; there are:\n%s",
-                 flags.scenario.c_str(), sim::ListText().c_str());
-    return 2;
-  }
+  const sim::Scenario* found = FindOrTell(flags.scenario);
+  if (found == nullptr) return 2;
   sim::Scenario scenario = *found;
   scenario.options.seed = flags.seed;
   scenario.options.policy = flags.policy;
@@ -96,12 +102,8 @@ int ComparePolicies(const Flags& flags) {
   const std::vector<std::string> names =
       flags.scenarios.empty() ? sim::ComparedScenarios() : flags.scenarios;
   for (const std::string& name : names) {
-    const sim::Scenario* scenario = sim::FindScenario(name);
-    if (scenario == nullptr) {
-      std::fprintf(stderr, "pointsman-sim: no scenario \"%s\"; there are:\n%s", name.c_str(),
-                   sim::ListText().c_str());
-      return 2;
-    }
+    const sim::Scenario* scenario = FindOrTell(name);
+    if (scenario == nullptr) return 2;
     const sim::ComparedScenario compared = sim::Compare(*scenario, flags.seeds, ShowProgress);
     ShowProgress("");
     std::printf("%s\n", sim::ComparisonMarkdown(compared).c_str());
@@ -112,12 +114,8 @@ int ComparePolicies(const Flags& flags) {
 
 // 0: done, 2: no such scenario, or nothing disturbs it.
 int ShowConvergence(const Flags& flags) {
-  const sim::Scenario* scenario = sim::FindScenario(flags.scenario);
-  if (scenario == nullptr) {
-    std::fprintf(stderr, "pointsman-sim: no scenario \"%s\"; there are:\n%s",
-                 flags.scenario.c_str(), sim::ListText().c_str());
-    return 2;
-  }
+  const sim::Scenario* scenario = FindOrTell(flags.scenario);
+  if (scenario == nullptr) return 2;
   if (scenario->options.faults.empty()) {
     std::fprintf(stderr, "pointsman-sim: nothing disturbs \"%s\"; try \"disturbed\"\n",
                  flags.scenario.c_str());

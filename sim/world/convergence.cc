@@ -22,11 +22,7 @@ double CapacityAt(const WorldOptions& options, uint32_t endpoint, absl::Duration
   const EndpointSpec& spec = options.endpoints[endpoint];
   double capacity = spec.speed * spec.concurrency;
   for (const FaultSpec& fault : options.faults) {
-    const std::vector<uint32_t>& of = fault.endpoints;
-    const bool its = std::find(of.begin(), of.end(), endpoint) != of.end();
-    if (its && at >= fault.begins && at < fault.begins + fault.lasts) {
-      capacity /= fault.server.slow_factor;
-    }
+    if (fault.Has(endpoint, at)) capacity /= fault.server.slow_factor;
   }
   return capacity;
 }
@@ -45,13 +41,12 @@ ConvergencePoint PointAt(const WorldOptions& options, absl::Duration at,
   const double mean = all_tries / all_capacity;
   ConvergencePoint point;
   point.at = at;
-  const std::vector<uint32_t>& disturbed = options.faults[0].endpoints;
   for (uint32_t i = 0; i < loads.size(); ++i) {
     if (loads[i] / mean > point.max_over_mean) {
       point.max_over_mean = loads[i] / mean;
       point.most = i;
     }
-    if (std::find(disturbed.begin(), disturbed.end(), i) != disturbed.end()) continue;
+    if (options.faults[0].IsOf(i)) continue;
     point.others = std::max(point.others, loads[i] / mean);
   }
   point.by_chance = SamplingFloor(tries, random, kVarianceOfATry);

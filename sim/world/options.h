@@ -3,6 +3,7 @@
 // What a simulated world is made of, and what happens to it: plain values that a scenario fills in.
 // Times of events count from the end of the warm-up, when measuring begins. Thread-compatible.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -46,6 +47,14 @@ struct FaultSpec {
   absl::Duration announced;
   // The process ends again so long after a restart. Infinite: it does not.
   absl::Duration ends_again = absl::InfiniteDuration();
+
+  bool IsOf(uint32_t endpoint) const {
+    return std::find(endpoints.begin(), endpoints.end(), endpoint) != endpoints.end();
+  }
+  // The endpoint has it at this time, or had until `after` ago.
+  bool Has(uint32_t endpoint, absl::Duration at, absl::Duration after = {}) const {
+    return IsOf(endpoint) && at >= begins && at < begins + lasts + after;
+  }
 };
 
 // Infinite: never. Times between two are exponential with this mean.

@@ -95,8 +95,7 @@ void Record::OnTry(size_t gateway, uint32_t endpoint) {
   if (queue_.now() < from_) return;
   CountTry(endpoint);
   for (Watch& watch : watches_) {
-    const std::vector<uint32_t>& of = watch.fault->endpoints;
-    if (std::find(of.begin(), of.end(), endpoint) == of.end()) continue;
+    if (!watch.fault->IsOf(endpoint)) continue;
     watch.shedding.OnTry(queue_.now() - from_);
   }
 }
@@ -211,12 +210,9 @@ void Record::LookForReturn(size_t gateway, const std::map<uint32_t, double>& sha
 }
 
 bool Record::FaultExplains(uint32_t endpoint) const {
-  return std::any_of(watches_.begin(), watches_.end(), [&](const Watch& watch) {
-    const std::vector<uint32_t>& of = watch.fault->endpoints;
-    const absl::Duration since = queue_.now() - (from_ + watch.fault->begins);
-    return std::find(of.begin(), of.end(), endpoint) != of.end() && since >= absl::ZeroDuration() &&
-           since < watch.fault->lasts + kAfterFault;
-  });
+  const absl::Duration at = queue_.now() - from_;
+  return std::any_of(options_.faults.begin(), options_.faults.end(),
+                     [&](const FaultSpec& fault) { return fault.Has(endpoint, at, kAfterFault); });
 }
 
 void Record::OnFrame(const controller::Frame& frame) {

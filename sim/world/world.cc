@@ -248,9 +248,7 @@ void World::End(const FaultSpec& fault) {
 const FaultSpec* World::FaultOf(size_t endpoint) const {
   const absl::Duration at = queue_.now() - from_;
   for (const FaultSpec& fault : options_.faults) {
-    const std::vector<uint32_t>& of = fault.endpoints;
-    const bool its = std::find(of.begin(), of.end(), endpoint) != of.end();
-    if (its && at >= fault.begins && at < fault.begins + fault.lasts) return &fault;
+    if (fault.Has(static_cast<uint32_t>(endpoint), at)) return &fault;
   }
   return nullptr;
 }
