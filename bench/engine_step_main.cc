@@ -64,13 +64,15 @@ std::unique_ptr<gateway::RoutingTable> MakeTable(gateway::EndpointCells& cells, 
     gateway::Endpoint endpoint;
     endpoint.handle = static_cast<uint32_t>(i + 1);
     endpoint.cell = *cells.Allocate();
-    endpoint.id = absl::StrCat("web-", i);
-    endpoint.address = *common::ParseAddress(absl::StrCat("127.0.0.1:", ports[i]));
+    endpoint.identity = std::make_shared<const gateway::EndpointIdentity>(gateway::EndpointIdentity{
+        .id = absl::StrCat("web-", i),
+        .address = *common::ParseAddress(absl::StrCat("127.0.0.1:", ports[i]))});
     endpoint.weight = 65'536;
     endpoint.routable = true;
     editor.Set(i, endpoint);
   }
   editor.Finish();
+  service->cells = gateway::CellsOf(service->endpoints);
   const std::vector<uint32_t> weights(ports.size(), 65'536);
   service->groups.push_back({0, 65'536, common::AliasTable(weights)});
   auto table = std::make_unique<gateway::RoutingTable>();

@@ -53,7 +53,7 @@ bool Shows(const gateway::RoutingTable& table, const Expectation& expected) {
     if (service->name != expected.service) continue;
     for (size_t i = 0; i < service->endpoints.size(); ++i) {
       const gateway::Endpoint& endpoint = service->endpoints[i];
-      if (endpoint.handle != 0 && endpoint.id == expected.endpoint) {
+      if (endpoint.handle != 0 && endpoint.id() == expected.endpoint) {
         return endpoint.routable == expected.routable;
       }
     }

@@ -57,6 +57,45 @@ void Match(benchmark::State& state) {
 }
 BENCHMARK(Match)->Arg(10)->Arg(100)->Arg(1'000)->Arg(10'000);
 
+// The same by templates with a part that differs from request to request, and by patterns.
+void MatchOther(benchmark::State& state, RouteEntry::PathKind kind) {
+  const int count = static_cast<int>(state.range(0));
+  std::vector<RouteEntry> routes;
+  for (int i = 0; i < count; ++i) {
+    RouteEntry route;
+    route.name = absl::StrCat("r", i);
+    route.hosts = {absl::StrCat("h", i % 10, ".example.com")};
+    route.path_kind = kind;
+    route.path = kind == RouteEntry::PathKind::kTemplate
+                     ? absl::StrCat("/service/", i, "/{id}/b")
+                     : absl::StrCat("/service/", i, "/[a-z]+/b");
+    route.service = 0;
+    routes.push_back(std::move(route));
+  }
+  auto router = Router::Build(std::move(routes));
+  PM_CHECK(router.ok());
+  std::vector<std::pair<std::string, std::string>> requests;
+  for (int i = 0; i < 256; ++i) {
+    const int route = static_cast<int>((i * int64_t{7919}) % count);
+    requests.emplace_back(absl::StrCat("h", route % 10, ".example.com"),
+                          absl::StrCat("/service/", route, "/a/b"));
+  }
+  const auto header = [](absl::string_view) { return std::optional<absl::string_view>(); };
+  size_t next = 0;
+  for (auto _ : state) {
+    const auto& [host, path] = requests[next++ % requests.size()];
+    PM_CHECK((*router)->Match({host, path, "GET", header}).route != nullptr);
+  }
+}
+BENCHMARK_CAPTURE(MatchOther, template, RouteEntry::PathKind::kTemplate)
+    ->Arg(10)
+    ->Arg(1'000)
+    ->Arg(10'000);
+BENCHMARK_CAPTURE(MatchOther, pattern, RouteEntry::PathKind::kPattern)
+    ->Arg(10)
+    ->Arg(1'000)
+    ->Arg(10'000);
+
 // As a chat has it: the field that decides comes first, its history follows.
 std::string ChatOf(size_t bytes) {
   std::string body = R"({"model":"small","stream":true,"messages":[)";

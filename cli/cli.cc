@@ -14,6 +14,7 @@
 #include "cli/gateway_commands.h"
 #include "cli/next_step.h"
 #include "cli/operator_commands.h"
+#include "cli/route_commands.h"
 #include "cli/state_commands.h"
 #include "cli/usage_error.h"
 #include "common/core/names.h"
@@ -41,6 +42,7 @@ struct Invocation {
   RollbackArguments rollback;
   GetArguments get;
   WatchArguments watch;
+  RouteTestArguments route_test;
   std::string period = "1s";
   EventsArguments events;
   std::string lasts;
@@ -262,6 +264,27 @@ void AddGatewayCommands(CLI::App& app, Invocation& in) {
   });
 }
 
+void AddRouteCommands(CLI::App& app, Invocation& in) {
+  CLI::App* route = app.add_subcommand("route", "what routes do with a request");
+  route->require_subcommand(1);
+  CLI::App* test =
+      route->add_subcommand("test", "which route a request goes to, and why not to the others");
+  RouteTestArguments& arguments = in.route_test;
+  test->add_option("method", arguments.method, "GET, POST, ...")->required();
+  test->add_option("url", arguments.url, "https://api.example.com/v1/x?a=1, or /v1/x")->required();
+  test->add_option("-H,--header", arguments.headers, "\"name: value\"; may be repeated")
+      ->allow_extra_args(false);
+  test->add_option("--body", arguments.body, "the body, a file; JSON unless a header says else");
+  test->add_option("--client", arguments.client, "the client's address");
+  test->add_option("-f,--file", arguments.files,
+                   "configuration to look at instead of the controller's; may be repeated")
+      ->allow_extra_args(false);
+  test->callback([&in] {
+    in.offline = !in.route_test.files.empty();
+    in.command = [&in](const CommandContext& context) { return TestRoute(in.route_test, context); };
+  });
+}
+
 CommandResult ShowHelp(CLI::App& app, const std::string& topic, std::ostream& out) {
   if (topic == "exit-codes") {
     out << ExitCodeTable();
@@ -375,6 +398,7 @@ ExitCode RunCli(const std::vector<std::string>& arguments, const CliEnvironment&
   AddWatchCommands(app, in);
   AddOperatorCommands(app, in);
   AddGatewayCommands(app, in);
+  AddRouteCommands(app, in);
   AddHelpCommand(app, in);
   app.footer("Exit codes: see \"pointsman help exit-codes\".");
   try {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "cli/print_route.h"
 #include "cli/table.h"
 #include "cli/text_diff.h"
 #include "common/core/config_value.h"
@@ -64,53 +65,6 @@ std::string CheckText(const v1::HealthCheck& check) {
     absl::StrAppend(&text, text.empty() ? "" : ":", "tcp");
   }
   return text;
-}
-
-// "json/model=small", "json/model=small*" (prefix), "json/model~.*" (pattern), "!json/model".
-std::string JsonText(const v1::JsonMatch& match) {
-  std::string field = absl::StrCat("json", absl::Utf8SafeCHexEscape(match.pointer()));
-  switch (match.value_case()) {
-    case v1::JsonMatch::kExact:
-      return absl::StrCat(field, "=", absl::Utf8SafeCHexEscape(match.exact()));
-    case v1::JsonMatch::kPrefix:
-      return absl::StrCat(field, "=", absl::Utf8SafeCHexEscape(match.prefix()), "*");
-    case v1::JsonMatch::kMatches:
-      return absl::StrCat(field, "~", absl::Utf8SafeCHexEscape(match.matches()));
-    case v1::JsonMatch::kPresent:
-      return match.present() ? field : absl::StrCat("!", field);
-    case v1::JsonMatch::VALUE_NOT_SET:
-      break;
-  }
-  return field;
-}
-
-std::string MatchText(const v1::RouteMatch& match) {
-  std::vector<std::string> parts;
-  if (match.has_exact()) parts.push_back(absl::StrCat("= ", match.exact()));
-  if (match.has_prefix()) parts.push_back(absl::StrCat(match.prefix(), "*"));
-  if (match.methods_size() > 0) parts.push_back(absl::StrJoin(match.methods(), "|"));
-  for (const v1::HeaderMatch& header : match.headers()) parts.push_back(header.name() + ":");
-  for (const v1::JsonMatch& json : match.json()) parts.push_back(JsonText(json));
-  return parts.empty() ? "all" : absl::StrJoin(parts, " ");
-}
-
-std::string LimitText(const v1::Route& route) {
-  std::vector<std::string> parts;
-  if (route.has_rate_limit()) {
-    const v1::RateLimit& limit = route.rate_limit();
-    std::string text = absl::StrFormat("%.6g/s", limit.requests_per_second());
-    if (limit.burst() > 0) absl::StrAppend(&text, " burst ", limit.burst());
-    if (limit.has_max_wait())
-      absl::StrAppend(&text, " wait ", DurationText(true, limit.max_wait()));
-    parts.push_back(std::move(text));
-  }
-  if (route.buffer_request()) parts.emplace_back("buffered");
-  return absl::StrJoin(parts, ", ");
-}
-
-std::string ActionText(const v1::Route& route) {
-  if (route.has_service()) return absl::StrCat("services/", route.service());
-  return absl::StrCat("answer ", route.direct_response().status());
 }
 
 Cell OverrideAction(const v1::Override& override_) {

@@ -46,6 +46,9 @@ void ApplyTimes(const v1::GatewayLimits& message, ProxyLimits* limits) {
   if (message.has_upstream_ping_timeout()) {
     limits->http2_ping_timeout = common::FromProto(message.upstream_ping_timeout());
   }
+  if (message.has_client_connection_age()) {
+    limits->client_connection_age = common::FromProto(message.client_connection_age());
+  }
 }
 
 // Equal for equal limits: the message has no maps.

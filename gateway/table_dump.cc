@@ -4,6 +4,7 @@
 
 #include "common/core/address.h"
 #include "gateway/core/router.h"
+#include "gateway/net/socket.h"
 
 namespace pointsman::gateway {
 namespace {
@@ -17,13 +18,17 @@ Json PairOf(const VersionPair& pair) {
 }
 
 Json EndpointJson(const Endpoint& endpoint, const EndpointCells& cells) {
-  Json json{{"id", endpoint.id},
+  Json json{{"id", endpoint.id()},
             {"handle", endpoint.handle},
-            {"address", endpoint.cell.valid() ? common::ToString(endpoint.address) : ""},
+            {"address", endpoint.cell.valid() ? common::ToString(endpoint.address()) : ""},
             {"weight", endpoint.weight},
             {"priority", endpoint.priority},
             {"routable", endpoint.routable}};
   if (!endpoint.cell.valid()) return json;
+  if (endpoint.other().has_value()) {
+    json["other_address"] =
+        SocketAddress::From(*endpoint.other(), endpoint.address().port).ToString();
+  }
   const CellTotals totals = cells.Totals(endpoint.cell);
   json["in_flight"] = totals.in_flight;
   json["requests"] = totals.requests;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "common/core/check.h"
-
 namespace pointsman::common {
 namespace {
 
@@ -32,7 +30,7 @@ void AliasTable::BuildSlots(std::span<const uint64_t> weights, uint64_t total,
     const uint32_t s = small.back();
     const uint32_t l = large.back();
     small.pop_back();
-    slots[s] = {static_cast<uint64_t>(scaled[s] * kOne / total), l};
+    slots[s] = {static_cast<uint32_t>(scaled[s] * kOne / total), l};
     scaled[l] -= total - scaled[s];
     if (scaled[l] < total) {
       large.pop_back();
@@ -40,8 +38,8 @@ void AliasTable::BuildSlots(std::span<const uint64_t> weights, uint64_t total,
     }
   }
   // Sums are exact, so only full slots are left.
-  for (const uint32_t i : large) slots[i] = {kOne, i};
-  for (const uint32_t i : small) slots[i] = {kOne, i};
+  for (const uint32_t i : large) slots[i] = {0, i};
+  for (const uint32_t i : small) slots[i] = {0, i};
 }
 
 std::shared_ptr<const AliasTable::Block> AliasTable::BuildBlock(
@@ -53,6 +51,7 @@ std::shared_ptr<const AliasTable::Block> AliasTable::BuildBlock(
   auto block = std::make_shared<Block>();
   block->weights = weights;
   block->total = total;
+  block->largest = *std::max_element(weights.begin(), weights.end());
   BuildSlots(wide, total, block->slots);
   return block;
 }
@@ -60,8 +59,11 @@ std::shared_ptr<const AliasTable::Block> AliasTable::BuildBlock(
 void AliasTable::BuildTop() {
   std::vector<uint64_t> sums(blocks_.size());
   total_ = 0;
+  largest_ = 0;
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    total_ += sums[i] = blocks_[i] == nullptr ? 0 : blocks_[i]->total;
+    if (blocks_[i] == nullptr) continue;
+    total_ += sums[i] = blocks_[i]->total;
+    largest_ = std::max(largest_, blocks_[i]->largest);
   }
   top_.resize(blocks_.size());
   if (total_ > 0) BuildSlots(sums, total_, top_);
@@ -95,12 +97,6 @@ AliasTable AliasTable::With(std::span<const std::pair<size_t, uint32_t>> changes
   }
   result.BuildTop();
   return result;
-}
-
-uint32_t AliasTable::weight(size_t index) const {
-  PM_CHECK(index < size_);
-  const auto& block = blocks_[index / kBlock];
-  return block == nullptr ? 0 : block->weights[index % kBlock];
 }
 
 size_t AliasTable::Draw(absl::BitGenRef random) const {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/random/bit_gen_ref.h"
+#include "common/core/check.h"
 
 namespace pointsman::common {
 
@@ -34,20 +35,27 @@ class AliasTable {
   size_t size() const { return size_; }
   // Sum of all weights; 0: nothing can be drawn.
   uint64_t total() const { return total_; }
-  uint32_t weight(size_t index) const;
+  uint32_t weight(size_t index) const {
+    PM_CHECK(index < size_);
+    const auto& block = blocks_[index / kBlock];
+    return block == nullptr ? 0 : block->weights[index % kBlock];
+  }
+  // The largest weight. O(1).
+  uint32_t largest() const { return largest_; }
 
   // An index of weight above 0. REQUIRES: total() > 0. O(1), no allocation: two random words.
   size_t Draw(absl::BitGenRef random) const;
 
  private:
   struct Slot {
-    uint64_t threshold;  // Out of 2^32: below it the slot itself, else its alias.
+    uint32_t threshold;  // Out of 2^32: below it the slot itself, else its alias.
     uint32_t alias;
   };
   struct Block {
     std::array<uint32_t, kBlock> weights = {};
     std::array<Slot, kBlock> slots;
     uint64_t total = 0;
+    uint32_t largest = 0;
   };
 
   static void BuildSlots(std::span<const uint64_t> weights, uint64_t total, std::span<Slot> slots);
@@ -58,6 +66,7 @@ class AliasTable {
   std::vector<Slot> top_;
   size_t size_ = 0;
   uint64_t total_ = 0;
+  uint32_t largest_ = 0;
 };
 
 }  // namespace pointsman::common

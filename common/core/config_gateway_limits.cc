@@ -47,6 +47,8 @@ void CheckTimes(const v1::GatewayLimits& limits, const RulePath& path, Rules* ru
                     limits.upstream_ping_after(), {Seconds(1), Hours(1)});
   rules->DurationIn(path.Field("upstream_ping_timeout"), limits.has_upstream_ping_timeout(),
                     limits.upstream_ping_timeout(), {Milliseconds(100), Minutes(10)});
+  rules->DurationIn(path.Field("client_connection_age"), limits.has_client_connection_age(),
+                    limits.client_connection_age(), {Seconds(1), Hours(720)});
 }
 
 void CheckHttp2(const v1::GatewayHttp2Limits& http2, const RulePath& path, Rules* rules) {

@@ -9,9 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/core/cidr_set.h"
+#include "common/core/config_route_actions.h"
 #include "common/core/config_service_rules.h"
 #include "common/core/names.h"
-#include "common/core/request_path.h"
+#include "common/core/path_template.h"
 #include "common/core/upgrade_name.h"
 
 namespace pointsman::common {
@@ -23,12 +25,15 @@ constexpr int kHeaderMatchesMax = 16;
 constexpr int kUpgradesMax = 8;
 constexpr size_t kMethodBytesMax = 32;
 constexpr size_t kHostBytesMax = 253;
-constexpr size_t kPathBytesMax = 1024;
-constexpr size_t kBodyBytesMax = 4096;
 constexpr int kJsonMatchesMax = 8;
 constexpr size_t kPointerBytesMax = 256;
 constexpr int kPointerStepsMax = 16;
 constexpr size_t kJsonValueBytesMax = 1024;
+constexpr int kParametersMax = 16;
+constexpr size_t kParameterNameBytesMax = 127;
+constexpr size_t kParameterValueBytesMax = 1024;
+constexpr int kNetworksMax = 64;
+constexpr size_t kGrpcNameBytesMax = 255;
 
 bool IsHostLabel(absl::string_view label) {
   if (label.empty() || label.size() > 63) return false;
@@ -51,23 +56,52 @@ bool IsRouteHost(absl::string_view host) {
   return std::all_of(labels.begin(), labels.end(), IsHostLabel);
 }
 
-// Requests are matched in their canonical form: what is not written so never matches.
-void CheckPathMatch(absl::string_view value, const RulePath& path, Rules* rules) {
-  rules->BytesAtMost(path, value, kPathBytesMax);
-  std::string text(value.size(), '\0');
-  const CanonicalPath canonical = CanonicalizePath(value, EmptySegments::kMerge, text.data());
-  text.resize(canonical.size);
-  if (canonical.error != PathError::kNone) {
-    rules->Broken(config_code::kValue, path,
-                  absl::StrCat("must be a path without query or fragment; it has ",
-                               PathErrorText(canonical.error)));
-  } else if ((canonical.traits & ~kPathEmptySegment) != 0) {
-    rules->Broken(config_code::kValue, path,
-                  "a route cannot match on \";\", %2F, %25, %3B, %3F or %23; "
-                  "end it before them and see path_options");
-  } else if (text != value) {
-    rules->Broken(config_code::kValue, path,
-                  absl::StrCat("is matched in its canonical form: write \"", text, "\""));
+// Segment by segment; what is literal is matched in its canonical form.
+void CheckTemplate(const std::string& value, const RulePath& path, Rules* rules) {
+  const auto parsed = PathTemplate::Parse(value);
+  if (!parsed.ok()) {
+    const bool long_one = absl::IsResourceExhausted(parsed.status());
+    return rules->Broken(long_one ? config_code::kLimit : config_code::kValue, path,
+                         std::string(parsed.status().message()));
+  }
+  std::string plain;
+  for (const PathTemplate::Segment& segment : parsed->segments()) {
+    const bool literal = segment.kind == PathTemplate::Segment::Kind::kLiteral;
+    absl::StrAppend(&plain, "/", literal ? segment.text : "v");
+  }
+  CheckPathText(plain, path, rules);
+}
+
+bool IsGrpcName(absl::string_view name, bool dots) {
+  const bool parts =
+      !absl::StartsWith(name, ".") && !absl::EndsWith(name, ".") && !absl::StrContains(name, "..");
+  return parts && !name.empty() && name.size() <= kGrpcNameBytesMax &&
+         std::all_of(name.begin(), name.end(), [dots](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' ||
+                  (dots && c == '.');
+         });
+}
+
+void CheckGrpc(const v1::RouteMatch& match, const RulePath& path, Rules* rules) {
+  const bool has_method = !match.grpc_method().empty();
+  if (match.grpc_service().empty()) {
+    if (has_method) {
+      rules->Broken(config_code::kRequired, path.Field("grpc_service"),
+                    "grpc_method is a method of it");
+    }
+    return;
+  }
+  if (!IsGrpcName(match.grpc_service(), /*dots=*/true)) {
+    rules->Broken(config_code::kValue, path.Field("grpc_service"),
+                  "must be a service's full name, as in \"helloworld.Greeter\"");
+  }
+  if (has_method && !IsGrpcName(match.grpc_method(), /*dots=*/false)) {
+    rules->Broken(config_code::kValue, path.Field("grpc_method"),
+                  "must be a method's name, as in \"SayHello\"");
+  }
+  if (match.path_case() != v1::RouteMatch::PATH_NOT_SET) {
+    rules->Broken(config_code::kConflict, path.Field("grpc_service"),
+                  "stands for the path: leave exact, prefix, template and pattern out");
   }
 }
 
@@ -103,33 +137,75 @@ void CheckJsonMatch(const v1::JsonMatch& match, const RulePath& path, Rules* rul
   }
 }
 
+void CheckParameter(const v1::ParameterMatch& match, const RulePath& path, Rules* rules) {
+  if (match.name().empty()) {
+    rules->Broken(config_code::kRequired, path.Field("name"), "is required");
+  }
+  rules->BytesAtMost(path.Field("name"), match.name(), kParameterNameBytesMax);
+  if (match.has_exact()) {
+    rules->BytesAtMost(path.Field("exact"), match.exact(), kParameterValueBytesMax);
+  } else if (match.has_prefix()) {
+    rules->BytesAtMost(path.Field("prefix"), match.prefix(), kParameterValueBytesMax);
+  } else if (match.has_matches()) {
+    rules->CompilesAsPattern(path.Field("matches"), match.matches());
+  }
+}
+
+// Each of a list that is not too long.
+template <typename Entries, typename Check>
+void CheckEach(const Entries& entries, absl::string_view field, int max, const RulePath& path,
+               Rules* rules, Check check) {
+  rules->EntriesAtMost(path.Field(field), entries.size(), max);
+  for (int i = 0; i < std::min(static_cast<int>(entries.size()), max); ++i) {
+    check(entries[i], path.Entry(field, i), rules);
+  }
+}
+
+void CheckMatchPath(const v1::RouteMatch& match, const RulePath& path, Rules* rules) {
+  switch (match.path_case()) {
+    case v1::RouteMatch::kExact:
+      return CheckPathText(match.exact(), path.Field("exact"), rules);
+    case v1::RouteMatch::kPrefix:
+      return CheckPathText(match.prefix(), path.Field("prefix"), rules);
+    case v1::RouteMatch::kTemplate:
+      return CheckTemplate(match.template_(), path.Field("template"), rules);
+    case v1::RouteMatch::kPattern:
+      return rules->CompilesAsPattern(path.Field("pattern"), match.pattern());
+    case v1::RouteMatch::PATH_NOT_SET:
+      return;
+  }
+}
+
+void CheckNetwork(const std::string& network, const RulePath& path, Rules* rules) {
+  const auto parsed = CidrSet::Parse(network);
+  if (network.find(',') == std::string::npos && parsed.ok() && !parsed->empty()) return;
+  rules->Broken(config_code::kValue, path,
+                absl::StrCat("\"", absl::Utf8SafeCHexEscape(network.substr(0, 80)),
+                             "\" must be a network, as in \"10.0.0.0/8\" or \"2001:db8::7\""));
+}
+
 void CheckRouteMatch(const v1::RouteMatch& match, const RulePath& path, Rules* rules) {
-  if (match.path_case() == v1::RouteMatch::kExact) {
-    CheckPathMatch(match.exact(), path.Field("exact"), rules);
-  } else if (match.path_case() == v1::RouteMatch::kPrefix) {
-    CheckPathMatch(match.prefix(), path.Field("prefix"), rules);
-  }
-  rules->EntriesAtMost(path.Field("methods"), match.methods_size(), kMethodsMax);
-  for (int i = 0; i < std::min(match.methods_size(), kMethodsMax); ++i) {
-    rules->IsToken(path.Entry("methods", i), match.methods(i), kMethodBytesMax);
-  }
-  rules->EntriesAtMost(path.Field("headers"), match.headers_size(), kHeaderMatchesMax);
-  for (int i = 0; i < std::min(match.headers_size(), kHeaderMatchesMax); ++i) {
-    CheckHeaderMatch(match.headers(i), path.Entry("headers", i), rules);
-  }
-  rules->EntriesAtMost(path.Field("json"), match.json_size(), kJsonMatchesMax);
-  for (int i = 0; i < std::min(match.json_size(), kJsonMatchesMax); ++i) {
-    CheckJsonMatch(match.json(i), path.Entry("json", i), rules);
-  }
-  if (match.grpc() && match.json_size() > 0) {
+  CheckMatchPath(match, path, rules);
+  CheckGrpc(match, path, rules);
+  CheckEach(match.methods(), "methods", kMethodsMax, path, rules,
+            [](const std::string& method, const RulePath& entry, Rules* each) {
+              each->IsToken(entry, method, kMethodBytesMax);
+            });
+  CheckEach(match.headers(), "headers", kHeaderMatchesMax, path, rules, CheckHeaderMatch);
+  CheckEach(match.query(), "query", kParametersMax, path, rules, CheckParameter);
+  CheckEach(match.cookies(), "cookies", kParametersMax, path, rules, CheckParameter);
+  CheckEach(match.client_addresses(), "client_addresses", kNetworksMax, path, rules, CheckNetwork);
+  CheckEach(match.json(), "json", kJsonMatchesMax, path, rules, CheckJsonMatch);
+  const bool grpc = match.grpc() || !match.grpc_service().empty();
+  if (grpc && match.json_size() > 0) {
     rules->Broken(config_code::kConflict, path.Field("json"), "gRPC's messages are no JSON");
   }
 }
 
 void CheckUpgrades(const v1::Route& route, const RulePath& path, Rules* rules) {
-  if (route.has_direct_response() && route.upgrades_size() > 0) {
+  if ((route.has_direct_response() || route.has_redirect()) && route.upgrades_size() > 0) {
     rules->Broken(config_code::kConflict, path.Field("upgrades"),
-                  "a direct_response follows no upgrade: they need a service");
+                  "the gateway's own answer follows no upgrade: they need a service");
   }
   rules->EntriesAtMost(path.Field("upgrades"), route.upgrades_size(), kUpgradesMax);
   for (int i = 0; i < std::min(route.upgrades_size(), kUpgradesMax); ++i) {
@@ -165,23 +241,9 @@ void CheckRoute(const v1::Route& route, const RulePath& path, Rules* rules) {
   }
   CheckRouteMatch(route.match(), path.Field("match"), rules);
   CheckUpgrades(route, path, rules);
-  switch (route.action_case()) {
-    case v1::Route::kService:
-      if (!IsServiceId(route.service())) {
-        rules->Broken(config_code::kValue, path.Field("service"), "must be a service's ID");
-      }
-      break;
-    case v1::Route::kDirectResponse: {
-      const RulePath response = path.Field("direct_response");
-      rules->CountIn(response.Field("status"), route.direct_response().status(), {200, 599});
-      rules->BytesAtMost(response.Field("body"), route.direct_response().body(), kBodyBytesMax);
-      break;
-    }
-    case v1::Route::ACTION_NOT_SET:
-      rules->Broken(config_code::kRequired, path, "needs an action: service or direct_response");
-  }
-  rules->DurationInOrZero(path.Field("request_timeout"), route.has_request_timeout(),
-                          route.request_timeout(), {absl::Milliseconds(1), absl::Hours(24)});
+  CheckRouteActions(route, path, rules);
+  rules->IsKnownEnum(path.Field("criticality"), v1::Criticality_IsValid(route.criticality()),
+                     route.criticality());
   if (route.has_rate_limit()) CheckRateLimit(route.rate_limit(), path.Field("rate_limit"), rules);
 }
 

@@ -36,6 +36,13 @@ constexpr size_t kServerNameBytesMax = 253;
 constexpr size_t kCaPemBytesMax = 64 * 1024;
 constexpr size_t kHeaderNameBytesMax = 127;
 constexpr size_t kHeaderValueBytesMax = 1024;
+constexpr int kRetryStatusesMax = 16;
+constexpr uint64_t kChoicesMax = 16;
+constexpr uint64_t kWaitingMax = 100'000;
+constexpr uint64_t kDefaultMaxInFlight = 16'384;
+constexpr uint64_t kRequestsPerConnectionMax = 1'000'000'000;
+constexpr int kHashKeysMax = 8;
+constexpr uint64_t kSubsetSizeMax = 50'000;
 constexpr size_t kPlaceBytesMax = 63;
 constexpr size_t kLabelKeyBytesMax = 63;
 constexpr size_t kLabelValueBytesMax = 255;
@@ -238,6 +245,8 @@ void CheckTimeoutsAndRetries(const v1::Service& service, const RulePath& path, R
   rules->DurationIn(timeouts_path.Field("idle"), timeouts.has_idle(), timeouts.idle(), any);
   rules->DurationInOrZero(timeouts_path.Field("request"), timeouts.has_request(),
                           timeouts.request(), any);
+  rules->DurationIn(timeouts_path.Field("stream_age"), timeouts.has_stream_age(),
+                    timeouts.stream_age(), any);
   const v1::Retries& retries = service.retries();
   const RulePath retries_path = path.Field("retries");
   rules->CountIn(retries_path.Field("max_retries"), retries.max_retries(), {0, 5});
@@ -248,6 +257,121 @@ void CheckTimeoutsAndRetries(const v1::Service& service, const RulePath& path, R
   rules->NumberIn(retries_path.Field("budget_ratio"), retries.budget_ratio(), {0, 1});
   rules->CountIn(retries_path.Field("budget_min_per_second"), retries.budget_min_per_second(),
                  {0, 1000});
+  CheckRetryStatuses(retries.statuses(), retries_path, rules);
+  const v1::Hedging& hedging = retries.hedging();
+  const RulePath hedging_path = retries_path.Field("hedging");
+  if (hedging.percentile() != 0) {
+    rules->NumberIn(hedging_path.Field("percentile"), hedging.percentile(), {50, 99.9});
+  }
+  rules->DurationIn(hedging_path.Field("min_delay"), hedging.has_min_delay(), hedging.min_delay(),
+                    {Milliseconds(1), Seconds(60)});
+}
+
+void CheckLimits(const v1::Service& service, const RulePath& path, Rules* rules) {
+  const v1::Limits& limits = service.limits();
+  rules->CountIn(path.Field("max_waiting"), limits.max_waiting(), {0, kWaitingMax});
+  rules->DurationIn(path.Field("max_wait"), limits.has_max_wait(), limits.max_wait(),
+                    {Milliseconds(1), Seconds(60)});
+  if (limits.has_max_wait() && limits.max_waiting() == 0) {
+    rules->Broken(config_code::kConflict, path.Field("max_wait"), "needs max_waiting");
+  }
+  if (limits.adaptive().min_in_flight() != 0) {
+    const uint64_t most =
+        limits.max_in_flight() != 0 ? limits.max_in_flight() : kDefaultMaxInFlight;
+    const RulePath adaptive = path.Field("adaptive");
+    rules->CountIn(adaptive.Field("min_in_flight"), limits.adaptive().min_in_flight(), {1, most});
+  }
+  if (service.protocol() != v1::PROTOCOL_TCP) return;
+  for (const auto& [name, present] :
+       {std::pair{"max_waiting", limits.max_waiting() != 0}, {"adaptive", limits.has_adaptive()}}) {
+    if (present) {
+      rules->Broken(config_code::kConflict, path.Field(name), "TCP connections do not wait");
+    }
+  }
+}
+
+void CheckConnections(const v1::Service& service, const RulePath& path, Rules* rules) {
+  if (!service.has_connections()) return;
+  const v1::Connections& connections = service.connections();
+  rules->CountIn(path.Field("max_requests"), connections.max_requests(),
+                 {0, kRequestsPerConnectionMax});
+  rules->DurationIn(path.Field("max_age"), connections.has_max_age(), connections.max_age(),
+                    {Seconds(1), Hours(720)});
+  if (service.protocol() == v1::PROTOCOL_TCP) {
+    rules->Broken(config_code::kConflict, path, "each TCP connection has its own");
+  }
+}
+
+void CheckAffinityCookie(const v1::AffinityCookie& cookie, const RulePath& path, Rules* rules) {
+  rules->IsToken(path.Field("name"), cookie.name(), kHeaderNameBytesMax);
+  rules->DurationIn(path.Field("ttl"), cookie.has_ttl(), cookie.ttl(),
+                    {Seconds(1), Hours(24 * 365)});
+  rules->BytesAtMost(path.Field("path"), cookie.path(), kPathBytesMax);
+  const std::string& text = cookie.path();
+  const bool clean = std::none_of(
+      text.begin(), text.end(), [](unsigned char c) { return c <= ' ' || c == ';' || c >= 0x7f; });
+  if (!text.empty() && (text[0] != '/' || !clean)) {
+    rules->Broken(config_code::kValue, path.Field("path"),
+                  "must begin with \"/\" and have no \";\" or space");
+  }
+}
+
+void CheckHashKey(const v1::HashKey& key, const RulePath& path, Rules* rules) {
+  switch (key.part_case()) {
+    case v1::HashKey::kHeader:
+      return rules->IsToken(path.Field("header"), key.header(), kHeaderNameBytesMax);
+    case v1::HashKey::kCookie:
+      return rules->IsToken(path.Field("cookie"), key.cookie(), kHeaderNameBytesMax);
+    case v1::HashKey::kQuery:
+      rules->BytesAtMost(path.Field("query"), key.query(), kHeaderNameBytesMax);
+      if (key.query().empty()) {
+        rules->Broken(config_code::kRequired, path.Field("query"), "needs a name");
+      }
+      return;
+    case v1::HashKey::kClientAddress:
+      if (!key.client_address()) {
+        rules->Broken(config_code::kValue, path.Field("client_address"), "must be true");
+      }
+      return;
+    case v1::HashKey::PART_NOT_SET:
+      return rules->Broken(config_code::kRequired, path,
+                           "needs one of header, cookie, query, client_address");
+  }
+}
+
+// Ranges where 0 says that it is not set.
+void CheckPicker(const v1::Picker& picker, const RulePath& path, Rules* rules) {
+  rules->IsKnownEnum(path.Field("kind"), v1::Picker::Kind_IsValid(picker.kind()), picker.kind());
+  const bool hashes =
+      picker.kind() == v1::Picker::KIND_MAGLEV || picker.kind() == v1::Picker::KIND_RING_HASH;
+  if (picker.choices() != 0) {
+    rules->CountIn(path.Field("choices"), picker.choices(), {2, kChoicesMax});
+    if (picker.kind() != v1::Picker::KIND_LEAST_REQUEST) {
+      rules->Broken(config_code::kConflict, path.Field("choices"), "are those of LEAST_REQUEST");
+    }
+  }
+  rules->EntriesAtMost(path.Field("hash_on"), picker.hash_on_size(), kHashKeysMax);
+  for (int i = 0; i < std::min(picker.hash_on_size(), kHashKeysMax); ++i) {
+    CheckHashKey(picker.hash_on(i), path.Entry("hash_on", i), rules);
+  }
+  if (hashes && picker.hash_on_size() == 0) {
+    rules->Broken(config_code::kRequired, path.Field("hash_on"),
+                  "is required: what of a request decides where it goes");
+  }
+  if (!hashes && picker.hash_on_size() > 0) {
+    rules->Broken(config_code::kConflict, path.Field("hash_on"), "needs MAGLEV or RING_HASH");
+  }
+  if (picker.bounded_load() != 0 && !hashes) {
+    rules->Broken(config_code::kConflict, path.Field("bounded_load"), "needs MAGLEV or RING_HASH");
+  } else if (picker.bounded_load() != 0) {
+    rules->NumberIn(path.Field("bounded_load"), picker.bounded_load(), {1, 100});
+  }
+  if (picker.has_affinity_cookie()) {
+    CheckAffinityCookie(picker.affinity_cookie(), path.Field("affinity_cookie"), rules);
+  }
+  if (picker.subset_size() != 0) {
+    rules->CountIn(path.Field("subset_size"), picker.subset_size(), {2, kSubsetSizeMax});
+  }
 }
 
 void CheckUpstreamTls(const v1::Service& service, const RulePath& path, Rules* rules) {
@@ -302,6 +426,17 @@ void CheckEndpoints(const v1::Service& service, const RulePath& path, Rules* rul
 
 }  // namespace
 
+void CheckRetryStatuses(const google::protobuf::RepeatedField<uint32_t>& statuses,
+                        const RulePath& path, Rules* rules) {
+  rules->EntriesAtMost(path.Field("statuses"), statuses.size(), kRetryStatusesMax);
+  for (int i = 0; i < std::min(statuses.size(), kRetryStatusesMax); ++i) {
+    const uint32_t status = statuses[i];
+    if (status == 429 || (status >= 500 && status <= 599)) continue;
+    rules->Broken(config_code::kRange, path.Entry("statuses", i),
+                  absl::StrCat(status, " is out of range: 429, 500 to 599"));
+  }
+}
+
 void CheckHeaderMatch(const v1::HeaderMatch& match, const RulePath& path, Rules* rules) {
   rules->IsToken(path.Field("name"), match.name(), kHeaderNameBytesMax);
   switch (match.value_case()) {
@@ -350,14 +485,14 @@ void CheckService(const v1::Service& service, const RulePath& path, Rules* rules
   }
   rules->IsKnownEnum(path.Field("protocol"), v1::Protocol_IsValid(service.protocol()),
                      service.protocol());
-  const RulePath picker = path.Field("picker");
-  rules->IsKnownEnum(picker.Field("kind"), v1::Picker::Kind_IsValid(service.picker().kind()),
-                     service.picker().kind());
+  CheckPicker(service.picker(), path.Field("picker"), rules);
   CheckHealthChecks(service, path, rules);
   CheckHealthPolicy(service.health(), path.Field("health"), rules);
   CheckWeightPolicy(service.weights(), path.Field("weights"), rules);
   CheckFailoverAndRecovery(service, path, rules);
   CheckTimeoutsAndRetries(service, path, rules);
+  CheckLimits(service, path.Field("limits"), rules);
+  CheckConnections(service, path.Field("connections"), rules);
   CheckUpstreamTls(service, path.Field("tls"), rules);
   CheckAuthority(service, path.Field("authority"), rules);
   CheckEndpoints(service, path, rules);

@@ -13,5 +13,8 @@ void CheckService(const v1::Service& service, const RulePath& path, Rules* rules
 void CheckEndpoint(const v1::Endpoint& endpoint, const RulePath& path, Rules* rules);
 // Of a check's response and of a route's request alike.
 void CheckHeaderMatch(const v1::HeaderMatch& match, const RulePath& path, Rules* rules);
+// `statuses` of the retries at `path`, of a service or a route.
+void CheckRetryStatuses(const google::protobuf::RepeatedField<uint32_t>& statuses,
+                        const RulePath& path, Rules* rules);
 
 }  // namespace pointsman::common

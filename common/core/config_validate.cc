@@ -65,6 +65,19 @@ void CheckUniqueNames(const Resources& resources, absl::string_view field, Rules
   }
 }
 
+// Calls `check(ID, path)` for each service that requests of the route go to.
+template <typename Check>
+void ForEachTarget(const v1::Route& route, const RulePath& path, Check check) {
+  if (route.has_service()) check(route.service(), path.Field("service"));
+  const RulePath split = path.Field("split");
+  for (int i = 0; i < route.split().shares_size(); ++i) {
+    const RulePath share = split.Entry("shares", i);
+    check(route.split().shares(i).service(), share.Field("service"));
+  }
+  const RulePath mirror = path.Field("mirror");
+  if (route.has_mirror()) check(route.mirror().service(), mirror.Field("service"));
+}
+
 void CheckReferences(const v1::Config& config, Rules* rules) {
   const RulePath root;
   std::set<std::string, std::less<>> known;
@@ -72,16 +85,37 @@ void CheckReferences(const v1::Config& config, Rules* rules) {
     known.insert(std::string(BareId(service.name(), "services")));
   }
   for (int i = 0; i < config.routes_size(); ++i) {
-    const v1::Route& route = config.routes(i);
-    if (!route.has_service() || !IsServiceId(route.service())) continue;
-    if (known.count(route.service()) > 0) continue;
-    std::string message = absl::StrCat("there is no service \"", route.service(), "\"");
-    const std::vector<std::string> names(known.begin(), known.end());
-    if (const auto nearest = NearestName(route.service(), names); nearest) {
-      absl::StrAppend(&message, "; did you mean \"", *nearest, "\"?");
-    }
     const RulePath path = root.Entry("routes", i);
-    rules->Broken(config_code::kReference, path.Field("service"), message);
+    ForEachTarget(config.routes(i), path, [&](const std::string& service, const RulePath& at) {
+      if (!IsServiceId(service) || known.count(service) > 0) return;
+      std::string message = absl::StrCat("there is no service \"", service, "\"");
+      const std::vector<std::string> names(known.begin(), known.end());
+      if (const auto nearest = NearestName(service, names); nearest) {
+        absl::StrAppend(&message, "; did you mean \"", *nearest, "\"?");
+      }
+      rules->Broken(config_code::kReference, at, message);
+    });
+  }
+}
+
+// Patterns are looked at one by one, for each request to their host.
+void CheckPatterns(const v1::Config& config, Rules* rules) {
+  const RulePath root;
+  std::map<absl::string_view, int> of_host;
+  for (int i = 0; i < config.routes_size(); ++i) {
+    const v1::Route& route = config.routes(i);
+    if (!route.match().has_pattern()) continue;
+    bool too_many = route.hosts().empty() && ++of_host["*"] > kPatternsOfHostMax;
+    for (const std::string& host : route.hosts()) {
+      too_many = ++of_host[host] > kPatternsOfHostMax || too_many;
+    }
+    if (!too_many) continue;
+    const RulePath entry = root.Entry("routes", i);
+    const RulePath match = entry.Field("match");
+    rules->Broken(
+        config_code::kLimit, match.Field("pattern"),
+        absl::StrCat("a host has at most ", kPatternsOfHostMax,
+                     " routes with a pattern; templates and prefixes have no such bound"));
   }
 }
 
@@ -93,20 +127,23 @@ void CheckTargets(const v1::Config& config, Rules* rules) {
     protocols.emplace(std::string(BareId(service.name(), "services")), service.protocol());
   }
   for (int i = 0; i < config.routes_size(); ++i) {
-    const v1::Route& route = config.routes(i);
-    const auto found = protocols.find(route.service());
-    if (found == protocols.end()) continue;
+    const v1::RouteMatch& match = config.routes(i).match();
+    const bool grpc = match.grpc() || !match.grpc_service().empty();
     const RulePath path = root.Entry("routes", i);
-    if (found->second == v1::PROTOCOL_TCP) {
-      rules->Broken(
-          config_code::kConflict, path.Field("service"),
-          absl::StrCat("\"", route.service(), "\" has protocol TCP: listeners of gateways ",
-                       "lead to it, not routes"));
-    } else if (route.match().grpc() && found->second != v1::PROTOCOL_HTTP2) {
-      const RulePath match = path.Field("match");
-      rules->Broken(config_code::kConflict, match.Field("grpc"),
-                    absl::StrCat("gRPC needs protocol: http2 of \"", route.service(), "\""));
-    }
+    ForEachTarget(config.routes(i), path, [&](const std::string& service, const RulePath& at) {
+      const auto found = protocols.find(service);
+      if (found == protocols.end()) return;
+      if (found->second == v1::PROTOCOL_TCP) {
+        rules->Broken(config_code::kConflict, at,
+                      absl::StrCat("\"", service, "\" has protocol TCP: listeners of gateways ",
+                                   "lead to it, not routes"));
+      } else if (grpc && found->second != v1::PROTOCOL_HTTP2) {
+        const RulePath match_path = path.Field("match");
+        rules->Broken(config_code::kConflict,
+                      match_path.Field(match.grpc() ? "grpc" : "grpc_service"),
+                      absl::StrCat("gRPC needs protocol: http2 of \"", service, "\""));
+      }
+    });
   }
 }
 
@@ -135,6 +172,15 @@ void NormalizeConfig(v1::Config* config) {
     for (std::string& host : *route.mutable_hosts()) absl::AsciiStrToLower(&host);
     if (route.has_service()) {
       route.set_service(std::string(BareId(route.service(), "services")));
+    }
+    if (route.has_split()) {
+      for (v1::SplitShare& share : *route.mutable_split()->mutable_shares()) {
+        share.set_service(std::string(BareId(share.service(), "services")));
+      }
+    }
+    if (route.has_mirror()) {
+      std::string* mirror = route.mutable_mirror()->mutable_service();
+      *mirror = std::string(BareId(*mirror, "services"));
     }
   }
   for (v1::Override& override_ : *config->mutable_overrides()) {
@@ -170,6 +216,7 @@ ConfigProblems ValidateConfig(const v1::Config& config) {
   CheckUniqueNames(config.overrides(), "overrides", &rules);
   CheckReferences(config, &rules);
   CheckTargets(config, &rules);
+  CheckPatterns(config, &rules);
   return std::move(problems).Take();
 }
 

@@ -10,6 +10,7 @@
 namespace pointsman::common {
 
 inline constexpr int kServicesMax = 10'000;
+inline constexpr int kPatternsOfHostMax = 64;
 inline constexpr int kRoutesMax = 10'000;
 inline constexpr int kOverridesMax = 10'000;
 inline constexpr size_t kConfigBytesMax = 8 << 20;

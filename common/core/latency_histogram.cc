@@ -14,8 +14,7 @@ uint32_t SaturatedSum(uint32_t a, uint32_t b) {
 
 }  // namespace
 
-size_t LatencyHistogram::BucketOf(absl::Duration latency) {
-  const int64_t micros = absl::ToInt64Microseconds(latency);
+size_t LatencyHistogram::BucketOfMicros(int64_t micros) {
   if (micros < kFirstMicros) return 0;
   return std::min<size_t>(std::bit_width(static_cast<uint64_t>(micros / kFirstMicros)),
                           kBuckets - 1);

@@ -20,7 +20,10 @@ class LatencyHistogram {
   static constexpr int64_t kFirstMicros = 64;
 
   // Negative latencies count as 0.
-  static size_t BucketOf(absl::Duration latency);
+  static size_t BucketOf(absl::Duration latency) {
+    return BucketOfMicros(absl::ToInt64Microseconds(latency));
+  }
+  static size_t BucketOfMicros(int64_t micros);
   // Latencies of bucket `index` are under this; Infinite for the last. REQUIRES: index < kBuckets.
   static absl::Duration UpperBound(size_t index);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/core/hex.h"
 #include "common/core/utf8.h"
 
 namespace pointsman::common {
@@ -36,13 +37,6 @@ constexpr KindTable MakeKinds() {
 constexpr KindTable kKinds = MakeKinds();
 
 ByteKind KindOf(char c) { return kKinds.kinds[static_cast<uint8_t>(c)]; }
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // The byte written as two digits at `at`; -1: none is.
 int HexByteAt(absl::string_view text, size_t at) {

@@ -79,6 +79,11 @@ ServicePolicy PolicyFromConfig(const v1::Service& service) {
   }
   policy.health = HealthFrom(service.health());
   policy.weights = WeightsFrom(service.weights());
+  const v1::Picker::Kind picker = service.picker().kind();
+  // Their names promise turns and draws that load has no part in.
+  if (picker == v1::Picker::KIND_RANDOM || picker == v1::Picker::KIND_ROUND_ROBIN) {
+    policy.weights.signal = Signal::kNone;
+  }
   policy.overprovisioning = NumberOr(service.failover().overprovisioning(), 1.4, 1, 10);
   policy.recovery.disabled = service.recovery().disabled();
   policy.recovery.max_share = NumberOr(service.recovery().max_share(), 0.2, 0.01, 1);

@@ -40,7 +40,7 @@ ControlLoop::ControlLoop(const common::Clock& clock, EndpointCells& cells, Contr
       backoff_(options_.backoff),
       random_(options_.boot_id),
       active_(options_.active) {
-  const TableStateOptions state_options{options_.place, options_.stage_wait};
+  const TableStateOptions state_options{options_.place, options_.gateway_id, options_.stage_wait};
   state_ = std::make_unique<TableState>(cells_, state_options);
 }
 
@@ -83,8 +83,8 @@ void ControlLoop::RestoreSnapshot(common::MonotonicTime now) {
   snapshot_->SetAside();
   common::LogError("gateway.snapshot_refused",
                    {{"path", snapshot_->set_aside_path()}, {"error", status.ToString()}});
-  state_ =
-      std::make_unique<TableState>(cells_, TableStateOptions{options_.place, options_.stage_wait});
+  state_ = std::make_unique<TableState>(
+      cells_, TableStateOptions{options_.place, options_.gateway_id, options_.stage_wait});
 }
 
 absl::Status ControlLoop::RestoreHanded(common::MonotonicTime now) {
@@ -142,7 +142,7 @@ void ControlLoop::Start() {
 absl::Status ControlLoop::ReplaceStatic(const v1::Config& config) {
   // Tried on a state of its own first: what would be refused never reaches the one that runs.
   EndpointCells cells(1);
-  TableState trial(cells, {options_.place, options_.stage_wait});
+  TableState trial(cells, {options_.place, options_.gateway_id, options_.stage_wait});
   PM_RETURN_IF_ERROR(trial.ApplyStatic(config, 1, clock_.Now()));
   Post(StaticReplaced{config});
   return absl::OkStatus();
@@ -184,11 +184,13 @@ absl::Duration ControlLoop::NextWait(common::MonotonicTime now) const {
   next = std::min({next, sum_at_, observe_schedule_.next(), state_->wake_at(), proven_at_});
   if (subscription_ != nullptr && stream_ == 0 && active_) next = std::min(next, connect_at_);
   if (snapshot_dirty_ && snapshot_writer_ != nullptr) next = std::min(next, snapshot_at_);
+  if (table_wanted_) next = std::min(next, built_at_ + options_.table_interval);
   return std::max(next - now, absl::ZeroDuration());
 }
 
 void ControlLoop::Tick(common::MonotonicTime now) {
-  if (state_->Advance(now)) PublishBuilt();
+  if (state_->Advance(now)) table_wanted_ = true;
+  if (table_wanted_ && now >= built_at_ + options_.table_interval) PublishBuilt();
   if (subscription_ != nullptr && stream_ == 0 && now >= connect_at_ && active_) OpenStream(now);
   if (now >= sum_at_) {
     common::MutexLock lock(cells_mutex_);
@@ -313,7 +315,7 @@ void ControlLoop::Handle(BundleArrived event) {
   }
   Upload(*event.bundle);
   if (result.changed) {
-    pending.serial = PublishBuilt();
+    table_wanted_ = true;
     pending_acks_.push_back(std::move(pending));
   } else {
     SendAck(std::move(pending), clock_.Now());
@@ -337,7 +339,8 @@ void ControlLoop::SendAck(PendingAck pending, common::MonotonicTime now) {
 void ControlLoop::Handle(Adopted event) {
   const common::MonotonicTime now = clock_.Now();
   adopted_serial_ = std::max(adopted_serial_, event.serial);
-  while (!pending_acks_.empty() && pending_acks_.front().serial <= adopted_serial_) {
+  const auto runs = [this](uint64_t serial) { return serial != 0 && serial <= adopted_serial_; };
+  while (!pending_acks_.empty() && runs(pending_acks_.front().serial)) {
     PendingAck pending = std::move(pending_acks_.front());
     pending_acks_.pop_front();
     SendAck(std::move(pending), now);
@@ -351,7 +354,7 @@ void ControlLoop::Handle(Adopted event) {
 }
 
 void ControlLoop::Handle(Resolved event) {
-  if (state_->SetResolved(event.name, std::move(event.addresses))) PublishBuilt();
+  if (state_->SetResolved(event.name, std::move(event.addresses))) table_wanted_ = true;
 }
 
 void ControlLoop::Handle(const StaticReplaced& event) {
@@ -360,7 +363,7 @@ void ControlLoop::Handle(const StaticReplaced& event) {
     common::LogError("gateway.static_refused", {{"error", status.ToString()}});
     return;
   }
-  PublishBuilt();
+  table_wanted_ = true;
 }
 
 std::string ControlLoop::TableForSuccessor() {
@@ -371,6 +374,7 @@ std::string ControlLoop::TableForSuccessor() {
 }
 
 void ControlLoop::Handle(TableWanted event) {
+  if (table_wanted_) PublishBuilt();
   const bool has_table = !options_.static_config.has_value() && state_->has_config();
   event.answer.set_value(has_table ? EncodeSnapshot(state_->Snapshot()) : "");
 }
@@ -395,13 +399,18 @@ void ControlLoop::Handle(Activity event) {
   if (subscription_ != nullptr) subscription_->Cancel();
 }
 
-uint64_t ControlLoop::PublishBuilt() {
+void ControlLoop::PublishBuilt() {
+  table_wanted_ = false;
+  built_at_ = clock_.Now();
   BuiltTable built;
   {
     common::MutexLock lock(cells_mutex_);
     built = state_->Build();
   }
   const uint64_t serial = built.table->serial;
+  for (PendingAck& pending : pending_acks_) {
+    if (pending.serial == 0) pending.serial = serial;
+  }
   // Even without cells to retire: an adopted serial frees every earlier one.
   if (!built.retired.empty()) pending_retirements_.push_back({serial, std::move(built.retired)});
   // Never an empty one over what a person may still need.
@@ -414,7 +423,6 @@ uint64_t ControlLoop::PublishBuilt() {
     status_.has_config = state_->has_config();
   }
   options_.publish(std::move(built.table), [this, serial] { Post(Adopted{serial}); });
-  return serial;
 }
 
 void ControlLoop::Observe(common::MonotonicTime now) {

@@ -58,7 +58,7 @@ struct ControlOptions {
   PublishTable publish;
   // Frees what is left of older tables; called on the control thread after tables were adopted.
   std::function<void()> free_retired;
-  NameResolver::Resolve resolve = ResolveHost;
+  NameResolver::Resolve resolve;  // As NameResolver::Options.
   absl::Duration resolve_interval = absl::Seconds(5);
   absl::Duration observe_interval = absl::Seconds(1);
   absl::Duration snapshot_interval = absl::Seconds(3);
@@ -69,6 +69,9 @@ struct ControlOptions {
   // as it knows all there is and sums are only for averages.
   absl::Duration sum_interval = absl::Milliseconds(5);
   absl::Duration stage_wait = absl::Seconds(5);
+  // From one table to the next: what changes meanwhile comes together, and a bundle is acknowledged
+  // with it. The first change after so long is published at once.
+  absl::Duration table_interval = absl::Milliseconds(10);
   common::BackoffOptions backoff = {.initial = absl::Milliseconds(200),
                                     .max = absl::Seconds(5),
                                     .floor = absl::Milliseconds(20),
@@ -168,7 +171,7 @@ class ControlLoop {
   // A bundle whose Ack waits for the workers.
   struct PendingAck {
     uint64_t stream;
-    uint64_t serial;
+    uint64_t serial;  // 0: the table is not built yet.
     common::MonotonicTime arrived;
     v1::Ack ack;
   };
@@ -194,8 +197,8 @@ class ControlLoop {
   v1::Ack AckFor(const BundleResult& result) const;
   void Upload(const v1::Bundle& bundle);
   void SendAck(PendingAck pending, common::MonotonicTime now);
-  // Builds and publishes; returns the table's serial.
-  uint64_t PublishBuilt();
+  // Builds and publishes.
+  void PublishBuilt();
   void Observe(common::MonotonicTime now);
   void RestoreSnapshot(common::MonotonicTime now);
   absl::Duration NextWait(common::MonotonicTime now) const;
@@ -213,6 +216,8 @@ class ControlLoop {
   std::deque<PendingAck> pending_acks_;
   std::deque<PendingRetirement> pending_retirements_;
   uint64_t adopted_serial_ = 0;
+  bool table_wanted_ = false;
+  common::MonotonicTime built_at_;
   uint64_t stream_ = 0;  // 0: none.
   uint64_t static_revision_ = 0;
   bool bundle_seen_ = false;  // On this stream.

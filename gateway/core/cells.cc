@@ -133,8 +133,24 @@ void WorkerCells::CountRequest(CellRef ref, TryOutcome outcome, absl::Duration l
       break;
   }
   if (latency < absl::ZeroDuration()) return;
-  Bump(counters.latency_sum_micros, absl::ToInt64Microseconds(latency));
-  Bump(counters.latency_buckets[common::LatencyHistogram::BucketOf(latency)], uint64_t{1});
+  const int64_t micros = absl::ToInt64Microseconds(latency);
+  Bump(counters.latency_sum_micros, micros);
+  Bump(counters.latency_buckets[common::LatencyHistogram::BucketOfMicros(micros)], uint64_t{1});
+}
+
+OwnCounts WorkerCells::Own(CellRef ref) const {
+  const Counters& counters = CountersOf(ref);
+  OwnCounts own;
+  own.tries = counters.requests.load(std::memory_order_relaxed);
+  own.unanswered = counters.connect_failures.load(std::memory_order_relaxed) +
+                   counters.resets.load(std::memory_order_relaxed) +
+                   counters.timeouts.load(std::memory_order_relaxed);
+  own.server_errors = counters.server_errors.load(std::memory_order_relaxed);
+  own.latency_sum_micros = counters.latency_sum_micros.load(std::memory_order_relaxed);
+  for (size_t i = 0; i < kCellLatencyBuckets; ++i) {
+    own.latency_buckets[i] = counters.latency_buckets[i].load(std::memory_order_relaxed);
+  }
+  return own;
 }
 
 void WorkerCells::CountInARow(CellRef ref, TryOutcome outcome) {
@@ -157,10 +173,19 @@ void WorkerCells::AddAvoided(CellRef ref, absl::Duration duration) {
   Bump(CountersOf(ref).avoided_micros, absl::ToInt64Microseconds(duration));
 }
 
+void WorkerCells::RecordFailing(CellRef ref, bool failed, common::MonotonicTime now) {
+  auto& cell = HotOf(ref).failing[ref.index % kCellBlock];
+  const FailingShare before(cell.load(std::memory_order_relaxed));
+  const FailingShare after = before.After(failed, now);
+  if (after.packed() != before.packed()) cell.store(after.packed(), std::memory_order_relaxed);
+  if (failed) failing_until_ = std::max(failing_until_, now + FailingShare::kForgotten);
+}
+
 void WorkerCells::ClearSlot(CellRef ref) {
   Hot& hot = HotOf(ref);
   PM_CHECK(hot.own[ref.index % kCellBlock].load(std::memory_order_relaxed) == 0);
   hot.others[ref.index % kCellBlock].store(0, std::memory_order_relaxed);
+  hot.failing[ref.index % kCellBlock].store(0, std::memory_order_relaxed);
   Counters& counters = CountersOf(ref);
   for (auto* cell : {&counters.requests, &counters.connect_failures, &counters.resets,
                      &counters.timeouts, &counters.server_errors}) {
@@ -168,6 +193,7 @@ void WorkerCells::ClearSlot(CellRef ref) {
   }
   counters.latency_sum_micros.store(0, std::memory_order_relaxed);
   counters.avoided_micros.store(0, std::memory_order_relaxed);
+  counters.learned_limit.store(0, std::memory_order_relaxed);
   for (auto& bucket : counters.latency_buckets) bucket.store(0, std::memory_order_relaxed);
   Row& row = BlockOf(ref)->shared->in_a_row[ref.index % kCellBlock];
   row.unreachable.store(0, std::memory_order_relaxed);
@@ -277,6 +303,7 @@ CellTotals EndpointCells::Totals(CellRef ref) const {
     totals.timeouts += counters.timeouts.load(std::memory_order_relaxed);
     totals.server_errors += counters.server_errors.load(std::memory_order_relaxed);
     totals.latency_sum_micros += counters.latency_sum_micros.load(std::memory_order_relaxed);
+    totals.learned_limit += counters.learned_limit.load(std::memory_order_relaxed);
     totals.avoided_micros += counters.avoided_micros.load(std::memory_order_relaxed);
     for (size_t i = 0; i < kCellLatencyBuckets; ++i) {
       const uint64_t count = counters.latency_buckets[i].load(std::memory_order_relaxed);

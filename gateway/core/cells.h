@@ -31,6 +31,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/core/time.h"
+#include "gateway/core/failing_share.h"
 
 namespace pointsman::gateway {
 
@@ -40,6 +42,8 @@ struct CellRef {
   uint32_t generation = 0;
 
   bool valid() const { return generation != 0; }
+  // Of maps; another for each ref.
+  uint64_t key() const { return uint64_t{generation} << 32 | index; }
   friend bool operator==(CellRef, CellRef) = default;
   friend auto operator<=>(CellRef, CellRef) = default;
 };
@@ -76,9 +80,19 @@ struct CellTotals {
   int64_t avoided_micros = 0;  // Averaged over the workers: at most the wall time.
   uint32_t in_flight = 0;
   uint64_t in_flight_micros = 0;  // Integral of in_flight over time, as sampled by PublishSums.
+  uint32_t learned_limit = 0;     // Of requests in flight; 0: nobody learns one.
   // Since the last answer to any worker.
   uint32_t unreachable_in_a_row = 0;  // Connect failures and resets.
   uint32_t timeouts_in_a_row = 0;
+  std::array<uint64_t, kCellLatencyBuckets> latency_buckets = {};
+};
+
+// One worker's counts of a slot, cumulative since the slot was given out.
+struct OwnCounts {
+  uint64_t tries = 0;
+  uint64_t unanswered = 0;  // Without a connection, reset or timed out.
+  uint64_t server_errors = 0;
+  int64_t latency_sum_micros = 0;
   std::array<uint64_t, kCellLatencyBuckets> latency_buckets = {};
 };
 
@@ -117,8 +131,30 @@ class WorkerCells {
   void CountOutcome(CellRef ref, TryOutcome outcome, absl::Duration latency);
   // The same of a request as a whole, for a service's cell: it is no endpoint that fails to answer.
   void CountRequest(CellRef ref, TryOutcome outcome, absl::Duration latency);
+  // What this worker has learned that may be in flight at a service, to be shown.
+  void ShowLearnedLimit(CellRef ref, uint32_t limit) {
+    CountersOf(ref).learned_limit.store(limit, std::memory_order_relaxed);
+  }
+  // What this worker alone counted at the slot, cumulative; tries that were abandoned are not among
+  // them. Cheap: one load.
+  uint64_t OwnTries(CellRef ref) const {
+    return CountersOf(ref).requests.load(std::memory_order_relaxed);
+  }
+  OwnCounts Own(CellRef ref) const;
   // The endpoint is avoided by this worker for `duration` more.
   void AddAvoided(CellRef ref, absl::Duration duration);
+
+  // A try of this worker at the endpoint failed, or did not.
+  void CountFailing(CellRef ref, bool failed, common::MonotonicTime now) {
+    if (failed || now < failing_until_) RecordFailing(ref, failed, now);
+  }
+  // Of this worker's tries; see FailingShare. In [0, FailingShare::kAll].
+  uint32_t Failing(CellRef ref, common::MonotonicTime now) const {
+    // Mostly nothing failed anywhere, and no cell is looked at.
+    if (now >= failing_until_) return 0;
+    const auto& failing = HotOf(ref).failing[ref.index % kCellBlock];
+    return FailingShare(failing.load(std::memory_order_relaxed)).At(now);
+  }
 
  private:
   friend class EndpointCells;
@@ -134,6 +170,7 @@ class WorkerCells {
     alignas(64) std::array<std::atomic<uint32_t>, kCellBlock> own = {};
     alignas(64) std::array<std::atomic<uint32_t>, kCellBlock> others = {};
     alignas(64) std::array<Lease, kCellBlock> leases = {};
+    alignas(64) std::array<std::atomic<uint64_t>, kCellBlock> failing = {};  // FailingShare.
   };
   struct Counters {
     std::atomic<uint64_t> requests{0};
@@ -143,6 +180,7 @@ class WorkerCells {
     std::atomic<uint64_t> server_errors{0};
     std::atomic<int64_t> latency_sum_micros{0};
     std::atomic<int64_t> avoided_micros{0};
+    std::atomic<uint32_t> learned_limit{0};
     std::array<std::atomic<uint64_t>, kCellLatencyBuckets> latency_buckets = {};
   };
   // Tries in a row without an answer.
@@ -174,10 +212,12 @@ class WorkerCells {
   // What is held beyond `own` and `keep` goes back.
   void ReturnLease(CellRef ref, Lease* lease, uint32_t own, uint32_t keep);
   void CountInARow(CellRef ref, TryOutcome outcome);
+  void RecordFailing(CellRef ref, bool failed, common::MonotonicTime now);
 
   const size_t workers_;
   std::array<std::atomic<Block*>, kCellBlocksMax> blocks_ = {};
   std::atomic<uint64_t> hard_failures_{0};
+  common::MonotonicTime failing_until_;  // Then nothing is left of any failing share.
 };
 
 // All slots of one gateway. Owns the workers' cells; must outlive the workers and tables.

@@ -2,168 +2,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/core/address.h"
 #include "common/core/names.h"
-#include "common/core/status_macros.h"
-#include "common/core/upgrade_name.h"
-#include "gateway/core/filter.h"
-#include "gateway/core/json_body.h"
-#include "gateway/core/rate_limit.h"
-#include "gateway/core/request_buffer.h"
+#include "gateway/core/policy_time.h"
 
 namespace pointsman::gateway {
 namespace {
 
 constexpr int kServicesMax = 10'000;
 constexpr int kRoutesMax = 10'000;
-
-absl::Duration Bounded(const google::protobuf::Duration& message) {
-  const absl::Duration value =
-      absl::Seconds(message.seconds()) + absl::Nanoseconds(message.nanos());
-  return std::clamp(value, absl::Milliseconds(1), absl::Hours(24));
-}
-
-// Of a whole request: zero says that there is no limit.
-absl::Duration RequestTimeoutOf(const google::protobuf::Duration& message) {
-  if (message.seconds() == 0 && message.nanos() == 0) return absl::InfiniteDuration();
-  return Bounded(message);
-}
-
-// Of a HeaderMatch or a JsonMatch.
-template <typename Match>
-TextCondition TextOf(const Match& match) {
-  using Kind = TextCondition::Kind;
-  switch (match.value_case()) {
-    case Match::kExact:
-      return {.kind = Kind::kExact, .value = match.exact()};
-    case Match::kPrefix:
-      return {.kind = Kind::kPrefix, .value = match.prefix()};
-    case Match::kMatches:
-      return {.kind = Kind::kPattern, .value = match.matches()};
-    case Match::kPresent:
-      return {.kind = match.present() ? Kind::kPresent : Kind::kAbsent, .value = ""};
-    case Match::VALUE_NOT_SET:
-      break;
-  }
-  return {};
-}
-
-common::PathTraits TraitsOf(const v1::PathOptions& options) {
-  common::PathTraits traits = 0;
-  if (options.allow_encoded_slash()) traits |= common::kPathEncodedSlash;
-  if (options.allow_encoded_percent()) traits |= common::kPathEncodedPercent;
-  if (options.allow_semicolon()) traits |= common::kPathSemicolon;
-  if (options.allow_encoded_query()) traits |= common::kPathEncodedQuery;
-  if (options.keep_empty_segments()) traits |= common::kPathEmptySegment;
-  return traits;
-}
-
-absl::Status ReadMatch(const v1::RouteMatch& match, RouteEntry* route) {
-  switch (match.path_case()) {
-    case v1::RouteMatch::kExact:
-      route->path_kind = RouteEntry::PathKind::kExact;
-      route->path = match.exact();
-      break;
-    case v1::RouteMatch::kPrefix:
-      route->path_kind = RouteEntry::PathKind::kPrefix;
-      route->path = match.prefix();
-      break;
-    case v1::RouteMatch::PATH_NOT_SET:
-      break;
-  }
-  if (match.grpc()) {
-    route->headers.push_back({.name = "content-type",
-                              .text = {.kind = TextCondition::Kind::kPattern,
-                                       .value = "(?is)application/grpc([+; ].*)?"}});
-  }
-  route->methods = {match.methods().begin(), match.methods().end()};
-  for (const v1::HeaderMatch& header : match.headers()) {
-    if (header.name().empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(route->name, ": a header without a name"));
-    }
-    route->headers.push_back({absl::AsciiStrToLower(header.name()), TextOf(header)});
-  }
-  for (const v1::JsonMatch& json : match.json()) {
-    if (!absl::StartsWith(json.pointer(), "/")) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(route->name, ": a pointer that does not begin with /"));
-    }
-    route->json.push_back({{.steps = PointerSteps(json.pointer())}, TextOf(json)});
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadAction(const v1::Route& message, const std::map<std::string, uint32_t>& indexes,
-                        RouteEntry* route) {
-  if (message.action_case() == v1::Route::kDirectResponse) {
-    const uint32_t status = message.direct_response().status();
-    if (status < 200 || status > 599) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("route ", route->name, ": status ", status, ", range is 200 to 599"));
-    }
-    route->direct_status = static_cast<uint16_t>(status);
-    route->direct_body = message.direct_response().body();
-    return absl::OkStatus();
-  }
-  const std::string service(common::BareId(message.service(), "services"));
-  const auto it = indexes.find(service);
-  if (message.action_case() != v1::Route::kService || it == indexes.end()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("route ", route->name, ": no service \"", service, "\""));
-  }
-  route->service = it->second;
-  return absl::OkStatus();
-}
-
-RateLimitOptions RateLimitOf(const v1::RateLimit& message) {
-  RateLimitOptions options;
-  if (std::isfinite(message.requests_per_second())) {
-    options.requests_per_second = std::clamp(message.requests_per_second(), 0.001, 1e6);
-  }
-  const double seconds_worth = std::max(1.0, std::ceil(options.requests_per_second));
-  options.burst = message.burst() > 0 ? std::min(message.burst(), 1'000'000u)
-                                      : static_cast<uint32_t>(seconds_worth);
-  options.max_wait = std::clamp(
-      absl::Seconds(message.max_wait().seconds()) + absl::Nanoseconds(message.max_wait().nanos()),
-      absl::ZeroDuration(), absl::Seconds(30));
-  return options;
-}
-
-// Adds what `make` returns, or the filter of before that was compiled from the same.
-template <typename Make>
-void AddFilter(std::string source, const FilterChain* before, FilterChain* chain, Make make) {
-  std::shared_ptr<const Filter> filter;
-  for (size_t i = 0; before != nullptr && i < before->sources.size(); ++i) {
-    if (before->sources[i] == source) filter = before->filters[i];
-  }
-  if (filter == nullptr) filter = make();
-  chain->filters.push_back(std::move(filter));
-  chain->sources.push_back(std::move(source));
-}
-
-// Null: the route has none. In the order in which they look at a request. The chain of before where
-// nothing changed.
-std::shared_ptr<const FilterChain> FiltersOf(const v1::Route& message, const RouteEntry* route) {
-  std::shared_ptr<const FilterChain> before = route == nullptr ? nullptr : route->filters;
-  auto chain = std::make_shared<FilterChain>();
-  if (message.has_rate_limit()) {
-    AddFilter(absl::StrCat("rate_limit ", message.rate_limit().SerializeAsString()), before.get(),
-              chain.get(),
-              [&] { return std::make_shared<RateLimit>(RateLimitOf(message.rate_limit())); });
-  }
-  // Behind what may refuse: a body is only kept for what goes on.
-  if (message.buffer_request()) {
-    AddFilter("buffer_request", before.get(), chain.get(),
-              [] { return std::make_shared<RequestBuffer>(); });
-  }
-  if (chain->filters.empty()) return nullptr;
-  if (before != nullptr && before->sources == chain->sources) return before;
-  return chain;
-}
+constexpr uint32_t kWaitingMax = 100'000;
+constexpr uint32_t kAdaptiveMinDefault = 20;
+constexpr double kHedgePercentileDefault = 95;
 
 UpstreamTls TlsOf(const v1::Service& service) {
   UpstreamTls tls;
@@ -174,6 +28,73 @@ UpstreamTls TlsOf(const v1::Service& service) {
                  : service.protocol() == v1::PROTOCOL_TCP ? UpstreamProtocol::kTcp
                                                           : UpstreamProtocol::kHttp1;
   return tls;
+}
+
+PickerPolicy::Kind KindOf(v1::Picker::Kind kind) {
+  switch (kind) {
+    case v1::Picker::KIND_RANDOM:
+      return PickerPolicy::Kind::kRandom;
+    case v1::Picker::KIND_ROUND_ROBIN:
+    case v1::Picker::KIND_WEIGHTED_ROUND_ROBIN:
+      return PickerPolicy::Kind::kRoundRobin;
+    case v1::Picker::KIND_LEAST_REQUEST:
+      return PickerPolicy::Kind::kLeastRequest;
+    case v1::Picker::KIND_MAGLEV:
+      return PickerPolicy::Kind::kMaglev;
+    case v1::Picker::KIND_RING_HASH:
+      return PickerPolicy::Kind::kRingHash;
+    default:
+      return PickerPolicy::Kind::kP2c;
+  }
+}
+
+std::optional<HashPart> HashPartOf(const v1::HashKey& key) {
+  switch (key.part_case()) {
+    case v1::HashKey::kHeader:
+      return HashPart{HashPart::Kind::kHeader, absl::AsciiStrToLower(key.header())};
+    case v1::HashKey::kCookie:
+      return HashPart{HashPart::Kind::kCookie, key.cookie()};
+    case v1::HashKey::kQuery:
+      return HashPart{HashPart::Kind::kQuery, key.query()};
+    case v1::HashKey::kClientAddress:
+      return HashPart{HashPart::Kind::kClientAddress, ""};
+    case v1::HashKey::PART_NOT_SET:
+      break;
+  }
+  return std::nullopt;
+}
+
+void ReadOverload(const v1::Service& service, ServicePolicy* policy) {
+  const v1::Limits& limits = service.limits();
+  policy->waiting_max = std::min(limits.max_waiting(), kWaitingMax);
+  if (limits.has_max_wait()) {
+    policy->wait_max = std::min(Bounded(limits.max_wait()), absl::Minutes(1));
+  }
+  if (limits.has_adaptive()) {
+    const uint32_t least = limits.adaptive().min_in_flight();
+    policy->adaptive_min_in_flight =
+        std::min(least != 0 ? least : kAdaptiveMinDefault, policy->max_in_flight);
+  }
+  if (!service.retries().has_hedging()) return;
+  const v1::Hedging& hedging = service.retries().hedging();
+  const bool given = hedging.percentile() != 0 && std::isfinite(hedging.percentile());
+  policy->hedge_percentile =
+      given ? std::clamp(hedging.percentile(), 50.0, 99.9) : kHedgePercentileDefault;
+  if (hedging.has_min_delay()) {
+    policy->hedge_min_delay = std::min(Bounded(hedging.min_delay()), absl::Minutes(1));
+  }
+}
+
+void ReadAges(const v1::Service& service, ServicePolicy* policy) {
+  const v1::Connections& connections = service.connections();
+  policy->connection_requests_max = connections.max_requests();
+  if (connections.has_max_age()) {
+    policy->connection_age_max =
+        std::clamp(DurationOf(connections.max_age()), absl::Seconds(1), absl::Hours(720));
+  }
+  if (service.timeouts().has_stream_age()) {
+    policy->stream_age_max = Bounded(service.timeouts().stream_age());
+  }
 }
 
 }  // namespace
@@ -209,6 +130,7 @@ ServicePolicy PolicyOf(const v1::Service& service) {
     policy.retry_budget_min_per_second = std::min(retries.budget_min_per_second(), 1000u);
   }
   if (common::IsHostText(service.authority())) policy.authority = service.authority();
+  for (const uint32_t status : retries.statuses()) policy.retry_statuses.Add(status);
   const v1::Limits& limits = service.limits();
   if (limits.max_in_flight_per_endpoint() != 0) {
     policy.max_in_flight_per_endpoint = limits.max_in_flight_per_endpoint();
@@ -217,33 +139,32 @@ ServicePolicy PolicyOf(const v1::Service& service) {
   if (limits.max_request_body_bytes() != 0) {
     policy.max_request_body_bytes = limits.max_request_body_bytes();
   }
+  ReadOverload(service, &policy);
+  ReadAges(service, &policy);
   return policy;
 }
 
-absl::StatusOr<std::vector<RouteEntry>> RoutesOf(const v1::Config& config,
-                                                 const std::map<std::string, uint32_t>& indexes,
-                                                 const Router* before) {
-  std::vector<RouteEntry> routes;
-  routes.reserve(config.routes_size());
-  for (const v1::Route& message : config.routes()) {
-    RouteEntry route;
-    route.name = std::string(common::BareId(message.name(), "routes"));
-    for (const std::string& host : message.hosts()) {
-      route.hosts.push_back(absl::AsciiStrToLower(host));
-    }
-    PM_RETURN_IF_ERROR(ReadMatch(message.match(), &route));
-    route.path_traits = TraitsOf(message.path_options());
-    for (const std::string& name : message.upgrades()) {
-      if (common::UpgradeNameError(name).empty()) route.upgrades.push_back(name);
-    }
-    PM_RETURN_IF_ERROR(ReadAction(message, indexes, &route));
-    if (message.has_request_timeout()) {
-      route.request_timeout = RequestTimeoutOf(message.request_timeout());
-    }
-    route.filters = FiltersOf(message, before == nullptr ? nullptr : before->Find(route.name));
-    routes.push_back(std::move(route));
+PickerPolicy PickerOf(const v1::Picker& picker) {
+  PickerPolicy policy;
+  policy.kind = KindOf(picker.kind());
+  if (picker.choices() != 0)
+    policy.choices = std::clamp(picker.choices(), 2u, PickerPolicy::kChoicesMax);
+  for (const v1::HashKey& key : picker.hash_on()) {
+    if (std::optional<HashPart> part = HashPartOf(key)) policy.hash_on.push_back(*part);
   }
-  return routes;
+  if (picker.bounded_load() != 0 && std::isfinite(picker.bounded_load())) {
+    policy.bounded_load = std::clamp(picker.bounded_load(), 1.0, 100.0);
+  }
+  if (picker.has_affinity_cookie()) {
+    policy.affinity.name = picker.affinity_cookie().name();
+    policy.affinity.ttl = std::clamp(DurationOf(picker.affinity_cookie().ttl()),
+                                     absl::ZeroDuration(), absl::Hours(24 * 365));
+    if (!picker.affinity_cookie().path().empty()) {
+      policy.affinity.path = picker.affinity_cookie().path();
+    }
+  }
+  policy.subset_size = picker.subset_size();
+  return policy;
 }
 
 absl::StatusOr<std::vector<std::string>> ServiceIds(const v1::Config& config) {

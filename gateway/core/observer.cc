@@ -83,7 +83,7 @@ void Observer::CollectService(const ServiceTable& service, size_t begin, common:
     const size_t position = (begin + i) % n;
     const Endpoint& endpoint = service.endpoints[position];
     if (endpoint.handle == 0) continue;
-    const auto [it, added] = seen_service.try_emplace(endpoint.id);
+    const auto [it, added] = seen_service.try_emplace(endpoint.id());
     Seen& seen = it->second;
     if (added) seen.sent_at = last_;
     seen.round = round_;

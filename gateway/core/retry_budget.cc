@@ -15,8 +15,8 @@ constexpr absl::Duration kStep = absl::Milliseconds(10);
 void RetryBudget::Accrue(const RetryBudgetOptions& options, common::MonotonicTime now) {
   const double kept = options.min_per_second * kKeptSeconds;
   if (last_ == common::MonotonicTime()) {
-    // A second's worth to begin with: a first request may be retried.
-    time_tokens_ = std::min(std::max(options.min_per_second, 1.0), kept);
+    // As after a quiet time: who has just begun knows least of where to go.
+    time_tokens_ = kept;
     last_ = now;
     return;
   }

@@ -14,8 +14,8 @@
 namespace pointsman::gateway {
 
 struct RetryBudgetOptions {
-  double ratio = 0.2;            // Tokens earned by a request; 0 to 1.
-  double min_per_second = 10.0;  // Tokens earned by time: the policy's, divided by the workers.
+  double ratio = 0.2;           // Tokens earned by a request; 0 to 1.
+  double min_per_second = 3.0;  // Tokens earned by time: the policy's, divided by the workers.
 };
 
 class RetryBudget {

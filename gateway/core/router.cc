@@ -3,18 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <span>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/core/status_macros.h"
 
 namespace pointsman::gateway {
 namespace {
-
-size_t Conditions(const RouteEntry& route) {
-  return (route.methods.empty() ? 0 : 1) + route.headers.size() + route.json.size();
-}
 
 // "EXAMPLE.com:8080" -> "example.com" in `buffer`; empty when there is none or it is too long.
 absl::string_view NormalHost(absl::string_view host,
@@ -38,51 +36,44 @@ bool AtBorder(absl::string_view path, size_t length) {
          common::SegmentEndsBefore(path.substr(length));
 }
 
-// kNone: it does not.
-RouteChoice::Kind JsonHolds(JsonBody& body, const JsonCondition& condition) {
-  const JsonBody::Field field = body.Find(condition.pointer);
-  bool holds = false;
-  switch (field.kind) {
-    case JsonBody::Field::Kind::kTwice:
+RouteChoice::Kind ChoiceOf(ConditionResult::Kind kind) {
+  switch (kind) {
+    case ConditionResult::Kind::kHolds:
+      return RouteChoice::Kind::kChosen;
+    case ConditionResult::Kind::kNeedsBody:
+      return RouteChoice::Kind::kNeedsBody;
+    case ConditionResult::Kind::kAmbiguousBody:
       return RouteChoice::Kind::kAmbiguousBody;
-    case JsonBody::Field::Kind::kAbsent:
-      holds = condition.text.Holds(std::nullopt);
-      break;
-    case JsonBody::Field::Kind::kOther:
-      holds = condition.text.kind == TextCondition::Kind::kPresent;
-      break;
-    case JsonBody::Field::Kind::kText:
-      holds = condition.text.Holds(field.text);
-      break;
+    default:
+      return RouteChoice::Kind::kNone;
   }
-  return holds ? RouteChoice::Kind::kChosen : RouteChoice::Kind::kNone;
 }
 
-// The conditions on the body of a route whose others hold.
-RouteChoice::Kind BodyHolds(const RouteEntry& route, const RouteRequest& request) {
-  if (route.json.empty()) return RouteChoice::Kind::kChosen;
-  if (!request.body_known) return RouteChoice::Kind::kNeedsBody;
-  if (request.json == nullptr) return RouteChoice::Kind::kNone;
-  for (const JsonCondition& condition : route.json) {
-    const RouteChoice::Kind kind = JsonHolds(*request.json, condition);
-    if (kind != RouteChoice::Kind::kChosen) return kind;
-  }
-  return RouteChoice::Kind::kChosen;
+absl::Status InRoute(const RouteEntry& route, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::InvalidArgumentError(absl::StrCat("route ", route.name, ": ", status.message()));
 }
 
-bool Holds(const RouteEntry& route, const RouteRequest& request) {
-  if (!route.methods.empty() && std::find(route.methods.begin(), route.methods.end(),
-                                          request.method) == route.methods.end()) {
-    return false;
+// The changes of the path need the template that the route matches by.
+absl::Status CompileChanges(RouteEntry* route) {
+  const common::PathTemplate* matched = route->matched_template();
+  if (route->rewrite != nullptr) {
+    auto rewrite = std::make_shared<Rewrite>(*route->rewrite);
+    PM_RETURN_IF_ERROR(InRoute(*route, rewrite->path.Compile(matched)));
+    route->rewrite = std::move(rewrite);
   }
-  for (const HeaderCondition& condition : route.headers) {
-    if (!condition.text.Holds(request.header(condition.name))) return false;
+  if (route->redirect != nullptr) {
+    auto redirect = std::make_shared<Redirect>(*route->redirect);
+    PM_RETURN_IF_ERROR(InRoute(*route, redirect->path.Compile(matched)));
+    route->redirect = std::move(redirect);
   }
-  return true;
+  return absl::OkStatus();
 }
 
 absl::Status Check(RouteEntry* route) {
-  if (route->path_kind != RouteEntry::PathKind::kAny && !absl::StartsWith(route->path, "/")) {
+  const bool has_path = route->path_kind != RouteEntry::PathKind::kAny &&
+                        route->path_kind != RouteEntry::PathKind::kPattern;
+  if (has_path && !absl::StartsWith(route->path, "/")) {
     return absl::InvalidArgumentError(
         absl::StrCat("route ", route->name, ": path \"", route->path, "\" does not begin with /"));
   }
@@ -92,20 +83,17 @@ absl::Status Check(RouteEntry* route) {
                                                      host.size(), " bytes, limits are 1 and 255"));
     }
   }
-  const auto compile = [route](TextCondition* text, absl::string_view of) {
-    absl::Status status = text->Compile();
-    if (status.ok()) return status;
-    return absl::InvalidArgumentError(
-        absl::StrCat("route ", route->name, ": ", of, " ", status.message()));
-  };
-  for (HeaderCondition& condition : route->headers) {
-    absl::AsciiStrToLower(&condition.name);
-    if (absl::Status status = compile(&condition.text, "header"); !status.ok()) return status;
+  if (route->path_kind == RouteEntry::PathKind::kTemplate) {
+    auto parsed = common::PathTemplate::Parse(route->path);
+    if (!parsed.ok()) return InRoute(*route, parsed.status());
+    route->path_template = *std::move(parsed);
   }
-  for (JsonCondition& condition : route->json) {
-    if (absl::Status status = compile(&condition.text, "json"); !status.ok()) return status;
+  if (route->path_kind == RouteEntry::PathKind::kPattern) {
+    route->path_pattern = {.kind = TextCondition::Kind::kPattern, .value = route->path};
+    PM_RETURN_IF_ERROR(InRoute(*route, route->path_pattern.Compile()));
   }
-  return absl::OkStatus();
+  PM_RETURN_IF_ERROR(CompileChanges(route));
+  return CompileConditions(route);
 }
 
 }  // namespace
@@ -157,31 +145,53 @@ void Router::AddRoute(uint32_t index) {
   std::vector<std::string> hosts = route.hosts;
   if (hosts.empty()) hosts.push_back("*");
   for (const std::string& host : hosts) {
-    PathTable& table = tables_[TableOf(host)];
-    std::vector<uint32_t>* bucket = &table.any;
-    if (route.path_kind == RouteEntry::PathKind::kExact) {
-      bucket = &table.exact[route.path];
-    } else if (route.path_kind == RouteEntry::PathKind::kPrefix) {
-      const auto [it, added] =
-          table.prefix_index.try_emplace(route.path, static_cast<uint32_t>(table.prefixes.size()));
-      if (added) table.prefixes.push_back(Prefix{.path = route.path, .routes = {}, .parent = -1});
-      bucket = &table.prefixes[it->second].routes;
-    }
-    if (bucket->empty() || bucket->back() != index) bucket->push_back(index);
+    AddTo(&tables_[TableOf(host)], index);
   }
 }
 
-void Router::FinishTable(PathTable* table) {
+void Router::AddTo(PathTable* table, uint32_t index) {
+  const RouteEntry& route = routes_[index];
+  Bucket* bucket = &table->any;
+  switch (route.path_kind) {
+    case RouteEntry::PathKind::kAny:
+      break;
+    case RouteEntry::PathKind::kExact:
+      bucket = &table->exact[route.path];
+      break;
+    case RouteEntry::PathKind::kTemplate:
+      return table->templates.Add(route.path_template, index);
+    case RouteEntry::PathKind::kPattern:
+      bucket = &table->patterns;
+      break;
+    case RouteEntry::PathKind::kPrefix: {
+      const auto [it, added] = table->prefix_index.try_emplace(
+          route.path, static_cast<uint32_t>(table->prefixes.size()));
+      if (added) table->prefixes.push_back(Prefix{.path = route.path, .routes = {}, .parent = -1});
+      bucket = &table->prefixes[it->second].routes;
+      break;
+    }
+  }
+  bucket->push_back(index);
+}
+
+void Router::SortBucket(Bucket* bucket) const {
+  // A route that names a host twice is here twice.
+  std::sort(bucket->begin(), bucket->end());
+  bucket->erase(std::unique(bucket->begin(), bucket->end()), bucket->end());
   // Routes are numbered by name, so a stable sort leaves equals in that order.
-  const auto order = [this](std::vector<uint32_t>* bucket) {
-    std::stable_sort(bucket->begin(), bucket->end(), [this](uint32_t a, uint32_t b) {
-      return Conditions(routes_[a]) > Conditions(routes_[b]);
-    });
-  };
-  order(&table->any);
-  for (auto& [path, bucket] : table->exact) order(&bucket);  // Each alone: no order among them.
+  std::stable_sort(bucket->begin(), bucket->end(), [this](uint32_t a, uint32_t b) {
+    return ConditionCount(routes_[a]) > ConditionCount(routes_[b]);
+  });
+}
+
+void Router::FinishTable(PathTable* table) {
+  SortBucket(&table->any);
+  SortBucket(&table->patterns);
+  // Each alone: their order does not matter.
+  for (auto& [path, bucket] : table->exact) SortBucket(&bucket);
+  table->templates.ForEach([this](Bucket* bucket) { SortBucket(bucket); });
   for (Prefix& prefix : table->prefixes) {
-    order(&prefix.routes);
+    SortBucket(&prefix.routes);
     if (table->prefix_lengths.size() <= prefix.path.size()) {
       table->prefix_lengths.resize(prefix.path.size() + 1);
     }
@@ -203,54 +213,71 @@ int32_t Router::LongestPrefix(const PathTable& table, absl::string_view path, si
   return -1;
 }
 
-RouteChoice Router::FirstThatHolds(const std::vector<uint32_t>& candidates,
-                                   const RouteRequest& request) const {
-  for (const uint32_t index : candidates) {
-    const RouteEntry& route = routes_[index];
-    if (!Holds(route, request)) continue;
-    const RouteChoice::Kind kind = BodyHolds(route, request);
-    if (kind != RouteChoice::Kind::kNone) return {kind, &route};
+template <typename VisitBucket>
+bool Router::VisitPatterns(const PathTable& table, absl::string_view path,
+                           VisitBucket visit) const {
+  for (const uint32_t& index : table.patterns) {
+    if (routes_[index].path_pattern.Holds(path) && visit(std::span(&index, 1))) return true;
   }
-  return {};
+  return false;
 }
 
-RouteChoice Router::MatchIn(const PathTable& table, const RouteRequest& request) const {
-  const auto chosen = [](const RouteChoice& choice) {
-    return choice.kind != RouteChoice::Kind::kNone;
-  };
-  if (const auto it = table.exact.find(request.path); it != table.exact.end()) {
-    if (const RouteChoice choice = FirstThatHolds(it->second, request); chosen(choice)) {
-      return choice;
-    }
+template <typename VisitBucket>
+bool Router::VisitPaths(const PathTable& table, absl::string_view path, VisitBucket visit) const {
+  if (const auto it = table.exact.find(path); it != table.exact.end()) {
+    if (visit(std::span(it->second))) return true;
   }
-  for (int32_t i = LongestPrefix(table, request.path, SIZE_MAX); i >= 0;
-       i = table.prefixes[i].parent) {
-    const RouteChoice choice = FirstThatHolds(table.prefixes[i].routes, request);
-    if (chosen(choice)) return choice;
+  if (!table.templates.empty()) {
+    const auto in_span = [&visit](const Bucket& bucket) { return visit(std::span(bucket)); };
+    if (table.templates.Visit(path, in_span)) return true;
   }
-  return FirstThatHolds(table.any, request);
+  const bool patterns = !table.patterns.empty() && absl::StartsWith(path, "/");
+  if (patterns && VisitPatterns(table, path, visit)) return true;
+  for (int32_t i = LongestPrefix(table, path, SIZE_MAX); i >= 0; i = table.prefixes[i].parent) {
+    if (visit(std::span(table.prefixes[i].routes))) return true;
+  }
+  return visit(std::span(table.any));
 }
 
-RouteChoice Router::Match(const RouteRequest& request) const {
+template <typename VisitBucket>
+bool Router::VisitHosts(const RouteRequest& request, VisitBucket visit) const {
   std::array<char, kHostBytesMax> buffer;
   absl::string_view host = NormalHost(request.host, &buffer);
-  RouteChoice choice;
-  const auto match = [&](uint32_t table) {
-    choice = MatchIn(tables_[table], request);
-    return choice.kind != RouteChoice::Kind::kNone;
-  };
   if (const auto it = exact_hosts_.find(host); it != exact_hosts_.end()) {
-    if (match(it->second)) return choice;
+    if (VisitPaths(tables_[it->second], request.path, visit)) return true;
   }
   if (!wildcard_hosts_.empty()) {
     for (size_t dot = host.find('.'); dot != absl::string_view::npos; dot = host.find('.')) {
       host.remove_prefix(dot + 1);
       const auto it = wildcard_hosts_.find(host);
-      if (it != wildcard_hosts_.end() && match(it->second)) return choice;
+      if (it == wildcard_hosts_.end()) continue;
+      if (VisitPaths(tables_[it->second], request.path, visit)) return true;
     }
   }
-  if (any_host_.has_value()) match(*any_host_);
+  return any_host_.has_value() && VisitPaths(tables_[*any_host_], request.path, visit);
+}
+
+RouteChoice Router::Match(const RouteRequest& request) const {
+  RouteChoice choice;
+  VisitHosts(request, [&](std::span<const uint32_t> bucket) {
+    for (const uint32_t index : bucket) {
+      const RouteEntry& route = routes_[index];
+      const RouteChoice::Kind kind = ChoiceOf(CheckConditions(route, request).kind);
+      if (kind == RouteChoice::Kind::kNone) continue;
+      choice = {kind, &route};
+      return true;
+    }
+    return false;
+  });
   return choice;
+}
+
+void Router::ForEachCandidate(const RouteRequest& request, Visit visit) const {
+  VisitHosts(request, [&](std::span<const uint32_t> bucket) {
+    return std::any_of(bucket.begin(), bucket.end(), [&](uint32_t index) {
+      return visit(routes_[index], CheckConditions(routes_[index], request));
+    });
+  });
 }
 
 }  // namespace pointsman::gateway

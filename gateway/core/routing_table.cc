@@ -14,4 +14,12 @@ const ServiceTable* RoutingTable::Find(absl::string_view name) const {
   return nullptr;
 }
 
+BlockList<CellRef> CellsOf(const EndpointList& endpoints) {
+  BlockList<CellRef> cells;
+  BlockListEditor<CellRef> editor(&cells);
+  for (size_t i = 0; i < endpoints.size(); ++i) editor.Set(i, endpoints[i].cell);
+  editor.Finish();
+  return cells;
+}
+
 }  // namespace pointsman::gateway

@@ -8,6 +8,7 @@
 #include "common/core/names.h"
 #include "common/core/status_macros.h"
 #include "gateway/core/config_convert.h"
+#include "gateway/core/route_convert.h"
 #include "gateway/core/slice_check.h"
 
 namespace pointsman::gateway {
@@ -37,6 +38,25 @@ SliceChange Whole() {
   SliceChange change;
   change.whole = true;
   return change;
+}
+
+int Families(const std::vector<common::Address>& addresses) {
+  bool v6 = false;
+  bool v4 = false;
+  for (const common::Address& one : addresses) {
+    (one.kind == common::Address::Kind::kIpv6 ? v6 : v4) = true;
+  }
+  return (v6 ? 1 : 0) + (v4 ? 1 : 0);
+}
+
+// Adds what `known` has of the family that `addresses`, sorted and of one family, lack.
+void KeepOtherFamily(const std::vector<common::Address>& known,
+                     std::vector<common::Address>* addresses) {
+  const common::Address::Kind there = addresses->front().kind;
+  for (const common::Address& one : known) {
+    if (one.kind != there) addresses->push_back(one);
+  }
+  std::sort(addresses->begin(), addresses->end());
 }
 
 // The slice a service would have if its configured endpoints were all there is.
@@ -82,7 +102,8 @@ absl::StatusOr<std::shared_ptr<const TableState::Configuration>> TableState::Rea
   PM_ASSIGN_OR_RETURN(next->router, Router::Build(std::move(routes)));
   next->upstream_tls = UpstreamTlsOf(next->message);
   for (const v1::Service& service : next->message.services()) {
-    next->policies[std::string(common::BareId(service.name(), "services"))] = PolicyOf(service);
+    next->settings[std::string(common::BareId(service.name(), "services"))] = {
+        PolicyOf(service), PickerOf(service.picker())};
   }
   return std::shared_ptr<const Configuration>(std::move(next));
 }
@@ -103,7 +124,7 @@ std::optional<Refusal> TableState::ApplyConfig(const v1::ConfigFrame& frame,
   staged_ = *std::move(next);
   std::map<std::string, common::MonotonicTime> waiting;
   for (const std::string& name : staged_->services) {
-    const bool known = running_ != nullptr && running_->policies.contains(name);
+    const bool known = running_ != nullptr && running_->settings.contains(name);
     if (known) continue;
     const auto since = waiting_since_.find(name);
     waiting[name] = since == waiting_since_.end() ? now : since->second;
@@ -227,8 +248,8 @@ void TableState::DropUnnamed(const Configuration& next) {
   std::set<std::string> unnamed;
   std::vector<std::string> dropped;
   for (const auto& [name, slice] : slices_) {
-    if (next.policies.contains(name)) continue;
-    const bool known = running_ != nullptr && running_->policies.contains(name);
+    if (next.settings.contains(name)) continue;
+    const bool known = running_ != nullptr && running_->settings.contains(name);
     if (known || unnamed_.contains(name)) {
       dropped.push_back(name);
     } else {
@@ -237,7 +258,7 @@ void TableState::DropUnnamed(const Configuration& next) {
   }
   if (running_ != nullptr) {
     for (const std::string& name : running_->services) {
-      if (!next.policies.contains(name)) dropped.push_back(name);
+      if (!next.settings.contains(name)) dropped.push_back(name);
     }
   }
   for (const std::string& name : dropped) Drop(name);
@@ -248,9 +269,9 @@ void TableState::Activate(std::shared_ptr<const Configuration> next) {
   waiting_since_.clear();
   DropUnnamed(*next);
   if (running_ != nullptr) {
-    for (const auto& [name, policy] : next->policies) {
-      const auto before = running_->policies.find(name);
-      if (before != running_->policies.end() && before->second != policy) {
+    for (const auto& [name, settings] : next->settings) {
+      const auto before = running_->settings.find(name);
+      if (before != running_->settings.end() && before->second != settings) {
         repolicied_.insert(name);
       }
     }
@@ -273,7 +294,13 @@ const std::vector<std::string>& TableState::Names() {
 bool TableState::SetResolved(const std::string& name, std::vector<common::Address> addresses) {
   std::sort(addresses.begin(), addresses.end());
   std::vector<common::Address>& known = names_[name];
-  if (addresses.empty() || known == addresses) return false;
+  if (addresses.empty()) return false;
+  if (Families(known) <= Families(addresses) || ++lacking_[name] >= kAnswersWithoutFamily) {
+    lacking_.erase(name);
+  } else {
+    KeepOtherFamily(known, &addresses);
+  }
+  if (known == addresses) return false;
   known = std::move(addresses);
   bool changed = false;
   for (const auto& [service, slice] : slices_) {
@@ -301,9 +328,9 @@ std::shared_ptr<const ServiceTable> TableState::BuildService(const std::string& 
   // A builder that is new has seen nothing of a slice that came before its service.
   SliceChange since = added ? Whole() : SliceChange();
   if (!added && change != changes_.end()) since = change->second;
-  std::shared_ptr<const ServiceTable> table =
-      builder->second.Build(slice == slices_.end() ? nullptr : &slice->second, since,
-                            running_->policies.at(name), {options_.place, names_}, &retired_);
+  std::shared_ptr<const ServiceTable> table = builder->second.Build(
+      slice == slices_.end() ? nullptr : &slice->second, since, running_->settings.at(name),
+      {options_.place, names_, options_.gateway}, &retired_);
   if (change != changes_.end()) changes_.erase(change);
   built_[name] = table;
   return table;

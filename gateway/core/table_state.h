@@ -34,6 +34,7 @@ namespace pointsman::gateway {
 
 struct TableStateOptions {
   Place place;
+  std::string gateway = {};  // This gateway's name.
   absl::Duration stage_wait = absl::Seconds(5);
 };
 
@@ -77,7 +78,10 @@ class TableState {
   // Names to be resolved, ascending. O(1) while no endpoint says anew who it is.
   const std::vector<std::string>& Names();
   // True: an endpoint's address changed: build a table. `addresses` without ports; empty (the name
-  // does not exist or cannot be resolved now) keeps what was known.
+  // does not exist or cannot be resolved now) keeps what was known. When one of two families is
+  // missing, as if its question had been lost, what was known of it is kept until that many answers
+  // in a row say so.
+  static constexpr int kAnswersWithoutFamily = 3;
   bool SetResolved(const std::string& name, std::vector<common::Address> addresses);
 
   // The table of what is held now. Parts that did not change are shared with the last one, and cost
@@ -102,7 +106,7 @@ class TableState {
     std::vector<std::string> services;        // Ascending: the order of RoutingTable::services.
     std::map<std::string, uint32_t> indexes;  // Into services.
     std::shared_ptr<const Router> router;
-    std::map<std::string, ServicePolicy> policies;
+    std::map<std::string, ServiceSettings> settings;
     std::shared_ptr<const UpstreamTlsMap> upstream_tls;
   };
 
@@ -125,6 +129,8 @@ class TableState {
   std::map<std::string, SliceState> slices_;
   std::set<std::string> unnamed_;  // Slices that the running configuration does not name.
   ResolvedNames names_;
+  // Answers in a row that lacked a family which is known.
+  std::map<std::string, int> lacking_;
   std::optional<std::vector<std::string>> wanted_names_;  // Empty: to be collected anew.
   std::map<std::string, ServiceBuilder> builders_;
   std::map<std::string, SliceChange> changes_;  // Since the last Build, of slices.

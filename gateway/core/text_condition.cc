@@ -4,17 +4,23 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/core/status_macros.h"
 
 namespace pointsman::gateway {
 
-absl::Status TextCondition::Compile() {
-  if (kind != Kind::kPattern) return absl::OkStatus();
+absl::StatusOr<std::shared_ptr<const re2::RE2>> CompilePattern(const std::string& text) {
   re2::RE2::Options options;
   options.set_log_errors(false);
   options.set_max_mem(1 << 20);
-  pattern = std::make_shared<re2::RE2>(value, options);
-  if (pattern->ok()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("pattern \"", value, "\": ", pattern->error()));
+  auto pattern = std::make_shared<re2::RE2>(text, options);
+  if (pattern->ok()) return pattern;
+  return absl::InvalidArgumentError(absl::StrCat("pattern \"", text, "\": ", pattern->error()));
+}
+
+absl::Status TextCondition::Compile() {
+  if (kind != Kind::kPattern) return absl::OkStatus();
+  PM_ASSIGN_OR_RETURN(pattern, CompilePattern(value));
+  return absl::OkStatus();
 }
 
 bool TextCondition::Holds(std::optional<absl::string_view> text) const {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace re2 {
@@ -17,10 +18,13 @@ class RE2;
 
 namespace pointsman::gateway {
 
+// InvalidArgument, with RE2's words: it does not parse, or needs more than 1 MiB.
+absl::StatusOr<std::shared_ptr<const re2::RE2>> CompilePattern(const std::string& text);
+
 struct TextCondition {
   enum class Kind : uint8_t { kExact, kPrefix, kPattern, kPresent, kAbsent };
 
-  // InvalidArgument, with RE2's words: the pattern does not parse, or needs more than 1 MiB.
+  // As CompilePattern().
   absl::Status Compile();
   // Absent: there is no such text. REQUIRES: a pattern was compiled. O(text).
   bool Holds(std::optional<absl::string_view> text) const;

@@ -85,7 +85,7 @@ void Say(FieldToken token, absl::string_view name, TextRef value, HeaderBlock* b
   block->Erase(Only(token));
   if (said.token != token) said = {.name = block->Keep(name), .value = {}, .token = token};
   said.value = value;
-  block->AddField(said);
+  block->AddHeadField(said);
 }
 
 std::string OwnElement(const Sender& sender, absl::string_view authority) {

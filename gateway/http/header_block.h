@@ -112,6 +112,12 @@ class HeaderBlock {
     tokens_ |= Only(field.token);
     fields_.push_back(field);
   }
+  // The same of the head also when its trailers are here already.
+  void AddHeadField(const Field& field) {
+    tokens_ |= Only(field.token);
+    fields_.insert(fields_.begin() + static_cast<ptrdiff_t>(head_fields()), field);
+    if (trailers_begin_ != SIZE_MAX) ++trailers_begin_;
+  }
   // Some field with one of these tokens was added. O(1).
   bool MayHave(TokenSet tokens) const { return (tokens_ & tokens) != 0; }
   // Takes the fields of the head with these tokens out: they are neither forwarded nor found.

@@ -48,6 +48,8 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"too_many_connections", 503},
     {"too_many_from_source", 429},
     {"too_many_requests", 503},
+    {"shed", 503},
+    {"queue_timeout", 503},
     {"rate_limited", 429},
     {"buffers_full", 503},
     {"heads_held", 0},
@@ -68,6 +70,7 @@ constexpr std::array<ReasonFacts, static_cast<size_t>(Reason::kReasonCount)> kRe
     {"deadline_exceeded", 504},
     {"request_timeout", 504},
     {"idle_timeout", 504},
+    {"stream_age", 503},
 }};
 
 struct StatusFacts {
@@ -83,6 +86,7 @@ constexpr StatusFacts kStatuses[] = {
     {204, "No Content"},
     {301, "Moved Permanently"},
     {302, "Found"},
+    {303, "See Other"},
     {304, "Not Modified"},
     {307, "Temporary Redirect"},
     {308, "Permanent Redirect"},
@@ -162,6 +166,26 @@ void RequestHead::Clear() {
   protocols = TextRef{};
   extended_connect = false;
   upgrade = Upgrade::kNone;
+}
+
+void RequestHead::CopyFrom(const RequestHead& other) {
+  block.CopyFrom(other.block);
+  method = other.method;
+  method_text = other.method_text;
+  target = other.target;
+  path = other.path;
+  path_traits = other.path_traits;
+  sent_target = other.sent_target;
+  authority = other.authority;
+  body = other.body;
+  content_length = other.content_length;
+  expects_continue = other.expects_continue;
+  legacy = other.legacy;
+  keep_alive = other.keep_alive;
+  wants_trailers = other.wants_trailers;
+  protocols = other.protocols;
+  extended_connect = other.extended_connect;
+  upgrade = other.upgrade;
 }
 
 void ResponseHead::Clear() {

@@ -79,6 +79,7 @@ struct RequestHead {
   Upgrade upgrade = Upgrade::kNone;
 
   void Clear();
+  void CopyFrom(const RequestHead& other);
 };
 
 struct ResponseHead {
@@ -135,6 +136,8 @@ enum class Reason : uint8_t {
   kTooManyConnections,
   kTooManyFromSource,
   kTooManyRequests,
+  kShed,
+  kQueueTimeout,
   kRateLimited,
   kBuffersFull,
   kHeadsHeld,
@@ -156,6 +159,7 @@ enum class Reason : uint8_t {
   kDeadlineExceeded,
   kRequestTimeout,
   kIdleTimeout,
+  kStreamAge,
   kReasonCount,
 };
 
@@ -173,6 +177,8 @@ struct OwnResponse {
   bool legacy_keep_alive = false;
   // Seconds until asking again may succeed; 0: not said.
   int64_t retry_after = 0;
+  // Empty: the client is sent nowhere.
+  absl::string_view location = {};
 };
 
 // "no_route" and the like. Static storage.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "common/core/hex.h"
 #include "gateway/http/scan.h"
 
 namespace pointsman::gateway {
@@ -12,13 +13,6 @@ namespace {
 constexpr int kSizeDigitsMax = 16;
 // Larger sizes are refused before they can wrap around anywhere.
 constexpr uint64_t kChunkSizeMax = uint64_t{1} << 62;
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 }  // namespace
 
@@ -72,7 +66,7 @@ BodyProgress BodyParser::TakeTrailers(absl::string_view input, size_t skipped) {
 
 // One byte of "SIZE" up to the CR or ';' behind it.
 bool BodyParser::StepSize(char c) {
-  const int digit = HexValue(c);
+  const int digit = common::HexValue(c);
   if (digit >= 0) {
     if (++size_digits_ > kSizeDigitsMax) return false;
     left_ = left_ * 16 + static_cast<uint64_t>(digit);

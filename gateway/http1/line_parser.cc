@@ -1,6 +1,7 @@
 #include "gateway/http1/line_parser.h"
 
 #include <cstring>
+#include <string>
 
 #include "gateway/http/field_rules.h"
 #include "gateway/http/scan.h"
@@ -16,8 +17,14 @@ HeadProgress LineParser::Failed(HeadProgress progress, Reason reason) {
 void LineParser::Begin(HeaderBlock* block, size_t fields_max) {
   block_ = block;
   head_bytes_ = 0;
-  line_begin_ = block->text_size();
-  fields_max_ = block->fields().size() + fields_max;
+  line_begin_ = line_end_ = block->text_size();
+  fields_left_ = fields_max;
+}
+
+void LineParser::MoveLine() {
+  const std::string begun(block_->text() + line_begin_, line_end_ - line_begin_);
+  line_begin_ = block_->text_size();
+  block_->AppendText(begun);
 }
 
 bool LineParser::NextLine(absl::string_view input, HeadProgress* progress, TextRef* line) {
@@ -29,7 +36,9 @@ bool LineParser::NextLine(absl::string_view input, HeadProgress* progress, TextR
     *progress = Failed(*progress, Reason::kHeadTooLarge);
     return false;
   }
+  if (block_->text_size() != line_end_) MoveLine();
   block_->AppendText(rest.substr(0, size));
+  line_end_ = block_->text_size();
   head_bytes_ += size;
   progress->consumed += size;
   if (found == nullptr) return false;
@@ -49,7 +58,8 @@ Reason LineParser::AddFieldLine(TextRef line) {
   size_t colon = 0;
   while (colon < text.size() && IsTokenByte(text[colon])) ++colon;
   if (colon == 0 || colon == text.size() || text[colon] != ':') return Reason::kBadHeader;
-  if (block_->fields().size() >= fields_max_) return Reason::kTooManyFields;
+  if (fields_left_ == 0) return Reason::kTooManyFields;
+  --fields_left_;
   const absl::string_view value = TrimBlanks(text.substr(colon + 1));
   if (!IsValueText(value)) return Reason::kBadHeader;
   Field field;

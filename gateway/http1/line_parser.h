@@ -47,9 +47,13 @@ class LineParser {
   HeaderBlock* block_ = nullptr;
 
  private:
+  // Others put text into the block meanwhile: what has come of the line moves behind it.
+  void MoveLine();
+
   size_t head_bytes_ = 0;
   size_t line_begin_ = 0;
-  size_t fields_max_ = 0;
+  size_t line_end_ = 0;  // Of what has come.
+  size_t fields_left_ = 0;
 };
 
 // Trailers are added to the head's block, behind its fields.

@@ -16,7 +16,7 @@ constexpr absl::string_view kLineEnd = "\r\n";
 // Appends pieces to one reserved place of a queue.
 class HeadWriter {
  public:
-  // `size` bounds all that will be put.
+  // `size` bounds all that will be put; nothing of it is null.
   HeadWriter(size_t size, OutQueue* out) : out_(out) {
     if (size <= kChunkDataBytes) {
       at_ = begin_ = out->Reserve(size);
@@ -130,7 +130,7 @@ void WriteResponseHead(const ResponseHead& head, const ResponseFraming& framing,
 
 void WriteOwnResponse(const OwnResponse& response, OutQueue* out) {
   PM_CHECK(response.body.size() <= kChunkDataBytes - 512);
-  HeadWriter writer(512 + response.body.size(), out);
+  HeadWriter writer(512 + response.body.size() + response.location.size(), out);
   const bool grpc = response.grpc_status >= 0;
   const int status = grpc ? 200 : response.status;
   PutStatusLine(status, StatusText(status), &writer);
@@ -149,13 +149,14 @@ void WriteOwnResponse(const OwnResponse& response, OutQueue* out) {
     if (status == 405) writer.PutField("allow", kForwardedMethods);
     if (response.retry_after > 0) writer.PutNumberField("retry-after", response.retry_after);
   }
+  if (!response.location.empty()) writer.PutField("location", response.location);
   if (response.close) {
     writer.Put("connection: close\r\n");
   } else if (response.legacy_keep_alive) {
     writer.Put("connection: keep-alive\r\n");
   }
   writer.Put(kLineEnd);
-  if (response.with_body && !bodiless && !grpc) writer.Put(response.body);
+  if (response.with_body && !bodiless && !grpc && !response.body.empty()) writer.Put(response.body);
 }
 
 void WriteContinue(OutQueue* out) { out->Append("HTTP/1.1 100 Continue\r\n\r\n"); }

@@ -592,6 +592,7 @@ void Http2Session::SendOwn(Http2Stream* stream, const OwnResponse& response) {
     if (response.status == 405) list.Put("allow", kForwardedMethods);
     if (response.retry_after > 0) list.PutNumber("retry-after", response.retry_after);
   }
+  if (!response.location.empty()) list.Put("location", response.location);
   const bool end = bodiless || !response.with_body || response.body.empty();
   if (!end) {
     stream->out_.Append(response.body);

@@ -57,6 +57,14 @@ SocketAddress SocketAddress::From(const common::Address& address) {
   return result;
 }
 
+SocketAddress SocketAddress::From(const common::IpAddress& ip, uint16_t port) {
+  return From(common::Address{
+      .kind = ip.v6 ? common::Address::Kind::kIpv6 : common::Address::Kind::kIpv4,
+      .bytes = ip.bytes,
+      .port = port,
+  });
+}
+
 absl::StatusOr<SocketAddress> SocketAddress::Local(int fd) {
   SocketAddress result;
   result.length_ = sizeof(result.storage_);

@@ -24,6 +24,7 @@ class SocketAddress {
   SocketAddress() = default;
   // REQUIRES: not kName (names are resolved elsewhere).
   static SocketAddress From(const common::Address& address);
+  static SocketAddress From(const common::IpAddress& ip, uint16_t port);
   // The local address of a socket; Internal when the kernel refuses.
   static absl::StatusOr<SocketAddress> Local(int fd);
   // The other end's; Unavailable: there is none.
@@ -43,6 +44,7 @@ class SocketAddress {
   std::string ToString() const;
   // Address without port and brackets, "unix" for unix sockets; writes at most 46 bytes (no
   // terminator) to `out` and returns how many.
+  static constexpr size_t kHostBytes = 46;
   size_t WriteHost(char* out) const;
 
  private:

@@ -17,10 +17,28 @@ bool TcpConnection::Attach(Fd fd) {
   return true;
 }
 
-bool TcpConnection::AttachConnecting(Fd fd) {
-  if (!loop_->Register(fd.get(), this)) return false;
-  fd_ = std::move(fd);
-  connecting_ = true;
+bool TcpConnection::ConnectTo(const SocketAddress& address) {
+  ConnectStart start = StartConnect(address);
+  if (!start.fd.valid() || !loop_->Register(start.fd.get(), this)) return false;
+  fd_ = std::move(start.fd);
+  connecting_ = !start.done;
+  writable_ = start.done;
+  return true;
+}
+
+bool TcpConnection::Connect(const ConnectTarget& target) {
+  if (!target.other.has_value()) return ConnectTo(target.address);
+  const SocketAddress& first = target.other_first ? *target.other : target.address;
+  const SocketAddress& second = target.other_first ? target.address : *target.other;
+  reached_ = {.had_choice = true, .other = target.other_first, .second = false};
+  if (!ConnectTo(first)) {
+    reached_ = {.had_choice = true, .other = !target.other_first, .second = true};
+    return ConnectTo(second);
+  }
+  if (connecting_) {
+    second_ = std::make_unique<SecondConnect>(loop_, second, target.head_start,
+                                              [this] { OnSecondStands(); });
+  }
   return true;
 }
 
@@ -62,6 +80,7 @@ void TcpConnection::Close() {
     filter_.reset();
     sealed_bytes_ = 0;
   }
+  ForgetSecond();
   fd_.Reset();
   if (requeued_) loop_->Forget(this);
   out_.Clear();
@@ -132,9 +151,10 @@ void TcpConnection::ReceiveNow() {
 void TcpConnection::FinishConnect() {
   const int error = ConnectError(fd_.get());
   if (error != 0) {
-    Fail(error);
+    if (!GoToSecond()) Fail(error);
     return;
   }
+  ForgetSecond();
   connecting_ = false;
   writable_ = true;
   if (filter_ != nullptr) {
@@ -142,6 +162,31 @@ void TcpConnection::FinishConnect() {
     return;
   }
   owner_->OnConnected();
+}
+
+bool TcpConnection::GoToSecond() {
+  if (second_ == nullptr) return false;
+  Fd fd = second_->Take();
+  ForgetSecond();
+  // The turn may hold an event of the first one's socket.
+  loop_->Forget(this);
+  requeued_ = false;
+  if (!fd.valid() || !loop_->Reregister(fd.get(), this)) return false;
+  fd_ = std::move(fd);
+  reached_.other = !reached_.other;
+  reached_.second = true;
+  return true;
+}
+
+void TcpConnection::OnSecondStands() {
+  if (!GoToSecond()) return Fail(ECONNABORTED);
+  FinishConnect();
+}
+
+void TcpConnection::ForgetSecond() {
+  if (second_ == nullptr) return;
+  second_->Stop();
+  loop_->Bury(std::move(second_));
 }
 
 void TcpConnection::Receive() {

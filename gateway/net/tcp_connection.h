@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "gateway/net/chunk.h"
+#include "gateway/net/connect_race.h"
 #include "gateway/net/event_loop.h"
 #include "gateway/net/fd.h"
 #include "gateway/net/out_queue.h"
@@ -23,7 +24,7 @@ namespace pointsman::gateway {
 class ConnectionOwner {
  public:
   virtual ~ConnectionOwner() = default;
-  // The connection stands; only after AttachConnecting() or StartFilter().
+  // The connection stands; only after Connect() or StartFilter().
   virtual void OnConnected() = 0;
   virtual void OnReceived(Slice bytes) = 0;
   // The peer will send no more; sending to it may still work.
@@ -47,12 +48,15 @@ class TcpConnection : public IoHandler {
       : loop_(loop), chunks_(chunks), owner_(owner), out_(chunks) {}
   ~TcpConnection() override { Close(); }
 
-  // Takes over a connected (or, second form, still connecting) socket. False when it cannot be
-  // registered; then the socket is closed.
+  // Takes over a connected socket. False when it cannot be registered; then the socket is closed.
   bool Attach(Fd fd);
-  bool AttachConnecting(Fd fd);
+  // Begins to connect. False: it failed at once, at every address. A socket that stands at once is
+  // not connecting(), and OnConnected() does not come for it.
+  bool Connect(const ConnectTarget& target);
+  // Once it stands, after Connect().
+  const ReachedAddress& reached() const { return reached_; }
   // From now on the socket's bytes go through the filter; on an accepted socket the peer begins.
-  // REQUIRES: after Attach() or AttachConnecting(), before anything is sent or received.
+  // REQUIRES: after Attach() or Connect(), before anything is sent or received.
   void StartFilter(std::unique_ptr<StreamFilter> filter);
   // Null: plain.
   const StreamFilter* filter() const { return filter_.get(); }
@@ -96,7 +100,12 @@ class TcpConnection : public IoHandler {
   void OnIo(uint32_t events) override;
 
  private:
+  bool ConnectTo(const SocketAddress& address);
   void FinishConnect();
+  // The second address's socket takes the place of the first one's. False: it failed too.
+  bool GoToSecond();
+  void OnSecondStands();
+  void ForgetSecond();
   void Receive();
   // One recv(), or what the filter holds; false when there is nothing more to do now.
   bool ReceiveOnce();
@@ -120,6 +129,9 @@ class TcpConnection : public IoHandler {
   Fd fd_;
   OutQueue out_;
   std::unique_ptr<StreamFilter> filter_;
+  // While connecting to the first of two addresses.
+  std::unique_ptr<SecondConnect> second_;
+  ReachedAddress reached_;
   // Bytes at the front of out_ whose records have not all left.
   size_t sealed_bytes_ = 0;
   int64_t credit_ = 0;

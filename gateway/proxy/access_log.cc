@@ -105,7 +105,8 @@ void AccessLog::Run() {
     }
     while (Collect()) WriteBuffer();
     if (reopen_.exchange(false, std::memory_order_acq_rel) && options_.path != "-") {
-      Tell(OpenFile());
+      const absl::Status opened = OpenFile();
+      if (failing_ || !opened.ok()) Tell(opened);
     }
   }
 }

@@ -21,7 +21,7 @@ class ClientPeer {
   bool trusted() const { return trusted_; }
 
  private:
-  char host_[46];
+  char host_[SocketAddress::kHostBytes];
   uint8_t size_;
   bool trusted_;
 };

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "gateway/core/age.h"
 #include "gateway/http1/serializer.h"
 #include "gateway/proxy/stream.h"
 
@@ -13,6 +14,8 @@ Http1Client::Http1Client(WorkerContext* context, ClientRegistry* registry, const
     : context_(context),
       registry_(registry),
       tcp_(&context->loop, &context->chunks, this),
+      aged_at_(context->loop.Now() +
+               DrawAge(context->limits.client_connection_age, context->random)),
       peer_(peer) {}
 
 Http1Client::~Http1Client() = default;
@@ -50,8 +53,9 @@ void Http1Client::Drain() {
 
 void Http1Client::AwaitLastRequest(absl::Duration at_least) {
   const common::MonotonicTime now = context_->loop.Now();
-  ArmAt(std::min(now + context_->limits.client_idle_timeout,
-                 std::max(context_->drain_idle_until, now + at_least)));
+  const common::MonotonicTime idle = now + context_->limits.client_idle_timeout;
+  const common::MonotonicTime end = context_->draining ? context_->drain_idle_until : aged_at_;
+  ArmAt(end >= idle ? idle : std::min(idle, std::max(end, now + at_least)));
 }
 
 void Http1Client::Kill() {
@@ -269,6 +273,14 @@ void Http1Client::OnSent(size_t n) {
   }
 }
 
+void Http1Client::BeginFlushing() {
+  pending_ = Slice{};
+  state_ = State::kFlushing;
+  ArmAt(context_->loop.Now() + context_->limits.client_idle_timeout);
+  tcp_.ExpectEnd();
+  if (tcp_.out().empty()) FinishFlushing();
+}
+
 void Http1Client::FinishFlushing() {
   if (input_ended_) {
     Close();
@@ -294,11 +306,18 @@ void Http1Client::SendInterim(const ResponseHead& head) {
   context_->FlushLater(&tcp_);
 }
 
+void Http1Client::DecideClose(bool request_ended) {
+  if (!stream_->request().keep_alive || !request_ended || context_->draining) close_after_ = true;
+  if (close_after_ || !aged()) return;
+  close_after_ = true;
+  context_->counters.clients_aged.Add();
+}
+
 void Http1Client::SendHead(const ResponseHead& head, bool end, bool request_ended) {
   if (state_ == State::kClosed) return;
   if (head.switched) return SwitchProtocols(head);
   const RequestHead& request = stream_->request();
-  if (!request.keep_alive || !request_ended || context_->draining) close_after_ = true;
+  DecideClose(request_ended);
   ResponseFraming framing;
   framing.body = head.body;
   framing.content_length =
@@ -354,7 +373,7 @@ void Http1Client::SendEnd(const ResponseHead& head) {
 void Http1Client::SendOwn(const OwnResponse& response, bool request_ended) {
   if (state_ == State::kClosed) return;
   const RequestHead& request = stream_->request();
-  if (!request.keep_alive || !request_ended || context_->draining) close_after_ = true;
+  DecideClose(request_ended);
   OwnResponse own = response;
   own.close = close_after_;
   own.legacy_keep_alive = request.legacy && !close_after_;
@@ -375,27 +394,26 @@ void Http1Client::StreamDone() {
   ReturnParsers();
   if (state_ == State::kClosed) return;
   if (!tcp_.open()) return Close();
-  if (close_after_) {
-    pending_ = Slice{};
-    state_ = State::kFlushing;
-    ArmAt(context_->loop.Now() + context_->limits.client_idle_timeout);
-    tcp_.ExpectEnd();
-    if (tcp_.out().empty()) FinishFlushing();
-    return;
-  }
+  if (close_after_) return BeginFlushing();
   state_ = State::kIdle;
-  if (context_->draining) {
-    // The answer began before the drain, so its client does not know.
-    AwaitLastRequest(context_->limits.drain_first_request_wait);
-  } else {
-    ArmAt(context_->loop.Now() + context_->limits.client_idle_timeout);
-  }
+  // An answer that began before the drain, or before the connection's age was over, told nothing.
+  AwaitLastRequest(context_->limits.drain_first_request_wait);
   tcp_.SetCredit(context_->limits.stream_window_bytes);
   if (!pending_.empty()) ParseInput();
 }
 
 void Http1Client::SetRequestCredit(int64_t bytes) {
   if (state_ == State::kBody || state_ == State::kTunnel) tcp_.SetCredit(bytes);
+}
+
+void Http1Client::EndIdle() {
+  // A request that has reached this host is answered.
+  tcp_.ReceiveNow();
+  if (state_ != State::kIdle) return;
+  if (!context_->draining) context_->counters.clients_aged.Add();
+  // The client may be slow to take the last answer.
+  if (!tcp_.out().empty()) return BeginFlushing();
+  ClientGone();
 }
 
 void Http1Client::OnTimer() {
@@ -413,11 +431,7 @@ void Http1Client::OnTimer() {
     RefuseInput(Reason::kHeadTimeout);
     return;
   }
-  // A request that has reached this host is answered.
-  if (state_ == State::kIdle && context_->draining) {
-    tcp_.ReceiveNow();
-    if (state_ != State::kIdle) return;
-  }
+  if (state_ == State::kIdle && (context_->draining || aged())) return EndIdle();
   ClientGone();
 }
 

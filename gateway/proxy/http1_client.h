@@ -108,9 +108,18 @@ class Http1Client final : public ClientConnection,
   void ClientGone();
   // Ends at once; the stream is told why.
   void Leave(Reason reason);
+  // Nothing follows what is queued.
+  void BeginFlushing();
   void FinishFlushing();
-  // Idle while draining: when to close. `at_least`: to give the client from now on.
+  // It is so old that no request is taken behind an answer that begins now.
+  bool aged() const { return context_->loop.Now() >= aged_at_; }
+  // An answer begins: whether it is the last.
+  void DecideClose(bool request_ended);
+  // Idle: when to close. `at_least`: to give the client from now on, if the connection is to end
+  // by a drain or its age.
   void AwaitLastRequest(absl::Duration at_least);
+  // Idle, and to end by a drain or its age.
+  void EndIdle();
   void ReturnParsers() { context_->request_parsers.Return(std::move(parsers_)); }
   void Close();
   void ArmAt(common::MonotonicTime deadline);
@@ -124,6 +133,7 @@ class Http1Client final : public ClientConnection,
   Slice pending_;
   Stream* stream_ = nullptr;
   common::MonotonicTime deadline_;
+  const common::MonotonicTime aged_at_;
   size_t lingered_bytes_ = 0;
   State state_ = State::kIdle;
   bool close_after_ = false;

@@ -7,6 +7,7 @@
 #include "gateway/http1/serializer.h"
 #include "gateway/proxy/stream.h"
 #include "gateway/proxy/upstream_pools.h"
+#include "gateway/proxy/upstream_target.h"
 
 namespace pointsman::gateway {
 
@@ -18,20 +19,18 @@ Http1Upstream::Http1Upstream(WorkerContext* context, UpstreamPools* pools, CellR
       tls_(context, cell, tls),
       tcp_(&context->loop, &context->chunks, this) {}
 
-void Http1Upstream::StartTry(Stream* stream, uint8_t attempt) {
+void Http1Upstream::StartTry(Stream* stream, uint8_t attempt, const ConnectionLimits& limits) {
+  life_.OnRequest(limits, context_->loop.Now(), context_->random);
   stream_ = stream;
   attempt_ = attempt;
   sent_any_ = received_any_ = polluted_ = false;
   interim_left_ = context_->limits.interim_responses_max;
 }
 
-void Http1Upstream::Connect(const SocketAddress& address, Stream* stream, uint8_t attempt) {
-  StartTry(stream, attempt);
-  ConnectStart start = StartConnect(address);
-  const bool attached =
-      start.fd.valid() &&
-      (start.done ? tcp_.Attach(std::move(start.fd)) : tcp_.AttachConnecting(std::move(start.fd)));
-  if (!attached) {
+void Http1Upstream::Connect(const ConnectTarget& target, Stream* stream, uint8_t attempt,
+                            const ConnectionLimits& limits) {
+  StartTry(stream, attempt, limits);
+  if (!tcp_.Connect(target)) {
     Push(StreamEvent::Kind::kUpstreamFailed, true, Slice{}, Reason::kConnectFailed);
     stream_ = nullptr;
     Close();
@@ -39,11 +38,11 @@ void Http1Upstream::Connect(const SocketAddress& address, Stream* stream, uint8_
   }
   context_->counters.upstream_opened.Add();
   if (!tls_.Start(&tcp_)) return OnFailed(EPROTO);
-  if (start.done && tls_policy() == 0) OnConnected();
+  if (tls_policy() == 0 && !tcp_.connecting()) OnConnected();
 }
 
-void Http1Upstream::Bind(Stream* stream, uint8_t attempt) {
-  StartTry(stream, attempt);
+void Http1Upstream::Bind(Stream* stream, uint8_t attempt, const ConnectionLimits& limits) {
+  StartTry(stream, attempt, limits);
   reused_ = true;
   StartHead();
 }
@@ -53,7 +52,7 @@ bool Http1Upstream::Adopt(Fd fd, Stream* stream, uint8_t attempt) {
     Close();
     return false;
   }
-  Bind(stream, attempt);
+  Bind(stream, attempt, ConnectionLimits());
   return true;
 }
 
@@ -67,7 +66,7 @@ void Http1Upstream::StartHead() {
   state_ = State::kHead;
   const RequestHead& request = stream_->request();
   if (parsers_ == nullptr) parsers_ = context_->response_parsers.Take();
-  parsers_->head.Start(&stream_->response(), request.method, request.upgrade);
+  parsers_->head.Start(&stream_->response(attempt_), request.method, request.upgrade);
   tcp_.SetCredit(context_->limits.stream_window_bytes);
 }
 
@@ -80,6 +79,11 @@ void Http1Upstream::Close() {
   pending_ = Slice{};
   ReturnParsers();
   pools_->OnClosed(this, idle);
+}
+
+void Http1Upstream::CloseAged() {
+  context_->counters.upstream_aged.Add();
+  Close();
 }
 
 void Http1Upstream::BecomeIdle(common::MonotonicTime deadline) {
@@ -118,6 +122,7 @@ void Http1Upstream::Lose(Reason reason) {
 
 void Http1Upstream::OnConnected() {
   tls_.OnConnected(tcp_);
+  NoteReached(context_, cell_, tcp_);
   Push(StreamEvent::Kind::kUpstreamConnected);
   StartHead();
 }
@@ -164,8 +169,8 @@ bool Http1Upstream::ParseHead() {
     Lose(Reason::kUpstreamProtocol);
     return false;
   }
-  if (stream_->response().switched) return EnterTunnel();
-  if (stream_->response().status < 200) {
+  if (stream_->response(attempt_).switched) return EnterTunnel();
+  if (stream_->response(attempt_).status < 200) {
     if (--interim_left_ < 0) {
       Lose(Reason::kUpstreamProtocol);
       return false;
@@ -180,7 +185,7 @@ bool Http1Upstream::ParseHead() {
 }
 
 bool Http1Upstream::EnterTunnel() {
-  if (!TakeHandshake(stream_->request(), &stream_->response().block)) {
+  if (!TakeHandshake(stream_->request(), &stream_->response(attempt_).block)) {
     Lose(Reason::kUpstreamProtocol);
     return false;
   }
@@ -195,7 +200,7 @@ void Http1Upstream::EndTunnelOutput() {
 }
 
 void Http1Upstream::FinishHead() {
-  ResponseHead& head = stream_->response();
+  ResponseHead& head = stream_->response(attempt_);
   if (!head.keep_alive) polluted_ = true;  // The endpoint closes it.
   BodyParser& body = parsers_->body;
   body.Start(head.body, head.content_length, &head.block);
@@ -234,7 +239,7 @@ void Http1Upstream::ContinueAfterInterim() {
 
 void Http1Upstream::OnInputEnd() {
   if (state_ == State::kTunnel) return Push(StreamEvent::Kind::kResponseEnd, true);
-  if (state_ == State::kBody && stream_->response().body == BodyKind::kUntilClose) {
+  if (state_ == State::kBody && stream_->response(attempt_).body == BodyKind::kUntilClose) {
     state_ = State::kDone;
     polluted_ = true;  // Not to be used again.
     Push(StreamEvent::Kind::kResponseEnd, true);
@@ -300,25 +305,24 @@ void Http1Upstream::SendEnd(const RequestHead& head) {
 void Http1Upstream::Release(bool clean) {
   stream_ = nullptr;
   if (state_ == State::kClosed) return;
-  if (clean && !polluted_ && state_ == State::kDone && tcp_.open() && tcp_.out().empty() &&
-      !tcp_.input_ended()) {
-    pools_->GiveBack(this);
-  } else {
-    Close();
-  }
+  const bool usable = clean && !polluted_ && state_ == State::kDone && tcp_.open() &&
+                      tcp_.out().empty() && !tcp_.input_ended();
+  if (!usable) return Close();
+  if (!CloseIfAged()) pools_->GiveBack(this);
 }
 
 common::MonotonicTime Http1Upstream::KeptUntil() const {
-  if (!pools_->MayShelve(*this)) return idle_deadline_;
+  if (!pools_->MayShelve(*this)) return std::min(idle_deadline_, life_.ends_at());
   const ProxyLimits& limits = context_->limits;
   return idle_deadline_ - limits.upstream_idle_timeout +
-         std::min(limits.upstream_shelf_after, limits.upstream_idle_timeout);
+         std::min<absl::Duration>(limits.upstream_shelf_after, limits.upstream_idle_timeout);
 }
 
 void Http1Upstream::OnTimer() {
   if (state_ != State::kIdle) return;
   const common::MonotonicTime now = context_->loop.Now();
   if (now < KeptUntil()) return context_->loop.timers().Arm(*this, KeptUntil());
+  if (CloseIfAged()) return;
   if (now >= idle_deadline_) return Close();
   pools_->Shelve(this);
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "gateway/core/age.h"
 #include "gateway/core/cells.h"
 #include "gateway/http1/message_parsers.h"
 #include "gateway/net/socket.h"
@@ -32,14 +33,24 @@ class Http1Upstream final : public Mortal,
   Http1Upstream(WorkerContext* context, UpstreamPools* pools, CellRef cell, uint64_t tls);
 
   // Begins to connect for `stream`'s try; the outcome comes as an event.
-  void Connect(const SocketAddress& address, Stream* stream, uint8_t attempt);
+  void Connect(const ConnectTarget& target, Stream* stream, uint8_t attempt,
+               const ConnectionLimits& limits);
   // Takes an idle connection for a try.
-  void Bind(Stream* stream, uint8_t attempt);
-  // The same of one that another worker had; false: the kernel refuses, and it is closed.
+  void Bind(Stream* stream, uint8_t attempt, const ConnectionLimits& limits);
+  // The same of one that another worker had, without limits; false: the kernel refuses, and it is
+  // closed.
   bool Adopt(Fd fd, Stream* stream, uint8_t attempt);
   // Of an idle plain one: the socket, for another worker. The rest is as after Close().
   Fd Surrender();
   void Close();
+  // Closes it when its requests or its age are used up; false: they are not. REQUIRES: no try.
+  bool CloseIfAged() {
+    if (!life_.IsOver(context_->loop.Now())) return false;
+    CloseAged();
+    return true;
+  }
+  // It has a limit of requests or an age.
+  bool limited() const { return life_.limited(); }
   // From now on idle until `deadline`.
   void BecomeIdle(common::MonotonicTime deadline);
   CellRef cell() const { return cell_; }
@@ -96,7 +107,8 @@ class Http1Upstream final : public Mortal,
     kClosed,
   };
 
-  void StartTry(Stream* stream, uint8_t attempt);
+  void StartTry(Stream* stream, uint8_t attempt, const ConnectionLimits& limits);
+  void CloseAged();
   // While idle: when it is no longer this worker's.
   common::MonotonicTime KeptUntil() const;
   void StartHead();
@@ -123,6 +135,7 @@ class Http1Upstream final : public Mortal,
   Slice pending_;
   Stream* stream_ = nullptr;
   common::MonotonicTime idle_deadline_;
+  ConnectionLife life_;
   State state_ = State::kConnecting;
   uint8_t attempt_ = 0;
   bool reused_ = false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/core/age.h"
 #include "gateway/proxy/stream.h"
 #include "gateway/tls/filter.h"
 
@@ -178,6 +179,8 @@ Http2Client::Http2Client(WorkerContext* context, ClientRegistry* registry, const
       session_(Http2Session::Role::kServer, context->limits.http2, context->limits.head, this),
       idle_since_(context->loop.Now()),
       progress_(context->loop.Now()),
+      aged_at_(context->loop.Now() +
+               DrawAge(context->limits.client_connection_age, context->random)),
       peer_(peer) {}
 
 Http2Client::~Http2Client() = default;
@@ -259,7 +262,7 @@ void Http2Client::Drain() {
   if (draining_ || closed_) return;
   draining_ = true;
   session_.SendShutdownNotice();
-  idle_since_ = context_->loop.Now();
+  goaway_at_ = context_->loop.Now() + context_->limits.http2_goaway_wait;
   ArmTimer();
   SendLater();
 }
@@ -285,7 +288,7 @@ void Http2Client::Close() {
 
 common::MonotonicTime Http2Client::NextDeadline() const {
   const ProxyLimits& limits = context_->limits;
-  if (draining_ && !goaway_sent_) return idle_since_ + limits.http2_goaway_wait;
+  if (goaway_at_ != common::MonotonicTime::Infinite()) return goaway_at_;
   // Bytes wait, or a head is half there, and nothing moves.
   if (!tcp_.out().empty() || session_.in_head()) return progress_ + limits.client_head_timeout;
   if (free_.size() == requests_.size()) return idle_since_ + limits.client_idle_timeout;
@@ -296,7 +299,8 @@ void Http2Client::ArmTimer() {
   // Looks in from time to time: what it waits for changes without a word.
   const common::MonotonicTime look =
       context_->loop.Now() + context_->limits.http2_stuck_timeout / 4;
-  context_->loop.timers().Arm(*this, std::min({look, look_at_, NextDeadline()}));
+  const common::MonotonicTime aged = draining_ ? common::MonotonicTime::Infinite() : aged_at_;
+  context_->loop.timers().Arm(*this, std::min({look, look_at_, NextDeadline(), aged}));
 }
 
 void Http2Client::LookAt(common::MonotonicTime when) {
@@ -307,6 +311,10 @@ void Http2Client::LookAt(common::MonotonicTime when) {
 
 void Http2Client::OnTimer() {
   if (closed_) return;
+  if (!draining_ && context_->loop.Now() >= aged_at_) {
+    context_->counters.clients_aged.Add();
+    Drain();
+  }
   const common::MonotonicTime since = context_->loop.Now() - context_->limits.http2_stuck_timeout;
   look_at_ = common::MonotonicTime::Infinite();
   for (auto& request : requests_) {
@@ -315,8 +323,8 @@ void Http2Client::OnTimer() {
   }
   SendLater();
   if (context_->loop.Now() < NextDeadline()) return ArmTimer();
-  if (draining_ && !goaway_sent_) {
-    goaway_sent_ = true;
+  if (goaway_at_ != common::MonotonicTime::Infinite()) {
+    goaway_at_ = common::MonotonicTime::Infinite();
     session_.SendGoaway();
     SendLater();
     return ArmTimer();

@@ -2,7 +2,8 @@
 
 // A client's HTTP/2 connection: each of its streams is one request with its answer. Frames are
 // collected and written once a turn. A stream's place is used again once its request is over and
-// the codec has let go of it. Thread-compatible; owned by its worker.
+// the codec has let go of it. At its age the client is told to open another. Thread-compatible;
+// owned by its worker.
 
 #include <cstdint>
 #include <memory>
@@ -88,9 +89,11 @@ class Http2Client final : public ClientConnection,
   common::MonotonicTime idle_since_;
   common::MonotonicTime progress_;
   common::MonotonicTime look_at_ = common::MonotonicTime::Infinite();
-  bool draining_ = false;
-  bool goaway_sent_ = false;
-  bool broken_ = false;  // Only what is queued is still sent.
+  const common::MonotonicTime aged_at_;
+  // While draining and GOAWAY is still to be sent: when.
+  common::MonotonicTime goaway_at_ = common::MonotonicTime::Infinite();
+  bool draining_ = false;  // With the process, or by its age.
+  bool broken_ = false;    // Only what is queued is still sent.
   bool closed_ = false;
   const ClientPeer peer_;
 };

@@ -6,6 +6,7 @@
 
 #include "gateway/proxy/stream.h"
 #include "gateway/proxy/upstream_pools.h"
+#include "gateway/proxy/upstream_target.h"
 
 namespace pointsman::gateway {
 
@@ -95,7 +96,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
  protected:
   // Http2Stream
   ResponseHead* ResponsePlace() override {
-    return stream_ != nullptr && !over_ ? &stream_->response() : nullptr;
+    return stream_ != nullptr && !over_ ? &stream_->response(attempt_) : nullptr;
   }
   Method RequestMethod() const override { return stream_->request().method; }
   Upgrade RequestUpgrade() const override { return stream_->request().upgrade; }
@@ -103,7 +104,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
     received_ = true;
     if (refused != Reason::kNone) return Break();
     // A tunnel is over when its stream is.
-    const bool switched = stream_->response().switched;
+    const bool switched = stream_->response(attempt_).switched;
     if (end && !switched) over_ = true;
     Push(StreamEvent::Kind::kResponseHead, end && !switched);
     if (end && switched) Push(StreamEvent::Kind::kResponseEnd, true);
@@ -113,8 +114,8 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
     if (--interim_left_ < 0) return Break();
     StreamEvent event = Event(StreamEvent::Kind::kInterimResponse);
     event.interim = std::make_unique<ResponseHead>();
-    event.interim->block.CopyFrom(stream_->response().block);
-    event.interim->status = stream_->response().status;
+    event.interim->block.CopyFrom(stream_->response(attempt_).block);
+    event.interim->status = stream_->response(attempt_).status;
     connection_->context_->ready.Push(std::move(event));
   }
   void OnData(Slice data) override {
@@ -124,7 +125,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
   void OnEnd(Reason refused) override {
     if (stream_ == nullptr || over_) return;
     if (refused != Reason::kNone) return Break();
-    over_ = !stream_->response().switched;
+    over_ = !stream_->response(attempt_).switched;
     Push(StreamEvent::Kind::kResponseEnd, true);
   }
   void OnFramed() override {
@@ -159,7 +160,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
     }
     connection_->SendLater();
   }
-  bool accepting() const { return connection_->open_for_tries(); }
+  bool accepting() const { return connection_->takes_requests(); }
   // The response is none that may be forwarded.
   void Break(Reason reason = Reason::kUpstreamProtocol) {
     if (over_) return;
@@ -212,12 +213,8 @@ Http2Upstream::Http2Upstream(WorkerContext* context, UpstreamPools* pools, CellR
 
 Http2Upstream::~Http2Upstream() = default;
 
-void Http2Upstream::Connect(const SocketAddress& address) {
-  ConnectStart start = StartConnect(address);
-  const bool attached =
-      start.fd.valid() &&
-      (start.done ? tcp_.Attach(std::move(start.fd)) : tcp_.AttachConnecting(std::move(start.fd)));
-  if (!attached) {
+void Http2Upstream::Connect(const ConnectTarget& target) {
+  if (!tcp_.Connect(target)) {
     retired_ = true;
     return;
   }
@@ -228,18 +225,22 @@ void Http2Upstream::Connect(const SocketAddress& address) {
     tcp_.Close();
     return;
   }
-  if (start.done && tls_policy() == 0) OnConnected();
+  if (tls_policy() == 0 && !tcp_.connecting()) OnConnected();
+}
+
+bool Http2Upstream::takes_requests() const {
+  return !closed_ && !retired_ && tcp_.open() && session_.accepts_requests();
 }
 
 bool Http2Upstream::open_for_tries() const {
-  return !closed_ && !retired_ && tcp_.open() && session_.accepts_requests();
+  return takes_requests() && !aged_ && context_->loop.Now() < life_.ends_at();
 }
 
 size_t Http2Upstream::tries_max() const {
   return std::min<size_t>(context_->limits.http2.streams_max, session_.peer_streams_max());
 }
 
-UpstreamSide* Http2Upstream::Bind(Stream* stream, uint8_t attempt) {
+UpstreamSide* Http2Upstream::Bind(Stream* stream, uint8_t attempt, const ConnectionLimits& limits) {
   const bool first = tries() == 0;
   const bool idle = first && connected_;
   if (free_.empty()) {
@@ -250,10 +251,12 @@ UpstreamSide* Http2Upstream::Bind(Stream* stream, uint8_t attempt) {
   free_.pop_back();
   one->Begin(stream, attempt, idle);
   if (first) busy_since_ = context_->loop.Now();
+  const bool other_end = life_.OnRequest(limits, context_->loop.Now(), context_->random);
+  EndIfAged();
   // What died while nobody listened is found out sooner.
   const bool long_idle = idle && busy_since_ - heard_ >= context_->limits.http2_ping_after;
   if (long_idle && quick_pings_ > 0) Ping();
-  if (idle) ArmTimer();
+  if (idle || other_end) ArmTimer();
   if (!tcp_.open()) {
     // It could not even begin to connect.
     one->Lose(start_failure_, /*connecting=*/true);
@@ -264,6 +267,8 @@ UpstreamSide* Http2Upstream::Bind(Stream* stream, uint8_t attempt) {
 void Http2Upstream::Free(Try* one) {
   free_.push_back(one);
   if (closed_ || tries() > 0) return;
+  EndIfAged();
+  if (closed_) return;
   if (retired_ || !open_for_tries()) return Close();
   BecomeIdle();
 }
@@ -275,6 +280,13 @@ void Http2Upstream::BecomeIdle() {
 
 void Http2Upstream::Retire() {
   retired_ = true;
+  if (tries() == 0) Close();
+}
+
+void Http2Upstream::EndIfAged() {
+  if (aged_ || retired_ || !life_.IsOver(context_->loop.Now())) return;
+  aged_ = true;
+  context_->counters.upstream_aged.Add();
   if (tries() == 0) Close();
 }
 
@@ -300,6 +312,7 @@ void Http2Upstream::OnConnected() {
   connected_ = true;
   session_.SetOutput(&tcp_.out());
   tls_.OnConnected(tcp_);
+  NoteReached(context_, cell_, tcp_);
   tcp_.SetCredit(context_->limits.stream_window_bytes);
   heard_ = context_->loop.Now();
   ArmTimer();
@@ -401,7 +414,7 @@ void Http2Upstream::OnTryGivenUp(common::MonotonicTime begun) {
   ArmTimer();
 }
 
-common::MonotonicTime Http2Upstream::NextDeadline() const {
+common::MonotonicTime Http2Upstream::SilentAt() const {
   const ProxyLimits& limits = context_->limits;
   common::MonotonicTime next = common::MonotonicTime::Infinite();
   if (tries() == 0) next = idle_since_ + limits.upstream_idle_timeout;
@@ -413,7 +426,14 @@ common::MonotonicTime Http2Upstream::NextDeadline() const {
   return std::max(heard_, busy_since_) + silence;
 }
 
+common::MonotonicTime Http2Upstream::NextDeadline() const {
+  if (aged_ || retired_) return SilentAt();
+  return std::min(SilentAt(), life_.ends_at());
+}
+
 void Http2Upstream::OnTimer() {
+  if (closed_) return;
+  EndIfAged();
   if (closed_) return;
   const common::MonotonicTime deadline = NextDeadline();
   if (deadline == common::MonotonicTime::Infinite()) return;  // Armed again when connected.

@@ -2,13 +2,15 @@
 
 // An HTTP/2 connection to an endpoint: many tries at once, each a stream of its own. It is opened
 // for the first one that needs it, takes more up to the endpoint's limit, and is closed after some
-// time without any. Thread-compatible; owned by its worker's UpstreamPools.
+// time without any. One that is too old, or had all the tries it may have, takes no more and is
+// closed after the last. Thread-compatible; owned by its worker's UpstreamPools.
 
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <vector>
 
+#include "gateway/core/age.h"
 #include "gateway/core/cells.h"
 #include "gateway/http2/session.h"
 #include "gateway/net/socket.h"
@@ -34,9 +36,9 @@ class Http2Upstream final : public Mortal,
   ~Http2Upstream() override;
 
   // Begins to connect. A failure is told to the streams bound to it, in the same turn.
-  void Connect(const SocketAddress& address);
+  void Connect(const ConnectTarget& target);
   // A try on this connection. Once it is connected(), the request may be sent.
-  UpstreamSide* Bind(Stream* stream, uint8_t attempt);
+  UpstreamSide* Bind(Stream* stream, uint8_t attempt, const ConnectionLimits& limits);
   // No further try; closes when the last one has ended, at once when there is none.
   void Retire();
   // Closes at once; tries under way fail for this reason.
@@ -82,7 +84,11 @@ class Http2Upstream final : public Mortal,
  private:
   class Try;
 
+  // The endpoint takes another request.
+  bool takes_requests() const;
   void Free(Try* one);
+  // No further try once its tries or its age are used up; closes when there is none.
+  void EndIfAged();
   void SendLater() { context_->FlushAtTurnEnd(&tcp_); }
   void Close();
   void BecomeIdle();
@@ -100,6 +106,8 @@ class Http2Upstream final : public Mortal,
   void Ping();
   // A try was given up that began then.
   void OnTryGivenUp(common::MonotonicTime begun);
+  // When it was silent for too long, or without a try.
+  common::MonotonicTime SilentAt() const;
   common::MonotonicTime NextDeadline() const;
   void ArmTimer() { context_->loop.timers().Arm(*this, NextDeadline()); }
 
@@ -113,6 +121,7 @@ class Http2Upstream final : public Mortal,
   std::vector<Try*> free_;
   // Held back by the endpoint's limit of streams, in order; each is one of tries_.
   std::deque<Try*> waiting_;
+  ConnectionLife life_;
   common::MonotonicTime idle_since_;
   common::MonotonicTime busy_since_;
   // The last bytes that came, and the PING that waits for some.
@@ -124,6 +133,7 @@ class Http2Upstream final : public Mortal,
   bool connected_ = false;
   bool settled_ = false;
   bool retired_ = false;
+  bool aged_ = false;
   bool closed_ = false;
   bool pinged_ = false;
   bool suspect_ = false;

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/core/address.h"
 #include "common/core/cidr_set.h"
+#include "common/core/micros.h"
 #include "common/core/time.h"
 #include "gateway/http/message.h"
 #include "gateway/http2/limits.h"
@@ -47,9 +48,11 @@ struct ProxyLimits {
   // Connections wait in the kernel until there is a configuration, but no longer than this; then
   // they are answered 503.
   absl::Duration first_table_wait = absl::Seconds(1);
-  absl::Duration client_idle_timeout = absl::Seconds(75);
+  common::Micros client_idle_timeout = absl::Seconds(75);
+  // Of a client's connection, the most: each one's is drawn.
+  absl::Duration client_connection_age = absl::InfiniteDuration();
   // From a head's first byte to its last.
-  absl::Duration client_head_timeout = absl::Seconds(10);
+  common::Micros client_head_timeout = absl::Seconds(10);
   // For the first request of a connection that stands when a drain begins: its client could not
   // know. Also for a further one after an answer that began before the drain.
   absl::Duration drain_first_request_wait = absl::Seconds(1);
@@ -71,7 +74,7 @@ struct ProxyLimits {
   // HTTP/2 connections to one endpoint, per worker.
   size_t http2_per_endpoint_max = 8;
   absl::Duration linger_timeout = absl::Seconds(2);
-  absl::Duration upstream_idle_timeout = absl::Seconds(60);
+  common::Micros upstream_idle_timeout = absl::Seconds(60);
   // An idle plain HTTP/1 connection to an endpoint is for any worker from then on (upstream_shelf).
   absl::Duration upstream_shelf_after = absl::Seconds(1);
   // Of those, in all.
@@ -79,6 +82,8 @@ struct ProxyLimits {
   // How often a worker looks for what it can let go of: memory that a peak needed, pools of
   // endpoints that left.
   absl::Duration sweep_interval = absl::Seconds(5);
+  // How often a worker compares the endpoints of a service with each other.
+  absl::Duration outlier_interval = absl::Seconds(1);
 
   // Peers that are believed in what they say of the client (forwarded.h). Null: nobody.
   std::shared_ptr<const common::CidrSet> trusted_proxies;
@@ -143,19 +148,31 @@ struct alignas(64) WorkerCounters {
   Counter requests_active;  // Now.
   Counter tunnels;          // Now.
   Counter tunnels_opened;
-  Counter requests_waiting;        // Now, because a filter says so.
-  Counter requests_waited;         // In all.
+  Counter requests_waiting;  // Now, because a filter says so.
+  Counter requests_waited;   // In all.
+  Counter requests_queued;   // Now, because their service is at a limit.
+  Counter requests_queued_total;
   Counter requests_awaiting_body;  // Now: a route or a filter is to see it.
   Counter requests_awaited_body;   // In all.
   Counter bodies_too_large;        // To be awaited whole.
+  Counter mirrors;                 // Copies of requests that were begun,
+  Counter mirrors_refused;         // that had no room or no endpoint,
+  Counter mirrors_broken;          // that were too slow for the request's body.
   Counter bodies_unreadable;       // By routes that match on JSON.
   Counter retries;
-  Counter stale_retries;  // On a fresh connection, after an idle one was found closed.
+  Counter hedges;            // Retries before the first try had failed,
+  Counter hedges_won;        // that were the first to answer.
+  Counter outliers_failing;  // Endpoints avoided because they fail far oftener than the others,
+  Counter outliers_slow;     // or are far slower.
+  Counter stale_retries;     // On a fresh connection, after an idle one was found closed.
   Counter upstream_opened;
+  Counter upstream_second_addresses;  // Of these, at an address that was not asked first.
   Counter upstream_reused;
   Counter upstream_idle;  // Now.
   Counter upstream_idle_closed;
   Counter upstream_shelf_taken;
+  Counter upstream_aged;  // Ended by their age or their number of requests.
+  Counter clients_aged;   // Connections of clients, the same.
   Counter upstream_waiting;
   Counter upstream_silent;
   Counter received_bytes;  // From clients.
@@ -190,18 +207,30 @@ struct EngineStats {
   uint64_t tunnels_opened = 0;
   uint64_t requests_waiting = 0;
   uint64_t requests_waited = 0;
+  uint64_t requests_queued = 0;
+  uint64_t requests_queued_total = 0;
   uint64_t requests_awaiting_body = 0;
   uint64_t requests_awaited_body = 0;
   uint64_t bodies_too_large = 0;
+  uint64_t mirrors = 0;
+  uint64_t mirrors_refused = 0;
+  uint64_t mirrors_broken = 0;
   uint64_t bodies_unreadable = 0;
   uint64_t retries = 0;
+  uint64_t hedges = 0;
+  uint64_t hedges_won = 0;
+  uint64_t outliers_failing = 0;
+  uint64_t outliers_slow = 0;
   uint64_t stale_retries = 0;
   uint64_t upstream_opened = 0;
+  uint64_t upstream_second_addresses = 0;
   uint64_t upstream_reused = 0;
   uint64_t upstream_idle = 0;
   uint64_t upstream_idle_closed = 0;
   uint64_t upstream_shelved = 0;  // Now.
   uint64_t upstream_shelf_taken = 0;
+  uint64_t upstream_aged = 0;
+  uint64_t clients_aged = 0;
   uint64_t upstream_waiting = 0;
   uint64_t upstream_silent = 0;
   uint64_t received_bytes = 0;

@@ -19,12 +19,11 @@ inline RetryBudgetOptions RetryBudgetOf(const ServicePolicy& policy, size_t work
 class RetryBudgets {
  public:
   // The budget of the service with this cell; made on first use. O(1).
-  RetryBudget& Of(CellRef service) { return budgets_[Key(service)]; }
+  RetryBudget& Of(CellRef service) { return budgets_[service.key()]; }
   // Forgets services that `table` does not have. O(services).
   void KeepOnly(const RoutingTable& table);
 
  private:
-  static uint64_t Key(CellRef cell) { return uint64_t{cell.generation} << 32 | cell.index; }
   absl::flat_hash_map<uint64_t, RetryBudget> budgets_;
 };
 

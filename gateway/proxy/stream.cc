@@ -7,8 +7,10 @@
 #include "gateway/core/picker.h"
 #include "gateway/grpc/status.h"
 #include "gateway/http/forwarded.h"
+#include "gateway/http/header_changes.h"
 #include "gateway/http/request_rules.h"
 #include "gateway/proxy/retry_budgets.h"
+#include "gateway/proxy/service_loads.h"
 #include "gateway/proxy/upstream_pools.h"
 
 namespace pointsman::gateway {
@@ -26,7 +28,10 @@ void WriteHex(uint64_t value, char* out) {
 
 void Stream::OnEvent(StreamEvent event) {
   using Kind = StreamEvent::Kind;
-  if (event.kind >= Kind::kUpstreamConnected && event.attempt != attempt_) return;
+  if (event.kind >= Kind::kUpstreamConnected && event.attempt != attempt_) {
+    if (hedging() && event.attempt == hedge_->attempt) OnHedgeEvent(std::move(event));
+    return;
+  }
   switch (event.kind) {
     case Kind::kRequestHead:
       return OnRequestHead(event.end);
@@ -48,7 +53,7 @@ void Stream::OnEvent(StreamEvent event) {
     case Kind::kUpstreamSent:
       return UpdateRequestCredit();
     case Kind::kInterimResponse:
-      return OnInterim(event.interim != nullptr ? *event.interim : response_);
+      return OnInterim(event.interim != nullptr ? *event.interim : *response_);
     case Kind::kResponseHead:
       return OnResponseHead(event.end);
     case Kind::kResponseData:
@@ -147,26 +152,55 @@ void Stream::ChooseRoute() {
       return AwaitBody();
   }
   const RouteEntry& route = *choice.route;
+  DrawTarget(route);
   if (const Reason reason = CheckPath(route); reason != Reason::kNone) return Fail(reason);
   if (const Reason reason = TakeUpgrade(route); reason != Reason::kNone) return Fail(reason);
   route.filters == nullptr ? Act(route) : RunFilters(route, 0);
 }
 
 void Stream::Act(const RouteEntry& route) {
-  route.service == RouteEntry::kNoService ? AnswerDirectly(route) : SendToService(route);
+  if (target_ != RouteEntry::kNoService) return SendToService(route);
+  service_name_.clear();  // It may have waited for one before.
+  route.redirect != nullptr ? AnswerRedirect(route) : AnswerDirectly(route);
 }
 
 void Stream::SendToService(const RouteEntry& route) {
-  const ServiceTable& service = *context_->table->services[route.service];
+  const ServiceTable& service = *context_->table->services[target_];
+  service_name_.assign(service.name);
+  const bool must_queue = MustQueue(service, route.criticality);
+  // Not its turn yet: what it would be refused for may be over by then.
+  if (ticket_ != 0 && must_queue) return Queue(route, service);
   if (const Reason reason = Admit(service); reason != Reason::kNone) return Fail(reason);
-  if (!EnterService(route, service)) return Fail(Reason::kTooManyRequests);
+  if (must_queue || !EnterService(route.overrides, service)) {
+    return Queue(route, service);
+  }
+  const PickResult pick = PickNext(service);
+  if (pick.status == PickResult::Status::kAtLimit && service.policy.waiting_max > 0) {
+    LeaveService();
+    ForgetService();
+    return Queue(route, service);
+  }
+  if (ticket_ != 0) LeaveLine();
+  if (!TakeUp(route)) {
+    if (pick.endpoint != nullptr) context_->cells.EndTry(pick.endpoint->cell);
+    return;
+  }
+  pick.status == PickResult::Status::kPicked ? BeginPicked(pick) : Fail(WhyNone(pick));
+}
+
+bool Stream::TakeUp(const RouteEntry& route) {
   // It has waited before under other bounds.
   if (started_ + policy_.request_timeout <= context_->loop.Now()) {
-    return Fail(Reason::kRequestTimeout);
+    Fail(Reason::kRequestTimeout);
+    return false;
+  }
+  if (route.rewrite != nullptr && !ApplyRewrite(route)) {
+    Fail(Reason::kBadPath);
+    return false;
   }
   if (request_.expects_continue && !request_ended_) client_->SendContinue();
-  Reason why = Reason::kNone;
-  if (!PickAndTry(service, &why)) Fail(why);
+  if (route.mirror.has_value()) MirrorTo(*route.mirror);
+  return true;
 }
 
 void Stream::AnswerDirectly(const RouteEntry& route) {
@@ -178,18 +212,44 @@ void Stream::AnswerDirectly(const RouteEntry& route) {
   Answer(response);
 }
 
-bool Stream::EnterService(const RouteEntry& route, const ServiceTable& service) {
+bool Stream::EnterService(const PolicyOverrides& overrides, const ServiceTable& service) {
   if (!context_->cells.StartTry(service.cell, service.policy.max_in_flight)) return false;
   in_service_ = true;
-  service_name_.assign(service.name);
-  service_index_ = route.service;
+  if (service.policy.watches_load()) {
+    load_ = &context_->loads->Of(service.cell);
+    ++load_->in_flight;
+  }
+  service_index_ = target_;
   service_cell_ = service.cell;
   policy_ = service.policy;
-  policy_.request_timeout = RequestTimeout(route, policy_);
+  overrides.ApplyTo(&policy_);
+  if (policy_.stream_age_max != common::Micros::Infinite()) DrawStreamAge();
+  ReadPickKey(service);
   WriteHex(absl::Uniform<uint64_t>(context_->random), request_id_);
-  context_->budgets->Of(service_cell_)
-      .OnRequest(RetryBudgetOf(policy_, context_->workers), context_->loop.Now());
+  if (mirror_side_ != nullptr) return true;
+  const common::MonotonicTime now = context_->loop.Now();
+  if (policy_.hedge_percentile > 0) {
+    const absl::Duration most = load_->answers.At(policy_.hedge_percentile, now);
+    hedge_after_ = std::max<absl::Duration>(most, policy_.hedge_min_delay);
+  }
+  if (!std::exchange(earned_, true)) {
+    context_->budgets->Of(service_cell_).OnRequest(RetryBudgetOf(policy_, context_->workers), now);
+  }
   return true;
+}
+
+void Stream::ForgetService() {
+  hedge_after_ = absl::InfiniteDuration();
+  pick_key_ = PickKey();
+  keeps_affinity_ = false;
+}
+
+void Stream::LeaveService() {
+  context_->cells.EndTry(service_cell_);
+  in_service_ = false;
+  if (load_ == nullptr) return;
+  --load_->in_flight;
+  context_->loads->Wake(*std::exchange(load_, nullptr));
 }
 
 void Stream::KeepForReplay(const Slice& data) {
@@ -217,6 +277,7 @@ void Stream::ForwardData(Slice data, bool end) {
   body_bytes_ += data.size;
   if (!tunnel_ && body_bytes_ > policy_.max_request_body_bytes) return Fail(Reason::kBodyTooLarge);
   KeepForReplay(data);
+  if (mirror_.generation != 0 && !tunnel_) FeedMirror(data, /*end=*/false);
   if (phase_ == Phase::kSending || phase_ == Phase::kResponding) {
     upstream_->SendData(std::move(data));
   }
@@ -233,6 +294,7 @@ void Stream::OnRequestEnd() {
     return;
   }
   if (web_ != nullptr && !web_->request_whole()) return Fail(Reason::kBadGrpcWeb);
+  if (mirror_.generation != 0) FeedMirror({}, true);
   request_ended_ = true;
   progress_ = context_->loop.Now();
   if (phase_ == Phase::kAwaitingBody) return OnBodyKept();
@@ -284,35 +346,43 @@ const ServiceTable* Stream::FindService() const {
   return context_->table->Find(service_name_);
 }
 
-bool Stream::PickAndTry(const ServiceTable& service, Reason* why) {
-  const CountersView view{context_->cells, context_->avoidance, context_->loop.Now()};
-  const PickResult pick = PickAndStart(service, view, &context_->cells, tried_, context_->random);
-  if (pick.status != PickResult::Status::kPicked) {
-    *why = pick.status == PickResult::Status::kAtLimit ? Reason::kTooManyRequests
-                                                       : Reason::kNoEndpoint;
-    return false;
-  }
-  BeginPicked(pick);
-  return true;
+PickResult Stream::PickNext(const ServiceTable& service) {
+  const CountersView view = context_->counters_view();
+  // What failed twice here may be the locality's fault.
+  if (retries_ > 0) pick_key_.localities = localities_tried_;
+  return PickAndStart(service, view, &context_->cells, tried_, pick_key_, context_->random);
 }
 
 void Stream::BeginPicked(const PickResult& pick) {
   cell_ = pick.endpoint->cell;
-  address_ = pick.endpoint->address;
-  tried_.push_back(cell_);
+  address_ = pick.endpoint->address();
+  other_ = pick.endpoint->other();
+  Remember(*pick.endpoint);
+  if (keeps_affinity_) affinity_ = AffinityOf(service_name_, pick.endpoint->id());
   if (pick.probe) context_->avoidance.OnProbeStarted(cell_, context_->loop.Now());
   BeginTry(/*fresh=*/false);
 }
 
+UpstreamSide* Stream::Acquire(uint8_t attempt, CellRef cell, const common::Address& address,
+                              const std::optional<common::IpAddress>& other, bool fresh) {
+  return context_->upstreams->Acquire({.stream = this,
+                                       .attempt = attempt,
+                                       .cell = cell,
+                                       .address = &address,
+                                       .other = &other,
+                                       .policy = &policy_,
+                                       .fresh = fresh});
+}
+
 void Stream::BeginTry(bool fresh) {
-  ++attempt_;
+  attempt_ = ++tries_;
+  response_ = &own_response_;
   in_try_ = true;
   outcome_counted_ = per_try_waived_ = false;
   phase_ = Phase::kConnecting;
   phase_started_ = try_begun_ = context_->loop.Now();
-  try_sent_ = common::MonotonicTime();
-  upstream_ = context_->upstreams->Acquire(
-      {this, attempt_, cell_, &address_, policy_.upstream_http2, policy_.upstream_tls, fresh});
+  try_sent_ = first_byte_ = common::MonotonicTime();
+  upstream_ = Acquire(attempt_, cell_, address_, other_, fresh);
   if (upstream_->connected()) {
     SendRequest();
   } else {
@@ -323,6 +393,15 @@ void Stream::BeginTry(bool fresh) {
 void Stream::SendRequest() {
   try_sent_ = context_->loop.ReadClock();
   if (!TellGrpcTimeout(try_sent_)) return Fail(Reason::kDeadlineExceeded);
+  SendOn(upstream_);
+  if (!wants_upgrade()) BoundReplay();
+  phase_ = request_ended_ ? Phase::kAwaiting : Phase::kSending;
+  phase_started_ = progress_ = context_->loop.Now();
+  ArmDeadline();
+  UpdateRequestCredit();
+}
+
+void Stream::SendOn(UpstreamSide* upstream) {
   const ForwardedFacts facts{
       .client_host = client_->PeerHost(),
       .proto = client_->Proto(),
@@ -334,16 +413,10 @@ void Stream::SendRequest() {
   };
   const bool bodiless =
       request_ended_ && (wants_upgrade() || (replay_.empty() && !request_.block.has_trailers()));
-  upstream_->SendHead(request_, facts, bodiless);
-  if (!bodiless) {
-    for (const Slice& slice : replay_.slices()) upstream_->SendData(slice);
-  }
-  if (request_ended_ && !bodiless) upstream_->SendEnd(request_);
-  if (!wants_upgrade()) BoundReplay();
-  phase_ = request_ended_ ? Phase::kAwaiting : Phase::kSending;
-  phase_started_ = progress_ = context_->loop.Now();
-  ArmDeadline();
-  UpdateRequestCredit();
+  upstream->SendHead(request_, facts, bodiless);
+  if (bodiless) return;
+  for (const Slice& slice : replay_.slices()) upstream->SendData(slice);
+  if (request_ended_) upstream->SendEnd(request_);
 }
 
 void Stream::CountTry(TryOutcome outcome, absl::Duration latency) {
@@ -351,6 +424,7 @@ void Stream::CountTry(TryOutcome outcome, absl::Duration latency) {
   outcome_counted_ = true;
   context_->cells.CountOutcome(cell_, outcome, latency);
   context_->avoidance.OnOutcome(cell_, outcome, context_->loop.Now());
+  if (load_ != nullptr) TellLoad(outcome, latency);
 }
 
 void Stream::EndTry(TryOutcome outcome, bool clean) {
@@ -359,41 +433,6 @@ void Stream::EndTry(TryOutcome outcome, bool clean) {
   context_->cells.EndTry(cell_);
   in_try_ = false;
   if (upstream_ != nullptr) std::exchange(upstream_, nullptr)->Release(clean);
-}
-
-bool Stream::SafeToRepeat() const {
-  if (!replayable_ || upstream_ == nullptr || upstream_->received_any()) return false;
-  return IsIdempotent(request_.method) || !upstream_->sent_any() || upstream_->refused_unseen();
-}
-
-bool Stream::TakeRetry() {
-  if (retries_ >= policy_.max_retries) return false;
-  const RetryBudgetOptions options = RetryBudgetOf(policy_, context_->workers);
-  if (!context_->budgets->Of(service_cell_).TryTake(options, context_->loop.Now())) {
-    context_->counters.reasons[static_cast<size_t>(Reason::kRetryBudget)].Add();
-    return false;
-  }
-  ++retries_;
-  context_->counters.retries.Add();
-  return true;
-}
-
-void Stream::OnTryFailed(Reason reason, TryOutcome outcome) {
-  const bool safe = SafeToRepeat();
-  // A connection that was closed while it lay idle says nothing of the endpoint.
-  const bool idle_closed = outcome == TryOutcome::kReset && upstream_->stale();
-  if (safe && idle_closed && !stale_retried_) {
-    // The same try, which keeps its place at the endpoint.
-    stale_retried_ = true;
-    context_->counters.stale_retries.Add();
-    std::exchange(upstream_, nullptr)->Release(/*clean=*/false);
-    return BeginTry(/*fresh=*/true);
-  }
-  EndTry(idle_closed && !stale_retried_ ? TryOutcome::kAbandoned : outcome, /*clean=*/false);
-  const ServiceTable* service = FindService();
-  if (!safe || service == nullptr || !TakeRetry()) return Fail(reason);
-  Reason why = Reason::kNone;
-  if (!PickAndTry(*service, &why)) Fail(reason);
 }
 
 // ---- The response.
@@ -407,16 +446,23 @@ void Stream::OnInterim(const ResponseHead& head) {
 
 void Stream::OnResponseHead(bool end) {
   progress_ = context_->loop.Now();
-  const bool failed = response_.status >= 500 || GrpcUnavailable(end);
+  const bool failed = response_->status >= 500 || GrpcUnavailable(end);
   first_byte_ = context_->loop.ReadClock();
   CountTry(failed ? TryOutcome::kServerError : TryOutcome::kResponse, first_byte_ - try_sent_);
+  if (policy_.retry_statuses.Has(response_->status)) {
+    HonourRetryAfter(*response_, cell_);
+    if (RetryOnStatus(end)) return;
+  }
+  if (hedging()) EndHedge(TryOutcome::kAbandoned);
+  if (keeps_affinity_) IssueAffinity();
+  if (rewrite_ != nullptr) ApplyHeaderChanges(rewrite_->response_headers, &response_->block);
   if (AnswerForHttp()) return;
   if (wants_upgrade() && OnUpgradeAnswer()) return;
   phase_ = Phase::kResponding;
-  status_ = response_.status;
+  status_ = response_->status;
   replay_.Clear();
-  if (web_ != nullptr) web_->TranslateResponse(end, &response_);
-  client_->SendHead(response_, end, request_ended_);
+  if (web_ != nullptr) web_->TranslateResponse(end, response_);
+  client_->SendHead(*response_, end, request_ended_);
   if (end) return EndExchange();
   ArmDeadline();
 }
@@ -426,19 +472,20 @@ void Stream::OnResponseData(Slice data, bool end) {
   if (grpc_) grpc_frames_.Feed(data.view());
   answer_bytes_ += data.size;
   client_->SendData(std::move(data));
+  if (!end && ends_at_border_ && grpc_frames_.at_border()) return Fail(Reason::kStreamAge);
   if (!end) return UpdateResponseCredit();
-  client_->SendEnd(response_);
+  client_->SendEnd(*response_);
   EndExchange();
 }
 
 void Stream::OnResponseEnd() {
   if (tunnel_) {
     response_ended_ = true;
-    client_->SendEnd(response_);
+    client_->SendEnd(*response_);
     return FinishTunnelIfDone();
   }
   // Also where the head says that nothing follows: over HTTP/2 the end may come by itself.
-  client_->SendEnd(response_);
+  client_->SendEnd(*response_);
   EndExchange();
 }
 
@@ -475,7 +522,7 @@ void Stream::Answer(const OwnResponse& response) {
 
 void Stream::Fail(Reason reason) {
   reason_ = reason;
-  context_->counters.reasons[static_cast<size_t>(reason)].Add();
+  if (mirror_side_ == nullptr) context_->counters.reasons[static_cast<size_t>(reason)].Add();
   EndTry(TryOutcome::kAbandoned, /*clean=*/false);
   const int status = ReasonStatus(reason);
   if (EndGrpcAnswer(reason)) return;
@@ -500,6 +547,7 @@ void Stream::Fail(Reason reason) {
 }
 
 void Stream::Record() {
+  if (mirror_side_ != nullptr) return;
   if (status_ > 0) context_->counters.responses[static_cast<size_t>(status_ / 100)].Add();
   // A head that was refused is no request, but somebody sent it.
   const bool refused = !counted_ && reason_ != Reason::kNone && reason_ != Reason::kClientGone;
@@ -511,6 +559,10 @@ TryOutcome Stream::Outcome() const {
       reason_ == Reason::kDraining) {
     return TryOutcome::kAbandoned;
   }
+  // Ended as it should: nobody has failed.
+  if (reason_ == Reason::kStreamAge) {
+    return phase_ == Phase::kResponding ? TryOutcome::kResponse : TryOutcome::kAbandoned;
+  }
   if (reason_ != Reason::kNone && phase_ == Phase::kResponding) return TryOutcome::kReset;
   const int status = reason_ == Reason::kNone ? status_ : ReasonStatus(reason_);
   if (status == 504) return TryOutcome::kTimeout;
@@ -519,17 +571,21 @@ TryOutcome Stream::Outcome() const {
 }
 
 void Stream::Finish() {
-  if (in_service_) {
+  if (in_service_ && mirror_side_ == nullptr) {
     const bool begun = first_byte_ != common::MonotonicTime();
     context_->cells.CountRequest(service_cell_, Outcome(),
                                  begun ? first_byte_ - started_ : absl::Seconds(-1));
   }
+  if (hedging()) EndHedge(TryOutcome::kAbandoned);
   EndTry(TryOutcome::kAbandoned, /*clean=*/false);
   if (phase_ == Phase::kWaiting || phase_ == Phase::kAwaitingBody) EndWait();
+  if (ticket_ != 0) LeaveLine();
   Record();
   if (counted_) context_->counters.requests_active.Subtract();
   if (tunnel_) context_->counters.tunnels.Subtract();
-  if (in_service_) context_->cells.EndTry(service_cell_);
+  if (in_service_) LeaveService();
+  if (mirror_.generation != 0) EndMirror();
+  const std::unique_ptr<MirrorSide> side = std::move(mirror_side_);
   ClientSide* client = web_ != nullptr ? web_->client() : client_;
   context_->streams->Free(this);
   client->StreamDone();
@@ -541,6 +597,8 @@ void Stream::Reset() {
   Cancel();
   client_ = nullptr;
   web_.reset();
+  mirror_side_.reset();
+  mirror_ = {};
   upstream_ = nullptr;
   phase_ = Phase::kOver;
   reason_ = Reason::kNone;
@@ -551,21 +609,28 @@ void Stream::Reset() {
   tunnel_ = early_end_ = response_ended_ = false;
   replayable_ = true;
   filters_ = nullptr;
+  rewrite_ = nullptr;
   body_awaited_ = body_unread_ = false;
-  grpc_ = trace_begun_ = false;
+  grpc_ = ends_at_border_ = trace_begun_ = false;
   grpc_deadline_ = common::MonotonicTime::Infinite();
   grpc_frames_ = MessageFrames();
-  attempt_ = 0;
+  attempt_ = tries_ = 0;
   retries_ = 0;
+  earned_ = false;
+  hedge_.reset();
   retry_after_ = 0;
   tried_.clear();
+  localities_tried_.clear();
+  ForgetService();
   replay_.Clear();
   body_bytes_ = answer_bytes_ = 0;
   try_sent_ = first_byte_ = common::MonotonicTime();
   route_name_.clear();
+  service_name_.clear();
   replay_.ReleaseMemory();
   request_.block.ReleaseMemory();
-  response_.block.ReleaseMemory();
+  own_response_.block.ReleaseMemory();
+  response_ = &own_response_;
 }
 
 }  // namespace pointsman::gateway

@@ -13,20 +13,25 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "common/core/ip_address.h"
 #include "gateway/core/cells.h"
+#include "gateway/core/concurrency_limit.h"
+#include "gateway/core/picker.h"
 #include "gateway/core/router.h"
 #include "gateway/core/routing_table.h"
+#include "gateway/core/waiting_line.h"
 #include "gateway/grpc/message_frames.h"
 #include "gateway/http/message.h"
 #include "gateway/http/trace_context.h"
 #include "gateway/net/timer_wheel.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/grpc_web_side.h"
+#include "gateway/proxy/mirror_side.h"
 #include "gateway/proxy/worker_context.h"
 
 namespace pointsman::gateway {
 
-struct PickResult;
+struct ServiceLoad;
 
 class Stream final : public TimerEntry {
  public:
@@ -34,20 +39,25 @@ class Stream final : public TimerEntry {
 
   StreamHandle handle() const { return handle_; }
   RequestHead& request() { return request_; }
-  ResponseHead& response() { return response_; }
+  // Where the answer to one of its tries goes, for as long as the try lasts.
+  ResponseHead& response(uint8_t attempt) {
+    return hedge_ != nullptr && hedge_->attempt == attempt ? hedge_->response : own_response_;
+  }
   // The sender waits for room in the other side's queue.
   bool waits_for_client() const { return waits_for_client_; }
   bool waits_for_upstream() const { return waits_for_upstream_; }
 
   void OnEvent(StreamEvent event);
   void OnTimer() override;
+  // It is the first of its line, and may try whether its service takes it now.
+  void OnTurn() { PushResume(); }
 
  private:
   friend class StreamPool;
 
   enum class Phase : uint8_t {
     kReceivingHead,
-    kWaiting,       // A filter suspended it.
+    kWaiting,       // A filter suspended it, or it is in its service's line.
     kAwaitingBody,  // Its body decides where it goes, or a filter asks for it.
     kConnecting,
     kSending,     // Request (body) under way, no response byte yet.
@@ -83,6 +93,10 @@ class Stream final : public TimerEntry {
       if (value.data() == nullptr) return std::nullopt;
       return value;
     };
+    const auto cookie = [this](absl::string_view name) { return Cookie(name); };
+    const auto client = [this] { return ClientAddress(); };
+    const auto query = [this] { return Query(); };
+    const auto scheme = [this] { return ClientScheme(); };
     return use(RouteRequest{
         .host = request_.block.At(request_.authority),
         .path = request_.block.At(request_.path),
@@ -90,20 +104,61 @@ class Stream final : public TimerEntry {
         .header = header,
         .body_known = body_known,
         .json = json,
+        .query = query,
+        .cookie = cookie,
+        .client = client,
+        .scheme = scheme,
     });
   }
+  // The service that this request goes to by the route.
+  void DrawTarget(const RouteEntry& route);
   // kNone, or why the request may not go to the route its path leads to.
   Reason CheckPath(const RouteEntry& route);
   Reason Admit(const ServiceTable& service) const;
   // What the route does with the request.
   void Act(const RouteEntry& route);
   void SendToService(const RouteEntry& route);
+  // Its service takes it: what is done once for a request, before its first try. False: it is over.
+  bool TakeUp(const RouteEntry& route);
   // The route's own answer.
   void AnswerDirectly(const RouteEntry& route);
+
+  // Rewriting (stream_rewrite.cc).
+  // Of the request as it came; null data: it has none.
+  absl::string_view Query() const;
+  std::optional<common::IpAddress> ClientAddress() const;
+  std::optional<absl::string_view> Cookie(absl::string_view name) const;
+  // False: the path would be none.
+  bool ApplyRewrite(const RouteEntry& route);
+  void AnswerRedirect(const RouteEntry& route);
+
+  // "http" or "https", of the client's connection: of its first, where a trusted proxy says so.
+  absl::string_view ClientScheme() const;
+
+  // Which endpoint (stream_affinity.cc).
+  // Absent: the request does not have it.
+  std::optional<uint64_t> HashOf(const HashPart& part) const;
+  // What of the request the service picks by.
+  void ReadPickKey(const ServiceTable& service);
+  // The answer tells a client that does not know it which endpoint it is to stay with.
+  void IssueAffinity();
+
+  // Copies (stream_mirror.cc).
+  // Another service gets a copy of this request by the share that is its.
+  void MirrorTo(const MirrorTarget& target);
+  // Of a copy; false: it could not begin, and is over.
+  bool BeginMirror(const Stream& original, uint32_t index, const ServiceTable& service);
+  // Passes a part of the body on to the copy, if there is one.
+  void FeedMirror(Slice data, bool end);
+  // The copy will not get the whole request.
+  void EndMirror();
   // The service in the table of now, which may be another than the one the request began with.
   const ServiceTable* FindService() const;
   // False: it is at its limit.
-  bool EnterService(const RouteEntry& route, const ServiceTable& service);
+  bool EnterService(const PolicyOverrides& overrides, const ServiceTable& service);
+  void LeaveService();
+  // What was taken over from it.
+  void ForgetService();
 
   // The body before its endpoint (stream_body.cc).
   // kNeedsBody only while more of the body is to come.
@@ -123,18 +178,33 @@ class Stream final : public TimerEntry {
   void AwaitBody();
   void OnBodyKept();
 
+  // Its service at a limit (stream_queue.cc).
+  // It would come before others that wait, or the service is known to take no more.
+  bool MustQueue(const ServiceTable& service, Criticality criticality) const {
+    return service.policy.watches_load() && IsBehind(service, criticality);
+  }
+  bool IsBehind(const ServiceTable& service, Criticality criticality) const;
+  // It waits in the line of its service from now on, or is refused.
+  void Queue(const RouteEntry& route, const ServiceTable& service);
+  bool JoinLine(const RouteEntry& route, const ServiceTable& service);
+  void LeaveLine();
+  // By the route as it is now, it goes where it was in line for.
+  bool KeepTarget(const RouteEntry& route);
+  ConcurrencyLimit::Bounds AdaptiveBounds(const ServicePolicy& policy) const;
+  // What a try tells of the service's load.
+  void TellLoad(TryOutcome outcome, absl::Duration latency);
+
   // Filters (stream_filters.cc).
   // Runs those of the route from this one on, then Act().
   void RunFilters(const RouteEntry& route, size_t next);
   // The gateway's, for what no service answers.
   static const ServicePolicy& OwnPolicy();
-  // Of what the route leads to.
-  const ServicePolicy& PolicyOf(const RouteEntry& route) const;
-  static absl::Duration RequestTimeout(const RouteEntry& route, const ServicePolicy& policy) {
-    return route.request_timeout.value_or(policy.request_timeout);
+  const ServicePolicy& TargetPolicy() const;
+  static common::Micros RequestTimeout(const RouteEntry& route, const ServicePolicy& policy) {
+    return route.overrides.request_timeout.value_or(policy.request_timeout);
   }
-  // As Admit(); its own answers a route always gives.
-  Reason AdmitTo(const RouteEntry& route) const;
+  // As Admit(); the gateway's own answers are always given.
+  Reason AdmitToTarget() const;
   // Resume() will go on with this filter of the route.
   void GoOnLater(const RouteEntry& route, size_t next);
   void Suspend(common::MonotonicTime until);
@@ -150,15 +220,36 @@ class Stream final : public TimerEntry {
   void Resume();
 
   // Tries.
-  // Picks an endpoint and begins a try; false (with why) when there is none.
-  bool PickAndTry(const ServiceTable& service, Reason* why);
+  // An endpoint for its next try, where a try is begun then: BeginPicked() or its cell's EndTry()
+  // follows.
+  PickResult PickNext(const ServiceTable& service);
+  static Reason WhyNone(const PickResult& pick) {
+    return pick.status == PickResult::Status::kAtLimit ? Reason::kTooManyRequests
+                                                       : Reason::kNoEndpoint;
+  }
+  // Further tries go elsewhere.
+  void Remember(const Endpoint& tried) {
+    tried_.push_back(tried.cell);
+    if (tried.locality != 0) localities_tried_.push_back(tried.locality);
+  }
   // A try that was started at the endpoint picked.
   void BeginPicked(const PickResult& pick);
+  // A connection for a try; `address` and `other` live as long as that.
+  UpstreamSide* Acquire(uint8_t attempt, CellRef cell, const common::Address& address,
+                        const std::optional<common::IpAddress>& other, bool fresh);
   // The same at cell_; `fresh`: not on an idle connection.
   void BeginTry(bool fresh);
   void SendRequest();
-  void OnUpstreamConnected();
+  // The request, as far as it has come.
+  void SendOn(UpstreamSide* upstream);
   void OnTryFailed(Reason reason, TryOutcome outcome);
+  // The same request goes to another endpoint when there is one and the budget allows; `ended`: how
+  // this try ended, `clean`: as in EndTry(). False: nothing changed.
+  bool TryElsewhere(TryOutcome ended, bool clean);
+  // An answer has one of the statuses that are tried again; true: another try was begun.
+  bool RetryOnStatus(bool end);
+  // An endpoint that wants to be left alone is.
+  void HonourRetryAfter(const ResponseHead& answer, CellRef endpoint);
   // Ends the current try's counting and lets its connection go.
   void EndTry(TryOutcome outcome, bool clean);
   void CountTry(TryOutcome outcome, absl::Duration latency);
@@ -167,6 +258,32 @@ class Stream final : public TimerEntry {
   // The request may be sent again without the risk of doing its work twice.
   bool SafeToRepeat() const;
   bool TakeRetry();
+
+  // A second try beside the first (stream_hedge.cc).
+  struct Hedge {
+    uint8_t attempt = 0;               // Which try it is.
+    UpstreamSide* upstream = nullptr;  // Null: it is over, or became the request's only try.
+    CellRef cell;
+    common::Address address;
+    std::optional<common::IpAddress> other;
+    uint64_t affinity = 0;
+    common::MonotonicTime begun;
+    common::MonotonicTime sent;        // 0: it has no connection yet.
+    common::MonotonicTime first_sent;  // When the first try was.
+    ResponseHead response;
+  };
+  bool hedging() const { return hedge_ != nullptr && hedge_->upstream != nullptr; }
+  // The first try may have company when it is over its time.
+  bool MayHedge() const;
+  void BeginHedge();
+  void OnHedgeEvent(StreamEvent event);
+  void OnHedgeAnswer(bool end);
+  // Of the first try, when the second answered before it.
+  void CountLost();
+  void EndHedge(TryOutcome outcome);
+  // The second try is the only one from now on; `ended`: how the first one did.
+  void PromoteHedge(TryOutcome ended, bool clean);
+  void SendHedge();
 
   // Response events.
   void OnInterim(const ResponseHead& head);
@@ -217,21 +334,37 @@ class Stream final : public TimerEntry {
   struct Deadline {
     common::MonotonicTime at;
     Reason reason = Reason::kNone;
-    bool per_try = false;  // Only worth ending the try for when another can begin.
+    enum class Of : uint8_t {
+      kPhase,
+      kTry,    // Only worth ending it for when another can begin.
+      kHedge,  // It begins, or has no connection in time.
+    };
+    Of of = Of::kPhase;
   };
   Deadline NextDeadline() const;
+  void ConsiderHedge(Deadline* deadline) const;
+  // In its service: how old it becomes, if it is of a kind that may last.
+  void DrawStreamAge();
+  // Of a gRPC call or a tunnel.
+  common::MonotonicTime AgedAt() const;
+  void OnAged();
   void OnTryTooSlow();
+  void OnHedgeDue();
   void ArmDeadline();
   void Reset();
 
   WorkerContext* const context_;
   StreamHandle handle_;
   ClientSide* client_ = nullptr;
-  std::unique_ptr<GrpcWebSide> web_;  // Null: the client speaks something else.
+  std::unique_ptr<GrpcWebSide> web_;         // Null: the client speaks something else.
+  std::unique_ptr<MirrorSide> mirror_side_;  // Of a copy; null: this is none.
+  StreamHandle mirror_;                      // This request's copy, perhaps over.
   UpstreamSide* upstream_ = nullptr;
   RequestHead request_;
   TextRef claimed_client_;  // In request_; empty: the sender is the client.
-  ResponseHead response_;
+  ResponseHead own_response_;
+  ResponseHead* response_ = &own_response_;  // Of the try that counts.
+  std::unique_ptr<Hedge> hedge_;
 
   Phase phase_ = Phase::kReceivingHead;
   Reason reason_ = Reason::kNone;
@@ -250,18 +383,33 @@ class Stream final : public TimerEntry {
   bool early_end_ = false;       // The client's direction ended before the tunnel began.
   bool response_ended_ = false;  // Of a tunnel.
   bool grpc_ = false;
-  uint8_t attempt_ = 0;
+  bool ends_at_border_ = false;  // Its age is over, but not the message it is in.
+  bool earned_ = false;          // Its part of the budget of retries.
+  uint8_t attempt_ = 0;          // The try that counts,
+  uint8_t tries_ = 0;            // of so many.
   uint32_t retries_ = 0;
 
   std::string service_name_;
   std::string route_name_;  // Only kept for an observer, and while a filter suspends it.
   uint32_t service_index_ = 0;
+  uint32_t target_ = RouteEntry::kNoService;  // By the route, once it is chosen.
+  std::shared_ptr<const Rewrite> rewrite_;    // Null: the answer stays as it is.
   CellRef service_cell_;
+  ServiceLoad* load_ = nullptr;  // It is counted there; null: nobody asks.
+  LineTicket ticket_ = 0;        // In the line of `line_`; 0: it is in none.
+  CellRef line_;
+  common::MonotonicTime queue_until_;
+  absl::Duration hedge_after_ = absl::InfiniteDuration();  // From the first try's sending.
   ServicePolicy policy_;
   // Of the current try.
   CellRef cell_;
   common::Address address_;
+  std::optional<common::IpAddress> other_;
   absl::InlinedVector<CellRef, 6> tried_;
+  absl::InlinedVector<uint32_t, 6> localities_tried_;  // Those that are known.
+  uint64_t affinity_ = 0;                              // Of the endpoint, if `keeps_affinity_`.
+  PickKey pick_key_;
+  bool keeps_affinity_ = false;  // The service's clients stay with an endpoint.
 
   // Request body, kept until the response begins or it grew too large. Small pieces are copied
   // together: a sender of single bytes must not pin a chunk with each.

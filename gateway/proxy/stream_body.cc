@@ -80,6 +80,7 @@ RouteChoice Stream::FindRoute() {
 }
 
 void Stream::AwaitBody() {
+  if (ticket_ != 0) LeaveLine();
   phase_ = Phase::kAwaitingBody;
   body_awaited_ = true;
   if (request_.expects_continue) client_->SendContinue();

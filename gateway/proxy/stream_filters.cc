@@ -15,7 +15,7 @@ namespace pointsman::gateway {
 void Stream::RunFilters(const RouteEntry& route, size_t next) {
   const common::MonotonicTime now = context_->loop.Now();
   const common::MonotonicTime until =
-      std::min(started_ + RequestTimeout(route, PolicyOf(route)), grpc_deadline_);
+      std::min(started_ + RequestTimeout(route, TargetPolicy()), grpc_deadline_);
   const auto& filters = route.filters->filters;
   while (next < filters.size()) {
     const Filter& filter = *filters[next++];
@@ -30,7 +30,7 @@ void Stream::RunFilters(const RouteEntry& route, size_t next) {
         GoOnLater(route, next);
         return Suspend(verdict.resume_at);
       case FilterVerdict::Kind::kAwaitBody:
-        if (const Reason reason = AdmitTo(route); reason != Reason::kNone) return Fail(reason);
+        if (const Reason reason = AdmitToTarget(); reason != Reason::kNone) return Fail(reason);
         GoOnLater(route, next - 1);
         return AwaitBody();
       case FilterVerdict::Kind::kLimited:
@@ -46,20 +46,20 @@ const ServicePolicy& Stream::OwnPolicy() {
   return *own;
 }
 
-const ServicePolicy& Stream::PolicyOf(const RouteEntry& route) const {
-  return route.service == RouteEntry::kNoService ? OwnPolicy()
-                                                 : context_->table->services[route.service]->policy;
+const ServicePolicy& Stream::TargetPolicy() const {
+  return target_ == RouteEntry::kNoService ? OwnPolicy()
+                                           : context_->table->services[target_]->policy;
 }
 
-Reason Stream::AdmitTo(const RouteEntry& route) const {
-  if (route.service == RouteEntry::kNoService) return Reason::kNone;
-  return Admit(*context_->table->services[route.service]);
+Reason Stream::AdmitToTarget() const {
+  if (target_ == RouteEntry::kNoService) return Reason::kNone;
+  return Admit(*context_->table->services[target_]);
 }
 
 void Stream::GoOnLater(const RouteEntry& route, size_t next) {
   // Meanwhile the bounds hold that the request will have.
-  policy_ = PolicyOf(route);
-  policy_.request_timeout = RequestTimeout(route, policy_);
+  policy_ = TargetPolicy();
+  route.overrides.ApplyTo(&policy_);
   filters_ = route.filters;
   filters_config_ = context_->table->config;
   next_filter_ = next;
@@ -68,6 +68,7 @@ void Stream::GoOnLater(const RouteEntry& route, size_t next) {
 
 void Stream::Suspend(common::MonotonicTime until) {
   if (context_->BuffersFull()) return Fail(Reason::kBuffersFull);
+  if (ticket_ != 0) LeaveLine();
   phase_ = Phase::kWaiting;
   resume_at_ = until;
   ++wait_;
@@ -78,7 +79,8 @@ void Stream::Suspend(common::MonotonicTime until) {
 
 void Stream::EndWait() {
   if (phase_ == Phase::kWaiting) {
-    context_->counters.requests_waiting.Subtract();
+    (ticket_ != 0 ? context_->counters.requests_queued : context_->counters.requests_waiting)
+        .Subtract();
   } else {
     context_->counters.requests_awaiting_body.Subtract();
     context_->awaited_bytes -= context_->AwaitedBytes(request_.content_length);
@@ -117,10 +119,11 @@ size_t Stream::WhereToGoOn(const FilterChain& chain) const {
 void Stream::Resume() {
   const RouteEntry* found = context_->table->router->Find(route_name_);
   const bool filtered = found != nullptr && found->filters != nullptr;
-  const size_t next = filtered ? WhereToGoOn(*found->filters) : 0;
+  const size_t next = filtered && filters_ != nullptr ? WhereToGoOn(*found->filters) : 0;
   filters_ = nullptr;
   EndWait();
   if (found == nullptr) return Fail(Reason::kNoRoute);
+  if (ticket_ == 0 || !KeepTarget(*found)) DrawTarget(*found);
   if (const Reason reason = CheckAgain(*found); reason != Reason::kNone) return Fail(reason);
   filtered ? RunFilters(*found, next) : Act(*found);
 }

@@ -82,18 +82,18 @@ bool Stream::TellGrpcTimeout(common::MonotonicTime now) {
 bool Stream::GrpcUnavailable(bool end) const {
   if (!grpc_ || !end) return false;
   int status = 0;
-  return absl::SimpleAtoi(response_.block.Value("grpc-status"), &status) &&
+  return absl::SimpleAtoi(response_->block.Value("grpc-status"), &status) &&
          status == static_cast<int>(GrpcStatus::kUnavailable);
 }
 
 // An answer that is none of gRPC's is told in its terms.
 bool Stream::AnswerForHttp() {
-  if (!grpc_ || response_.status == 200) return false;
-  const Field* type = response_.block.Find(FieldToken::kContentType);
-  if (type != nullptr && IsGrpcContentType(response_.block.At(type->value))) return false;
-  const int http_status = response_.status;
+  if (!grpc_ || response_->status == 200) return false;
+  const Field* type = response_->block.Find(FieldToken::kContentType);
+  if (type != nullptr && IsGrpcContentType(response_->block.At(type->value))) return false;
+  const int http_status = response_->status;
   reason_ = Reason::kNotGrpc;
-  context_->counters.reasons[static_cast<size_t>(reason_)].Add();
+  if (mirror_side_ == nullptr) context_->counters.reasons[static_cast<size_t>(reason_)].Add();
   EndTry(TryOutcome::kResponse, /*clean=*/false);
   OwnResponse response;
   response.status = ReasonStatus(reason_);
@@ -106,13 +106,13 @@ bool Stream::AnswerForHttp() {
 // The answer has begun: between two messages it can still end in order.
 bool Stream::EndGrpcAnswer(Reason reason) {
   if (!grpc_ || phase_ != Phase::kResponding || !grpc_frames_.at_border()) return false;
-  if (response_.body == BodyKind::kLength) return false;
-  HeaderBlock& block = response_.block;
+  if (response_->body == BodyKind::kLength) return false;
+  HeaderBlock& block = response_->block;
   if (block.has_trailers()) return false;
   block.BeginTrailers();
   AddTrailer("grpc-status", absl::StrCat(static_cast<int>(GrpcStatusOf(reason))), &block);
   AddTrailer("grpc-message", ReasonName(reason), &block);
-  client_->SendEnd(response_);
+  client_->SendEnd(*response_);
   Finish();
   return true;
 }

@@ -1,6 +1,7 @@
 // What a stream tells of itself: to an access log at its end, and to clients that may know why it
 // failed. Only done when somebody wants to know.
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -19,14 +20,14 @@ namespace pointsman::gateway {
 int Stream::ToldGrpcStatus() const {
   if (!grpc_) return -1;
   if (reason_ != Reason::kNone && phase_ != Phase::kResponding) {
-    return static_cast<int>(reason_ == Reason::kNotGrpc ? GrpcStatusOf(response_.status)
+    return static_cast<int>(reason_ == Reason::kNotGrpc ? GrpcStatusOf(response_->status)
                                                         : GrpcStatusOf(reason_));
   }
-  const auto& fields = response_.block.fields();
+  const auto& fields = response_->block.fields();
   for (size_t i = fields.size(); i > 0; --i) {
     int status = 0;
-    if (response_.block.At(fields[i - 1].name) != "grpc-status") continue;
-    return absl::SimpleAtoi(response_.block.At(fields[i - 1].value), &status) && status >= 0
+    if (response_->block.At(fields[i - 1].name) != "grpc-status") continue;
+    return absl::SimpleAtoi(response_->block.At(fields[i - 1].value), &status) && status >= 0
                ? status
                : -1;
   }
@@ -44,11 +45,12 @@ void Stream::Tell() {
   if (counted_) {  // Else the head is not whole, or not what it seems.
     record.method = block.At(request_.method_text);
     record.authority = block.At(request_.authority);
-    record.target = block.At(request_.target);
+    // As it was matched, whatever it was rewritten to.
+    record.target = block.At(request_.path.size > 0 ? request_.path : request_.target);
   }
   record.route = route_name_;
+  record.service = service_name_;
   if (in_service_) {
-    record.service = service_name_;
     const Field* id = block.Find(FieldToken::kXRequestId);
     record.request_id =
         id != nullptr ? block.At(id->value) : absl::string_view(request_id_, sizeof(request_id_));
@@ -66,10 +68,11 @@ void Stream::Tell() {
   record.status = status_;
   record.reason = reason_;
   record.grpc_status = ToldGrpcStatus();
-  record.tries = attempt_;
+  record.tries = tries_;
   record.received_bytes = body_bytes_;
   record.sent_bytes = answer_bytes_;
-  record.ended = context_->loop.Now();
+  // The first byte's time is the clock's, the loop's may be that of before.
+  record.ended = std::max(context_->loop.Now(), first_byte_);
   const common::MonotonicTime never;
   record.duration = counted_ ? record.ended - started_ : absl::ZeroDuration();
   if (first_byte_ != never) record.first_byte = first_byte_ - started_;
@@ -87,8 +90,8 @@ bool Stream::WantsDetails() const {
 // A line each; the first is what everybody is told.
 std::string Stream::Details(Reason reason) const {
   std::string text = absl::StrCat(ReasonName(reason), "\n");
-  if (!in_service_) return text;
-  absl::StrAppend(&text, "service: ", service_name_, "\ntries: ", attempt_, "\n");
+  if (service_name_.empty()) return text;
+  absl::StrAppend(&text, "service: ", service_name_, "\ntries: ", tries_, "\n");
   if (attempt_ > 0) absl::StrAppend(&text, "last endpoint: ", common::ToString(address_), "\n");
   absl::StrAppend(&text, "after: ", absl::FormatDuration(context_->loop.Now() - started_), "\n");
   return text;

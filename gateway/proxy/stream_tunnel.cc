@@ -44,12 +44,12 @@ void Stream::HoldEarly(const Slice& data) {
 }
 
 bool Stream::OnUpgradeAnswer() {
-  if (response_.switched) {
+  if (response_->switched) {
     BeginTunnel();
     return true;
   }
   // A 2xx tells whoever sent CONNECT that the tunnel stands.
-  if (request_.extended_connect && response_.status >= 200 && response_.status < 300) {
+  if (request_.extended_connect && response_->status >= 200 && response_->status < 300) {
     Fail(Reason::kUpgradeUnsupported);
     return true;
   }
@@ -58,13 +58,13 @@ bool Stream::OnUpgradeAnswer() {
 
 void Stream::BeginTunnel() {
   phase_ = Phase::kResponding;
-  status_ = response_.status;
+  status_ = response_->status;
   tunnel_ = true;
   context_->counters.tunnels.Add();
   context_->counters.tunnels_opened.Add();
   // The request was complete; what the client sends now is not part of it.
   request_ended_ = false;
-  client_->SendHead(response_, /*end=*/false, /*request_ended=*/true);
+  client_->SendHead(*response_, /*end=*/false, /*request_ended=*/true);
   for (const Slice& slice : replay_.slices()) upstream_->SendData(slice);
   replay_.Clear();
   ArmDeadline();

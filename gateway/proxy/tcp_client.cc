@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <utility>
 
+#include "common/core/hashing.h"
 #include "gateway/proxy/retry_budgets.h"
+#include "gateway/proxy/upstream_target.h"
 #include "gateway/tls/client_hello.h"
 
 namespace pointsman::gateway {
@@ -18,14 +20,10 @@ class TcpClient::Upstream final : public Mortal, public ConnectionOwner {
         tcp_(&client->context_->loop, &client->context_->chunks, this) {}
 
   // False: it failed at once.
-  bool Connect(const common::Address& address) {
-    ConnectStart start = StartConnect(SocketAddress::From(address));
-    if (!start.fd.valid()) return false;
-    const bool attached =
-        start.done ? tcp_.Attach(std::move(start.fd)) : tcp_.AttachConnecting(std::move(start.fd));
-    if (!attached || !tls_.Start(&tcp_)) return false;
+  bool Connect(const ConnectTarget& target) {
+    if (!tcp_.Connect(target) || !tls_.Start(&tcp_)) return false;
     client_->context_->counters.upstream_opened.Add();
-    if (start.done && tls_.policy() == 0) OnConnected();
+    if (tls_.policy() == 0 && !tcp_.connecting()) OnConnected();
     return true;
   }
   // No callback comes any more.
@@ -42,6 +40,7 @@ class TcpClient::Upstream final : public Mortal, public ConnectionOwner {
 
   void OnConnected() override {
     tls_.OnConnected(tcp_);
+    NoteReached(client_->context_, client_->cell_, tcp_);
     client_->OnUpstreamConnected();
   }
   void OnReceived(Slice bytes) override { client_->Relay(bytes, &client_->tcp_); }
@@ -150,9 +149,21 @@ void TcpClient::Enter(const std::string& name) {
 
 // ---- Tries.
 
+// All there is to hash of bytes that are passed through is where they come from.
+PickKey TcpClient::KeyOf(const ServiceTable& service) const {
+  PickKey key;
+  if (service.picker == nullptr || !service.picker->hashes()) return key;
+  const absl::StatusOr<SocketAddress> peer = SocketAddress::Peer(tcp_.fd());
+  if (!peer.ok()) return key;
+  char host[SocketAddress::kHostBytes];
+  key.hash = common::Hash64(absl::string_view(host, peer->WriteHost(host)));
+  return key;
+}
+
 void TcpClient::TryNext(const ServiceTable& service) {
-  const CountersView view{context_->cells, context_->avoidance, context_->loop.Now()};
-  const PickResult pick = PickAndStart(service, view, &context_->cells, tried_, context_->random);
+  const CountersView view = context_->counters_view();
+  const PickResult pick =
+      PickAndStart(service, view, &context_->cells, tried_, KeyOf(service), context_->random);
   if (pick.status != PickResult::Status::kPicked) {
     return Fail(pick.status == PickResult::Status::kAtLimit ? Reason::kTooManyRequests
                                                             : Reason::kNoEndpoint);
@@ -163,7 +174,10 @@ void TcpClient::TryNext(const ServiceTable& service) {
   in_try_ = true;
   upstream_ = std::make_unique<Upstream>(this, cell_, policy_.upstream_tls);
   ArmAt(context_->loop.Now() + policy_.connect_timeout);
-  if (!upstream_->Connect(pick.endpoint->address)) OnUpstreamFailed(ECONNREFUSED);
+  const Endpoint& endpoint = *pick.endpoint;
+  const ConnectTarget target =
+      TargetOf(*context_, {cell_, endpoint.address(), endpoint.other(), policy_.connect_timeout});
+  if (!upstream_->Connect(target)) OnUpstreamFailed(ECONNREFUSED);
 }
 
 bool TcpClient::MayRetry(const ServiceTable& service) {

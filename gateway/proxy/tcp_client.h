@@ -67,6 +67,7 @@ class TcpClient final : public ClientConnection, public ConnectionOwner, public 
   void Enter(const std::string& service);
   const ServiceTable* FindService(absl::string_view name) const;
   bool MayRetry(const ServiceTable& service);
+  PickKey KeyOf(const ServiceTable& service) const;
   void TryNext(const ServiceTable& service);
   void OnUpstreamConnected();
   void OnUpstreamFailed(int error);

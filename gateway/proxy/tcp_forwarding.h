@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/time/time.h"
+#include "common/core/micros.h"
 #include "gateway/tls/server_names.h"
 
 namespace pointsman::gateway {
@@ -15,7 +15,7 @@ struct TcpForwarding {
   std::vector<std::string> services = {""};
   // Places in `services` by the server name a TLS connection begins with.
   ServerNames names;
-  absl::Duration idle_timeout = absl::Hours(1);
+  common::Micros idle_timeout = absl::Hours(1);
 };
 
 }  // namespace pointsman::gateway

@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "common/core/check.h"
 #include "gateway/proxy/upstream_shelf.h"
+#include "gateway/proxy/upstream_target.h"
 
 namespace pointsman::gateway {
 
@@ -25,41 +26,52 @@ Http1Upstream* UpstreamPools::TakeIdle(const Try& attempt) {
   const auto found = idle_.find(attempt.cell.index);
   if (found == idle_.end() || found->second.newest == nullptr) return nullptr;
   Pool& pool = found->second;
-  const bool same_tls = pool.newest->tls_policy() == attempt.tls;
+  const bool same_tls = pool.newest->tls_policy() == attempt.policy->upstream_tls;
   if (pool.generation != attempt.cell.generation || !same_tls) {
     // The slot was given to another endpoint, or the service changed how it is spoken to.
     while (pool.newest != nullptr) pool.newest->Close();
     return nullptr;
   }
+  // Its timer may be late.
+  while (pool.newest != nullptr && pool.newest->CloseIfAged()) {
+  }
   Http1Upstream* connection = pool.newest;
-  Unlink(&pool, connection);
+  if (connection != nullptr) Unlink(&pool, connection);
   return connection;
 }
 
 UpstreamSide* UpstreamPools::Acquire(const Try& attempt) {
-  if (attempt.http2) return AcquireHttp2(attempt);
+  if (attempt.policy->upstream_http2) return AcquireHttp2(attempt);
   if (!attempt.fresh) {
     if (Http1Upstream* connection = TakeIdle(attempt)) {
       context_->counters.upstream_reused.Add();
-      connection->Bind(attempt.stream, attempt.attempt);
+      connection->Bind(attempt.stream, attempt.attempt, attempt.limits());
       return connection;
     }
     if (Http1Upstream* connection = TakeShelved(attempt)) return connection;
   }
   Http1Upstream* connection = Add(attempt);
-  connection->Connect(SocketAddress::From(*attempt.address), attempt.stream, attempt.attempt);
+  connection->Connect(Target(attempt), attempt.stream, attempt.attempt, attempt.limits());
   return connection;
 }
 
+ConnectTarget UpstreamPools::Target(const Try& attempt) const {
+  return TargetOf(
+      *context_, {attempt.cell, *attempt.address, *attempt.other, attempt.policy->connect_timeout});
+}
+
 Http1Upstream* UpstreamPools::Add(const Try& attempt) {
-  auto owned = std::make_unique<Http1Upstream>(context_, this, attempt.cell, attempt.tls);
+  auto owned =
+      std::make_unique<Http1Upstream>(context_, this, attempt.cell, attempt.policy->upstream_tls);
   owned->registry_index = all_.size();
   all_.push_back(std::move(owned));
   return all_.back().get();
 }
 
 Http1Upstream* UpstreamPools::TakeShelved(const Try& attempt) {
-  if (context_->shelf == nullptr || attempt.tls != 0) return nullptr;
+  // What lies there since before there were limits is of unknown age.
+  if (context_->shelf == nullptr || attempt.policy->upstream_tls != 0 || attempt.limits().any())
+    return nullptr;
   Fd fd = context_->shelf->Take(attempt.cell, context_->loop.Now());
   if (!fd.valid()) return nullptr;
   Http1Upstream* connection = Add(attempt);
@@ -71,7 +83,7 @@ Http1Upstream* UpstreamPools::TakeShelved(const Try& attempt) {
 
 bool UpstreamPools::MayShelve(const Http1Upstream& connection) const {
   return context_->shelf != nullptr && context_->shelf->HasRoom() && connection.tls_policy() == 0 &&
-         !context_->draining;
+         !connection.limited() && !context_->draining;
 }
 
 void UpstreamPools::Shelve(Http1Upstream* connection) {
@@ -92,7 +104,7 @@ UpstreamSide* UpstreamPools::AcquireHttp2(const Try& attempt) {
   size_t usable = 0;
   for (Http2Upstream* connection : of_endpoint) {
     if (connection->cell() != attempt.cell || !connection->open_for_tries()) continue;
-    if (connection->tls_policy() != attempt.tls) continue;
+    if (connection->tls_policy() != attempt.policy->upstream_tls) continue;
     ++usable;
     if (best == nullptr || rank(*connection) < rank(*best)) best = connection;
   }
@@ -102,16 +114,17 @@ UpstreamSide* UpstreamPools::AcquireHttp2(const Try& attempt) {
   } else {
     context_->counters.upstream_reused.Add();
   }
-  return best->Bind(attempt.stream, attempt.attempt);
+  return best->Bind(attempt.stream, attempt.attempt, attempt.limits());
 }
 
 Http2Upstream* UpstreamPools::OpenHttp2(const Try& attempt) {
-  auto owned = std::make_unique<Http2Upstream>(context_, this, attempt.cell, attempt.tls);
+  auto owned =
+      std::make_unique<Http2Upstream>(context_, this, attempt.cell, attempt.policy->upstream_tls);
   Http2Upstream* connection = owned.get();
   connection->registry_index = all_http2_.size();
   all_http2_.push_back(std::move(owned));
   http2_[attempt.cell.index].push_back(connection);
-  connection->Connect(SocketAddress::From(*attempt.address));
+  connection->Connect(Target(attempt));
   return connection;
 }
 

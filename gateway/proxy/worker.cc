@@ -30,8 +30,10 @@ Worker::Worker(WorkerOptions options)
     : context_(*options.clock, options.limits, *options.cells),
       streams_(&context_),
       upstreams_(&context_),
+      outliers_(context_.cells, context_.avoidance),
       listener_tcp_(std::move(options.tcp)),
       sweep_timer_([this] { Sweep(); }),
+      outlier_timer_([this] { FindOutliers(); }),
       first_table_timer_([this] { StartListeners(); }),
       on_adopted_(std::move(options.on_adopted)),
       hold_listeners_(options.hold_listeners) {
@@ -48,6 +50,7 @@ Worker::Worker(WorkerOptions options)
   context_.streams = &streams_;
   context_.upstreams = &upstreams_;
   context_.budgets = &budgets_;
+  context_.loads = &loads_;
 }
 
 Worker::~Worker() { CloseEverything(); }
@@ -71,6 +74,8 @@ absl::Status Worker::Open(std::vector<ListeningSocket> sockets, size_t places) {
     }
   }
   context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + context_.limits.sweep_interval);
+  context_.loop.timers().Arm(outlier_timer_,
+                             context_.loop.Now() + context_.limits.outlier_interval);
   context_.loop.timers().Arm(first_table_timer_,
                              context_.loop.Now() + context_.limits.first_table_wait);
   return absl::OkStatus();
@@ -211,6 +216,8 @@ void Worker::AdoptLimits(const ServicePolicy& before, const ServiceTable& servic
   if (before.max_in_flight != policy.max_in_flight) {
     cells.SetLimit(service.cell, policy.max_in_flight);
   }
+  if (before.watches_load() && !policy.watches_load()) pools_stale_ = true;
+  if (policy.adaptive_min_in_flight == 0) cells.ShowLearnedLimit(service.cell, 0);
   const uint32_t each = policy.max_in_flight_per_endpoint;
   if (before.max_in_flight_per_endpoint == each) return;
   for (size_t i = 0; i < service.endpoints.size(); ++i) {
@@ -268,6 +275,7 @@ void Worker::Sweep() {
   if (stale) {
     upstreams_.KeepOnly(*context_.table);
     budgets_.KeepOnly(*context_.table);
+    if (!loads_.KeepOnly(*context_.table)) pools_stale_ = true;
   }
   if (UpstreamShelf* shelf = tended_shelf()) {
     shelf->Expire(context_.loop.Now());
@@ -278,6 +286,15 @@ void Worker::Sweep() {
     }
   }
   context_.loop.timers().Arm(sweep_timer_, context_.loop.Now() + context_.limits.sweep_interval);
+}
+
+void Worker::FindOutliers() {
+  const common::MonotonicTime now = context_.loop.Now();
+  context_.loop.timers().Arm(outlier_timer_, now + context_.limits.outlier_interval);
+  if (context_.table == nullptr) return;
+  const OutlierWatch::Found found = outliers_.Look(*context_.table, now);
+  context_.counters.outliers_failing.Add(found.failing);
+  context_.counters.outliers_slow.Add(found.slow);
 }
 
 void Worker::TrimMemory() {

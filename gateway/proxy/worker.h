@@ -15,6 +15,7 @@
 #include "common/core/time.h"
 #include "common/mutex.h"
 #include "gateway/core/cells.h"
+#include "gateway/core/outlier_watch.h"
 #include "gateway/core/routing_table.h"
 #include "gateway/net/event_loop.h"
 #include "gateway/proxy/client_connection.h"
@@ -24,6 +25,7 @@
 #include "gateway/proxy/options.h"
 #include "gateway/proxy/proxy_header_client.h"
 #include "gateway/proxy/retry_budgets.h"
+#include "gateway/proxy/service_loads.h"
 #include "gateway/proxy/stream.h"
 #include "gateway/proxy/tcp_client.h"
 #include "gateway/proxy/tls_client.h"
@@ -162,6 +164,7 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   void BeginDrain();
   void CloseEverything();
   void Sweep();
+  void FindOutliers();
   // Gives back the memory that a peak needed and the time since the last call did not.
   void TrimMemory();
   // Once both a table (or the time for it) and the release have come.
@@ -193,6 +196,8 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   StreamPool streams_;
   UpstreamPools upstreams_;
   RetryBudgets budgets_;
+  ServiceLoads loads_{&context_};
+  OutlierWatch outliers_;
   struct PlacedListener {
     size_t place;
     std::unique_ptr<Listener> listener;
@@ -204,6 +209,7 @@ class Worker final : public EventLoop::Delegate, public ClientRegistry {
   std::vector<std::unique_ptr<ClientConnection>> clients_;
   std::optional<ShelfWatch> shelf_watch_;
   CallTimer sweep_timer_;
+  CallTimer outlier_timer_;
   CallTimer first_table_timer_;
   absl::AnyInvocable<void(uint64_t)> on_adopted_;
 

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "absl/random/random.h"
+#include "gateway/core/address_memory.h"
 #include "gateway/core/cells.h"
 #include "gateway/core/json_body.h"
 #include "gateway/core/local_avoidance.h"
+#include "gateway/core/picker.h"
 #include "gateway/core/routing_table.h"
 #include "gateway/http1/message_parsers.h"
 #include "gateway/net/chunk.h"
@@ -29,6 +31,7 @@
 namespace pointsman::gateway {
 
 class RetryBudgets;
+class ServiceLoads;
 class StreamPool;
 class UpstreamPools;
 class UpstreamShelf;
@@ -66,6 +69,7 @@ struct WorkerContext {
   std::vector<TcpConnection*> to_flush_at_end;
   WorkerCells& cells;
   LocalAvoidance avoidance;
+  PickTurns turns;
   ParserLender<RequestParsers> request_parsers;
   ParserLender<ResponseParsers> response_parsers;
   JsonBody json;
@@ -74,15 +78,19 @@ struct WorkerContext {
   // Of services with TLS; null: there is none.
   std::shared_ptr<const TlsClientContexts> tls_clients;
   UpstreamSessions upstream_sessions;
+  AddressMemory addresses;
   ClientHelloReader hello;
   const RoutingTable* table = nullptr;
   StreamPool* streams = nullptr;
   UpstreamPools* upstreams = nullptr;
   RetryBudgets* budgets = nullptr;
+  ServiceLoads* loads = nullptr;
   RequestObserver* observer = nullptr;
   bool draining = false;
   // While draining: when idle HTTP/1 connections close.
   common::MonotonicTime drain_idle_until;
+
+  CountersView counters_view() { return {cells, avoidance, loop.Now(), &turns}; }
 
   bool BuffersFull() const { return chunks.in_use() >= chunks_max; }
   // What was admitted before may have grown by a quarter more: whatever brings more bytes ends.

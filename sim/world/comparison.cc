@@ -102,8 +102,9 @@ std::vector<std::string> ComparedPolicies() {
 }
 
 std::vector<std::string> ComparedScenarios() {
-  return {"uniform-50", "uniform-90", "steady",     "antagonists", "slow",
-          "crash",      "black-hole", "grey-20rps", "half-zone",   "shared-dependency"};
+  return {"uniform-50",    "uniform-90", "steady",           "antagonists",
+          "slow",          "crash",      "black-hole",       "grey-20rps",
+          "fast-failures", "half-zone",  "shared-dependency"};
 }
 
 Estimate MeanOf(const std::vector<double>& samples) {

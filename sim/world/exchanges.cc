@@ -41,7 +41,7 @@ void Exchanges::SetTable(std::shared_ptr<const gateway::ServiceTable> table) {
     const size_t slot = endpoint.cell.index;
     if (endpoint_of_slot_.size() <= slot) endpoint_of_slot_.resize(slot + 1);
     uint32_t index = 0;
-    PM_CHECK(absl::SimpleAtoi(absl::string_view(endpoint.id).substr(1), &index));
+    PM_CHECK(absl::SimpleAtoi(absl::string_view(endpoint.id()).substr(1), &index));
     PM_CHECK(index < idle_.size());
     endpoint_of_slot_[slot] = index;
     in_table_[index] = &endpoint;
@@ -100,7 +100,7 @@ PickResult Exchanges::PickByPolicy(const Exchange& exchange) {
 
 PickResult Exchanges::PickFor(const Exchange& exchange) {
   if (policy_ != nullptr) return PickByPolicy(exchange);
-  return Pick(*table_, {cells_, avoidance_, queue_.now()}, exchange.tried, random_);
+  return Pick(*table_, {cells_, avoidance_, queue_.now()}, exchange.tried, {}, random_);
 }
 
 bool Exchanges::PickAndTry(Exchange& exchange) {

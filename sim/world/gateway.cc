@@ -134,7 +134,7 @@ void Gateway::Check(const gateway::ServiceTable& table) {
   for (const gateway::Endpoint& endpoint : table.endpoints) {
     if (!endpoint.routable) continue;
     if (endpoint.weight >= kWeightMin && endpoint.weight <= kWeightMax) continue;
-    onlooker_.OnViolation(absl::StrCat(name_, ": weight ", endpoint.weight, " of ", endpoint.id));
+    onlooker_.OnViolation(absl::StrCat(name_, ": weight ", endpoint.weight, " of ", endpoint.id()));
   }
 }
 

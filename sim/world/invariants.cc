@@ -37,8 +37,8 @@ Invariants::Invariants(const EventQueue& queue, const WorldOptions& options,
 void Invariants::OnTable(size_t gateway, const gateway::ServiceTable& table) {
   std::vector<bool> named(options_.endpoints.size(), false);
   for (const gateway::Endpoint& endpoint : table.endpoints) {
-    if (endpoint.id.empty()) continue;  // The place of one that left the service.
-    const uint32_t index = EndpointIndex(endpoint.id);
+    if (endpoint.handle == 0) continue;  // The place of one that left the service.
+    const uint32_t index = EndpointIndex(endpoint.id());
     named[index] = true;
     Watched& one = watched_[gateway][index];
     if (one.routable && !endpoint.routable) ++one.left;
@@ -47,7 +47,7 @@ void Invariants::OnTable(size_t gateway, const gateway::ServiceTable& table) {
     const Told& told = told_[index];
     // Out of use again because a fail-open ended is explained by the verdict it has.
     if (one.left <= told.left || !controller::Serves(told.verdict)) continue;
-    broken_(absl::StrCat(endpoint.id, " is out of use in gateway-", gateway,
+    broken_(absl::StrCat(endpoint.id(), " is out of use in gateway-", gateway,
                          ", and no event told of it"));
     one.left = told.left;
   }

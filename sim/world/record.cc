@@ -18,7 +18,7 @@ std::map<uint32_t, double> SharesOf(const gateway::ServiceTable& table) {
   double sum = 0;
   for (const gateway::Endpoint& endpoint : table.endpoints) {
     if (!endpoint.routable) continue;
-    shares[EndpointIndex(endpoint.id)] = endpoint.weight;
+    shares[EndpointIndex(endpoint.id())] = endpoint.weight;
     sum += endpoint.weight;
   }
   for (auto& [index, share] : shares) share /= sum;

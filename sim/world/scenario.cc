@@ -156,6 +156,18 @@ Scenario Grey(double per_second, double most) {
   return scenario;
 }
 
+// Who fails without doing anything has nothing in flight, and would look idle.
+Scenario FastFailures() {
+  Scenario scenario{
+      "fast-failures", "one of 30, half loaded, answers half with errors at once", Fleet(30), {}};
+  FaultSpec fault = FaultOf({7});
+  fault.server.fast_failure_share = 0.5;
+  scenario.options.requests_per_second = 30 * 40 * 0.5;
+  scenario.options.faults = {fault};
+  scenario.aims = LeftWithin(5, 2e-3);
+  return scenario;
+}
+
 Scenario ControllerRestart() {
   Scenario scenario{"controller-restart",
                     "the controller is gone for 2 s and another owner takes over, nothing fails",
@@ -445,6 +457,7 @@ const std::vector<Scenario>& Scenarios() {
                                                    Slow(),
                                                    Grey(20, 5),
                                                    Grey(10, 10),
+                                                   FastFailures(),
                                                    HalfZone(),
                                                    SharedDependency(),
                                                    ControllerRestart(),

@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::mt19937_64 random(size);
   for (const auto& service : built.table->services) {
     const gateway::PickResult result =
-        gateway::Pick(*service, {cells.worker(0), avoidance, now}, {}, random);
+        gateway::Pick(*service, {cells.worker(0), avoidance, now}, {}, {}, random);
     PM_CHECK(result.endpoint == nullptr || result.endpoint->routable);
   }
   if (!state.has_config()) return 0;

@@ -28,6 +28,7 @@ idle_connections_per_endpoint: 7
 upstream_idle_timeout: 4s
 upstream_ping_after: 6s
 upstream_ping_timeout: 7s
+client_connection_age: 8h
 replay_bytes: 0
 buffer_bytes: 33554432
 stream_window_bytes: 20000
@@ -51,6 +52,7 @@ http2:
   EXPECT_EQ(limits.upstream_idle_timeout, absl::Seconds(4));
   EXPECT_EQ(limits.http2_ping_after, absl::Seconds(6));
   EXPECT_EQ(limits.http2_ping_timeout, absl::Seconds(7));
+  EXPECT_EQ(limits.client_connection_age, absl::Hours(8));
   EXPECT_EQ(limits.replay_bytes_max, 0u);
   EXPECT_EQ(limits.buffer_bytes_max, 33'554'432u);
   EXPECT_EQ(limits.stream_window_bytes, 20'000u);
@@ -75,6 +77,7 @@ TEST(ProcessLimitsTest, WhatAFileDoesNotNameHasItsDefault) {
   EXPECT_EQ(limits.tls_handshake_timeout, absl::Seconds(10));
   EXPECT_EQ(limits.idle_per_endpoint_max, 128u);
   EXPECT_EQ(limits.upstream_idle_timeout, absl::Seconds(60));
+  EXPECT_EQ(limits.client_connection_age, absl::InfiniteDuration());
   EXPECT_EQ(limits.replay_bytes_max, 131'072u);
   EXPECT_EQ(limits.buffer_bytes_max, 1u << 30);
   EXPECT_EQ(limits.stream_window_bytes, 65'536u);

@@ -31,5 +31,24 @@ TEST(TableDumpTest, ShowsServicesEndpointsAndCounters) {
   EXPECT_EQ(json["services"][0]["name"], "b");
 }
 
+TEST(TableDumpTest, ShowsBothAddressesOfAName) {
+  EndpointCells cells(1);
+  TableState state(cells, {});
+  v1::Bundle bundle;
+  *bundle.mutable_config() = MakeConfig(1, {"a"});
+  v1::SliceFrame frame = MakeFrame("a", 0, 1);
+  AddEndpoint(&frame, 1, 65'536, "backend.test:80");
+  AddEndpoint(&frame, 2);
+  *bundle.add_frames() = frame;
+  state.Apply(bundle, common::MonotonicTime::FromMicros(1));
+  state.SetResolved("backend.test", {*common::ParseAddress("10.0.0.8:0"),
+                                     *common::ParseAddress("[2001:db8::8]:0")});
+  const auto json = nlohmann::json::parse(DumpTable(*state.Build().table, cells, ""));
+  const auto& endpoints = json["services"][0]["endpoints"];
+  EXPECT_EQ(endpoints[0]["address"], "[2001:db8::8]:80");
+  EXPECT_EQ(endpoints[0]["other_address"], "10.0.0.8:80");
+  EXPECT_FALSE(endpoints[1].contains("other_address"));
+}
+
 }  // namespace
 }  // namespace pointsman::gateway

@@ -72,6 +72,7 @@ TEST(ConfigGatewayLimitsTest, EachTimeHasItsRange) {
       {"client_idle_timeout", "24h", "999ms"},  {"client_head_timeout", "100ms", "11m"},
       {"tls_handshake_timeout", "10m", "99ms"}, {"upstream_idle_timeout", "100ms", "25h"},
       {"upstream_ping_after", "1s", "2h"},      {"upstream_ping_timeout", "100ms", "11m"},
+      {"client_connection_age", "1s", "999ms"}, {"client_connection_age", "720h", "721h"},
   };
   for (const auto& field : kFields) {
     EXPECT_EQ(Errors(absl::StrCat("{", field.field, ": ", field.good, "}")), "");

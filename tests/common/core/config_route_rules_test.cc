@@ -2,31 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/core/config_load.h"
 #include "common/core/config_validate.h"
+#include "tests/common/core/config_fixture.h"
 
 namespace pointsman::common {
 namespace {
-
-v1::Config Parsed(absl::string_view text) {
-  absl::StatusOr<v1::Config> config = ParseConfig(text, "test");
-  EXPECT_TRUE(config.ok()) << config.status() << "\n" << text;
-  if (!config.ok()) return {};
-  NormalizeConfig(&*config);
-  return *config;
-}
-
-// "path code" of the only problem, or a text that says otherwise.
-std::string OnlyProblem(const ConfigProblems& problems) {
-  if (problems.empty()) return "none";
-  if (problems.size() > 1) {
-    return absl::StrCat(problems.size(), " problems: ", FormatProblem(problems[0], ""), " ",
-                        FormatProblem(problems[1], ""));
-  }
-  return absl::StrCat(problems[0].path, " ", problems[0].code);
-}
 
 struct Case {
   // Fields of a route in flow style.
@@ -51,6 +37,8 @@ TEST(ConfigRouteRulesTest, EachRuleIsTold) {
       {"match: {exact: \"/a;b\"}", "match.exact CONFIG_VALUE"},
       {"match: {exact: \"/a b\"}", "match.exact CONFIG_VALUE"},
       {"match: {exact: \"/%C3%A4/~u/.b/\"}", "none"},
+      {"criticality: critical", "none"},
+      {"criticality: SHEDDABLE", "none"},
       {"match: {methods: [\"G T\"]}", "match.methods[0] CONFIG_VALUE"},
       {"match: {headers: [{name: x, prefix: y}, {name: x, matches: \"[\"}]}",
        "match.headers[1].matches CONFIG_PATTERN"},
@@ -85,19 +73,124 @@ TEST(ConfigRouteRulesTest, EachRuleIsTold) {
       {"upgrades: [\"H2C\"]", "upgrades[0] CONFIG_VALUE"},
   };
   for (const Case& c : kCases) {
-    const v1::Config config = Parsed("routes: [{name: r, service: web, " + c.fields + "}]");
-    EXPECT_EQ(OnlyProblem(ValidateRoute(config.routes(0))), c.expected) << c.fields;
+    EXPECT_EQ(RouteProblem("service: web, " + c.fields), c.expected) << c.fields;
   }
-  const auto action = [](const std::string& text) {
-    return OnlyProblem(ValidateRoute(Parsed("routes: [{name: r, " + text + "}]").routes(0)));
+  EXPECT_EQ(RouteProblem("hosts: []"), " CONFIG_REQUIRED");
+  EXPECT_EQ(RouteProblem("direct_response: {}"), "direct_response.status CONFIG_RANGE");
+  EXPECT_EQ(RouteProblem("direct_response: {status: 600}"), "direct_response.status CONFIG_RANGE");
+  EXPECT_EQ(RouteProblem("direct_response: {status: 204}"), "none");
+  EXPECT_EQ(RouteProblem("direct_response: {status: 204}, upgrades: [tcp]"),
+            "upgrades CONFIG_CONFLICT");
+  EXPECT_EQ(RouteProblem("redirect: {scheme: https}, upgrades: [tcp]"), "upgrades CONFIG_CONFLICT");
+  EXPECT_EQ(RouteProblem("split: {shares: [{service: web, weight: 1}]}, upgrades: [tcp]"), "none");
+  EXPECT_EQ(RouteProblem("service: services/web"), "none");
+  EXPECT_EQ(RouteProblem("service: a/b"), "service CONFIG_VALUE");
+}
+
+// Of a match in flow style.
+std::string MatchProblem(const std::string& match) {
+  return RouteProblem("service: web, match: {" + match + "}");
+}
+
+std::string Repeated(const std::string& text, int count, const std::string& between) {
+  return absl::StrJoin(std::vector<std::string>(count, text), between);
+}
+
+TEST(ConfigRouteRulesTest, Templates) {
+  const auto problem = [](const std::string& text) {
+    return MatchProblem("template: \"" + text + "\"");
   };
-  EXPECT_EQ(action("hosts: []"), " CONFIG_REQUIRED");
-  EXPECT_EQ(action("direct_response: {}"), "direct_response.status CONFIG_RANGE");
-  EXPECT_EQ(action("direct_response: {status: 600}"), "direct_response.status CONFIG_RANGE");
-  EXPECT_EQ(action("direct_response: {status: 204}"), "none");
-  EXPECT_EQ(action("direct_response: {status: 204}, upgrades: [tcp]"), "upgrades CONFIG_CONFLICT");
-  EXPECT_EQ(action("service: services/web"), "none");
-  EXPECT_EQ(action("service: a/b"), "service CONFIG_VALUE");
+  for (const char* text : {"/users/{id}/orders/{rest=**}", "/*/x/**", "/", "/users/", "/a/{b}/",
+                           "/{a=*}", "/%C3%A4/{id}", "/~a/{id}"}) {
+    EXPECT_EQ(problem(text), "none") << text;
+  }
+  for (const char* text :
+       {"", "users/{id}", "/{id", "/a{id}", "/{id}{x}", "/{id}/{id}", "/**/x", "/{1}", "/a//{id}",
+        "/{id}//", "/{id}/../x", "/./{id}", "/%7e/{id}", "/%c3%a4/{id}", "/a%2Fb/{id}", "/a;b/{id}",
+        "/a?b/{id}", "/a b/{id}", "/{id}?x"}) {
+    EXPECT_EQ(problem(text), "match.template CONFIG_VALUE") << text;
+  }
+  EXPECT_EQ(problem(Repeated("/*", 32, "")), "none");
+  EXPECT_EQ(problem(Repeated("/*", 33, "")), "match.template CONFIG_LIMIT");
+  EXPECT_EQ(problem("/*/" + std::string(1021, 'a')), "none");
+  EXPECT_EQ(problem("/*/" + std::string(1022, 'a')), "match.template CONFIG_LIMIT");
+}
+
+TEST(ConfigRouteRulesTest, Patterns) {
+  EXPECT_EQ(MatchProblem("pattern: \"/v[0-9]+/.*\""), "none");
+  EXPECT_EQ(MatchProblem("pattern: \"(\""), "match.pattern CONFIG_PATTERN");
+  EXPECT_EQ(MatchProblem("pattern: \"((a{100}){100}){100}\""), "match.pattern CONFIG_PATTERN");
+  EXPECT_EQ(MatchProblem("pattern: " + std::string(1024, 'a')), "none");
+  EXPECT_EQ(MatchProblem("pattern: " + std::string(1025, 'a')), "match.pattern CONFIG_LIMIT");
+}
+
+TEST(ConfigRouteRulesTest, ParametersAndCookies) {
+  for (const std::string field : {"query", "cookies"}) {
+    const auto problem = [&](const std::string& list) {
+      return MatchProblem(field + ": [" + list + "]");
+    };
+    const std::string first = absl::StrCat("match.", field, "[0]");
+    EXPECT_EQ(problem("{name: a}, {name: b, exact: \"\"}, {name: \"c d\", prefix: x}, "
+                      "{name: e, matches: \"x+\"}, {name: f, present: false}, {name: a}"),
+              "none");
+    EXPECT_EQ(problem("{}"), first + ".name CONFIG_REQUIRED");
+    EXPECT_EQ(problem("{exact: a}"), first + ".name CONFIG_REQUIRED");
+    EXPECT_EQ(problem("{name: " + std::string(127, 'n') + "}"), "none");
+    EXPECT_EQ(problem("{name: " + std::string(128, 'n') + "}"), first + ".name CONFIG_LIMIT");
+    for (const std::string kind : {"exact", "prefix"}) {
+      EXPECT_EQ(problem("{name: a, " + kind + ": " + std::string(1024, 'v') + "}"), "none");
+      EXPECT_EQ(problem("{name: a, " + kind + ": " + std::string(1025, 'v') + "}"),
+                absl::StrCat(first, ".", kind, " CONFIG_LIMIT"));
+    }
+    EXPECT_EQ(problem("{name: a}, {name: b, matches: \"[\"}"),
+              absl::StrCat("match.", field, "[1].matches CONFIG_PATTERN"));
+    EXPECT_EQ(problem(Repeated("{name: a}", 16, ", ")), "none");
+    EXPECT_EQ(problem(Repeated("{name: a}", 17, ", ")),
+              absl::StrCat("match.", field, " CONFIG_LIMIT"));
+  }
+}
+
+TEST(ConfigRouteRulesTest, ClientAddresses) {
+  const auto problem = [](const std::string& list) {
+    return MatchProblem("client_addresses: [" + list + "]");
+  };
+  EXPECT_EQ(problem("10.0.0.0/8, \"2001:db8::7\", \"::/0\", 192.0.2.1"), "none");
+  for (const char* text : {"", " ", "example.org", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/",
+                           "10.0.0", "10.0.0.0/8,11.0.0.0/8", "10.0.0.1,", "[::1]", "::1/129"}) {
+    EXPECT_EQ(problem(absl::StrCat("10.0.0.0/8, \"", text, "\"")),
+              "match.client_addresses[1] CONFIG_VALUE")
+        << text;
+  }
+  EXPECT_EQ(problem(Repeated("10.0.0.1", 64, ", ")), "none");
+  EXPECT_EQ(problem(Repeated("10.0.0.1", 65, ", ")), "match.client_addresses CONFIG_LIMIT");
+}
+
+TEST(ConfigRouteRulesTest, ServicesAndMethodsOfGrpc) {
+  const Case kCases[] = {
+      {"grpc_service: helloworld.Greeter", "none"},
+      {"grpc_service: Greeter, grpc_method: SayHello", "none"},
+      {"grpc: true, grpc_service: a.b.C_1, grpc_method: Say_2", "none"},
+      {"grpc_service: a/b", "match.grpc_service CONFIG_VALUE"},
+      {"grpc_service: a-b", "match.grpc_service CONFIG_VALUE"},
+      {"grpc_service: \"a b\"", "match.grpc_service CONFIG_VALUE"},
+      {"grpc_service: .a", "match.grpc_service CONFIG_VALUE"},
+      {"grpc_service: a.", "match.grpc_service CONFIG_VALUE"},
+      {"grpc_service: a..b", "match.grpc_service CONFIG_VALUE"},
+      {"grpc_service: \"..\"", "match.grpc_service CONFIG_VALUE"},
+      {"grpc_service: " + std::string(255, 'a'), "none"},
+      {"grpc_service: " + std::string(256, 'a'), "match.grpc_service CONFIG_VALUE"},
+      {"grpc_method: SayHello", "match.grpc_service CONFIG_REQUIRED"},
+      {"grpc: true, grpc_method: SayHello", "match.grpc_service CONFIG_REQUIRED"},
+      {"grpc_service: a, grpc_method: b.C", "match.grpc_method CONFIG_VALUE"},
+      {"grpc_service: a, grpc_method: b/c", "match.grpc_method CONFIG_VALUE"},
+      {"grpc_service: a, exact: /a", "match.grpc_service CONFIG_CONFLICT"},
+      {"grpc_service: a, prefix: /a", "match.grpc_service CONFIG_CONFLICT"},
+      {"grpc_service: a, template: \"/{a}\"", "match.grpc_service CONFIG_CONFLICT"},
+      {"grpc_service: a, pattern: /a", "match.grpc_service CONFIG_CONFLICT"},
+      {"grpc_service: a, json: [{pointer: /a}]", "match.json CONFIG_CONFLICT"},
+      {"grpc: true, prefix: /a", "none"},
+  };
+  for (const Case& c : kCases) EXPECT_EQ(MatchProblem(c.fields), c.expected) << c.fields;
 }
 
 }  // namespace

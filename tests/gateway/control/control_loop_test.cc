@@ -34,7 +34,9 @@ class ControlLoopTest : public ::testing::Test {
       }
       changed_.NotifyAll();
     };
-    options.resolve = [](const std::string&) { return ParseOne("127.0.0.1:0"); };
+    options.resolve = [](const auto& names, auto done, auto /*stop*/) {
+      for (const std::string& name : names) done(name, ParseOne("127.0.0.1:0"));
+    };
     options.observe_interval = absl::Milliseconds(50);
     options.snapshot_interval = absl::Milliseconds(10);
     options.backoff = {.initial = absl::Milliseconds(10),
@@ -136,6 +138,49 @@ TEST_F(ControlLoopTest, AcknowledgesOnlyWhenEveryWorkerRunsTheTable) {
     held_.clear();
   }
   EXPECT_TRUE(controller.NextAck().has_value());
+}
+
+TEST_F(ControlLoopTest, ChangesThatComeQuicklyShareATable) {
+  FakeController controller;
+  ControlOptions options = Options();
+  options.channel = Channel(controller);
+  options.table_interval = absl::Milliseconds(20);
+  auto loop = Begin(std::move(options));
+  ASSERT_TRUE(controller.NextHello().has_value());
+  const uint64_t before = loop->status().tables;
+  const absl::Time begun = absl::Now();
+  ASSERT_TRUE(controller.Send(First()));
+  ASSERT_TRUE(controller.NextAck().has_value());
+  constexpr uint64_t kBundles = 10;
+  for (uint64_t i = 1; i < kBundles; ++i) {
+    v1::Bundle bundle;
+    *bundle.add_frames() = MakeSlice("web", 5 + i, 2);
+    ASSERT_TRUE(controller.Send(bundle));
+    const auto ack = controller.NextAck();
+    ASSERT_TRUE(ack.has_value());
+    EXPECT_EQ(ack->slices(0).version().revision(), 5 + i);
+    EXPECT_EQ(loop->CurrentTable()->services[0]->version.revision, 5 + i) << "acknowledged";
+  }
+  EXPECT_EQ(loop->status().tables - before, kBundles);
+  EXPECT_GE(absl::Now() - begun, (kBundles - 1) * absl::Milliseconds(20));
+}
+
+TEST_F(ControlLoopTest, NamesThatWereLookedUpShareATable) {
+  ControlOptions options = Options();
+  options.table_interval = absl::Minutes(1);
+  v1::Config config = MakeConfig(1, {"web"}).config();
+  for (int i = 0; i < 20; ++i) {
+    v1::Endpoint* endpoint = config.mutable_services(0)->add_endpoints();
+    endpoint->set_id(absl::StrCat("e", i));
+    endpoint->set_address(absl::StrCat("name-", i, ":80"));
+  }
+  options.static_config = config;
+  auto loop = Begin(std::move(options));
+  loop->AwaitNames(FakeController::kDeadline);
+  const auto table = loop->CurrentTable();
+  ASSERT_EQ(table->services[0]->endpoints.size(), 20u);
+  for (size_t i = 0; i < 20; ++i) EXPECT_TRUE(table->services[0]->endpoints[i].routable) << i;
+  EXPECT_EQ(loop->status().tables, 2u) << "one without them, one with all";
 }
 
 TEST_F(ControlLoopTest, RefusesWhatDoesNotFitAndKeepsTheLastGood) {
@@ -274,7 +319,7 @@ TEST_F(ControlLoopTest, StaticConfigurationIsReplacedWholeOrNotAtAll) {
   };
   const auto table = WaitForTable(resolved);
   ASSERT_TRUE(resolved(*table)) << "names are resolved";
-  EXPECT_EQ(common::ToString(table->services[0]->endpoints[0].address), "127.0.0.1:81");
+  EXPECT_EQ(common::ToString(table->services[0]->endpoints[0].address()), "127.0.0.1:81");
   v1::Config bad = config;
   bad.mutable_services(0)->mutable_endpoints(0)->set_address("nonsense");
   EXPECT_EQ(loop->ReplaceStatic(bad).code(), absl::StatusCode::kInvalidArgument);

@@ -37,6 +37,48 @@ TEST(CellsTest, CountsWhatOneWorkerDoes) {
   EXPECT_EQ(totals.in_flight, 1u);
 }
 
+TEST(CellsTest, AWorkersOwnCountsAreItsAlone) {
+  EndpointCells cells(2);
+  const CellRef ref = *cells.Allocate();
+  WorkerCells& worker = cells.worker(0);
+  for (const TryOutcome outcome :
+       {TryOutcome::kConnectFailure, TryOutcome::kConnectTimeout, TryOutcome::kReset,
+        TryOutcome::kTimeout, TryOutcome::kDeadline, TryOutcome::kAbandoned}) {
+    worker.CountOutcome(ref, outcome, absl::Microseconds(-1));
+  }
+  worker.CountOutcome(ref, TryOutcome::kServerError, absl::Microseconds(100));
+  worker.CountOutcome(ref, TryOutcome::kResponse, absl::Microseconds(50));
+  cells.worker(1).CountOutcome(ref, TryOutcome::kServerError, absl::Microseconds(100));
+  const OwnCounts own = worker.Own(ref);
+  EXPECT_EQ(own.tries, 7u);
+  EXPECT_EQ(worker.OwnTries(ref), 7u);
+  EXPECT_EQ(own.unanswered, 5u);
+  EXPECT_EQ(own.server_errors, 1u);
+  EXPECT_EQ(own.latency_sum_micros, 150);
+  EXPECT_EQ(own.latency_buckets[0], 1u);
+  EXPECT_EQ(own.latency_buckets[1], 1u);
+}
+
+TEST(CellsTest, TheShareThatFailsIsOfOneWorkerAndOfOneEndpoint) {
+  EndpointCells cells(2);
+  const auto now = common::MonotonicTime::FromMicros(1'000'000);
+  const CellRef ref = *cells.Allocate();
+  const CellRef other = *cells.Allocate();
+  cells.worker(0).CountFailing(ref, true, now);
+  const uint32_t one = cells.worker(0).Failing(ref, now);
+  EXPECT_EQ(one, FailingShare().After(true, now).At(now));
+  EXPECT_EQ(cells.worker(0).Failing(other, now), 0u);
+  EXPECT_EQ(cells.worker(1).Failing(ref, now), 0u);
+  cells.worker(0).CountFailing(ref, false, now);
+  EXPECT_LT(cells.worker(0).Failing(ref, now), one);
+  EXPECT_EQ(cells.worker(0).Failing(ref, now + FailingShare::kForgotten), 0u);
+  cells.Retire(ref);
+  cells.Recycle();
+  const CellRef next = *cells.Allocate();
+  ASSERT_EQ(next.index, ref.index);
+  EXPECT_EQ(cells.worker(0).Failing(next, now), 0u) << "another endpoint has its own";
+}
+
 TEST(CellsTest, TriesInARowWithoutAnAnswerEndWithOneToAnyWorker) {
   EndpointCells cells(2);
   const CellRef ref = *cells.Allocate();

@@ -1,10 +1,7 @@
 #include "gateway/core/config_convert.h"
 
-#include <cmath>
 #include <limits>
 
-#include "gateway/core/filter.h"
-#include "gateway/core/rate_limit.h"
 #include "gtest/gtest.h"
 
 namespace pointsman::gateway {
@@ -58,155 +55,110 @@ TEST(ConfigConvertTest, AWholeRequestsTimeOfZeroIsNoLimit) {
   EXPECT_EQ(PolicyOf(service).request_timeout, absl::InfiniteDuration());
   service.mutable_timeouts()->mutable_request()->set_seconds(-1);
   EXPECT_EQ(PolicyOf(service).request_timeout, absl::Milliseconds(1));
-  v1::Config config;
-  config.add_routes()->mutable_direct_response()->set_status(200);
-  config.mutable_routes(0)->mutable_request_timeout();
-  EXPECT_EQ((*RoutesOf(config, {}))[0].request_timeout, absl::InfiniteDuration());
 }
 
-// How many of `requests` at once a route's only filter lets through.
-int LetThrough(const RouteEntry& route, int requests) {
-  const RouteRequest request{
-      .host = "a", .path = "/", .method = "GET", .header = [](absl::string_view) {
-        return std::nullopt;
-      }};
-  int count = 0;
-  for (int i = 0; i < requests; ++i) {
-    const auto verdict = route.filters->filters.at(0)->OnRequest(
-        request, common::MonotonicTime::FromMicros(1'000'000), common::MonotonicTime::Infinite());
-    count += verdict.kind == FilterVerdict::Kind::kContinue ? 1 : 0;
+TEST(ConfigConvertTest, WhoWaitsWhereALimitIsReached) {
+  v1::Service service;
+  v1::Limits* limits = service.mutable_limits();
+  limits->set_max_waiting(7);
+  EXPECT_EQ(PolicyOf(service).waiting_max, 7u);
+  EXPECT_EQ(PolicyOf(service).wait_max, absl::Seconds(1));
+  EXPECT_TRUE(PolicyOf(service).watches_load());
+  limits->mutable_max_wait()->set_nanos(5'000'000);
+  EXPECT_EQ(PolicyOf(service).wait_max, absl::Milliseconds(5));
+  limits->mutable_max_wait()->set_seconds(1000);
+  limits->set_max_waiting(std::numeric_limits<uint32_t>::max());
+  EXPECT_EQ(PolicyOf(service).wait_max, absl::Minutes(1));
+  EXPECT_EQ(PolicyOf(service).waiting_max, 100'000u);
+}
+
+TEST(ConfigConvertTest, ALimitIsLearnedWhenItIsAskedFor) {
+  v1::Service service;
+  EXPECT_FALSE(PolicyOf(service).watches_load());
+  v1::Limits* limits = service.mutable_limits();
+  limits->mutable_adaptive();
+  EXPECT_EQ(PolicyOf(service).adaptive_min_in_flight, 20u);
+  EXPECT_TRUE(PolicyOf(service).watches_load());
+  limits->mutable_adaptive()->set_min_in_flight(50);
+  EXPECT_EQ(PolicyOf(service).adaptive_min_in_flight, 50u);
+  limits->set_max_in_flight(30);
+  EXPECT_EQ(PolicyOf(service).adaptive_min_in_flight, 30u);
+}
+
+TEST(ConfigConvertTest, SecondTriesWhenTheyAreAskedFor) {
+  v1::Service service;
+  EXPECT_EQ(PolicyOf(service).hedge_percentile, 0);
+  v1::Hedging* hedging = service.mutable_retries()->mutable_hedging();
+  EXPECT_EQ(PolicyOf(service).hedge_percentile, 95);
+  EXPECT_EQ(PolicyOf(service).hedge_min_delay, absl::Milliseconds(10));
+  EXPECT_TRUE(PolicyOf(service).watches_load());
+  hedging->set_percentile(99);
+  hedging->mutable_min_delay()->set_seconds(2);
+  EXPECT_EQ(PolicyOf(service).hedge_percentile, 99);
+  EXPECT_EQ(PolicyOf(service).hedge_min_delay, absl::Seconds(2));
+  hedging->set_percentile(1e9);
+  hedging->mutable_min_delay()->set_seconds(-2);
+  EXPECT_EQ(PolicyOf(service).hedge_percentile, 99.9);
+  EXPECT_EQ(PolicyOf(service).hedge_min_delay, absl::Milliseconds(1));
+  hedging->set_percentile(std::numeric_limits<double>::quiet_NaN());
+  EXPECT_EQ(PolicyOf(service).hedge_percentile, 95);
+}
+
+TEST(ConfigConvertTest, AgesMoveToTheNearestEndOfTheirRanges) {
+  v1::Service service;
+  service.mutable_connections()->set_max_requests(1'000);
+  service.mutable_connections()->mutable_max_age()->set_seconds(60);
+  service.mutable_timeouts()->mutable_stream_age()->set_seconds(30);
+  ServicePolicy policy = PolicyOf(service);
+  EXPECT_EQ(policy.connection_requests_max, 1'000u);
+  EXPECT_EQ(policy.connection_age_max, absl::Minutes(1));
+  EXPECT_EQ(policy.stream_age_max, absl::Seconds(30));
+  service.mutable_connections()->mutable_max_age()->set_seconds(0);
+  service.mutable_timeouts()->mutable_stream_age()->set_seconds(0);
+  policy = PolicyOf(service);
+  EXPECT_EQ(policy.connection_age_max, absl::Seconds(1));
+  EXPECT_EQ(policy.stream_age_max, absl::Milliseconds(1));
+  service.mutable_connections()->mutable_max_age()->set_seconds(10'000'000);
+  service.mutable_timeouts()->mutable_stream_age()->set_seconds(10'000'000);
+  policy = PolicyOf(service);
+  EXPECT_EQ(policy.connection_age_max, absl::Hours(720));
+  EXPECT_EQ(policy.stream_age_max, absl::Hours(24));
+}
+
+TEST(ConfigConvertTest, ServicesWithoutAgesHaveNone) {
+  v1::Service service;
+  service.mutable_connections();
+  service.mutable_timeouts();
+  const ServicePolicy policy = PolicyOf(service);
+  EXPECT_EQ(policy.connection_requests_max, 0u);
+  EXPECT_EQ(policy.connection_age_max, absl::InfiniteDuration());
+  EXPECT_EQ(policy.stream_age_max, absl::InfiniteDuration());
+}
+
+TEST(ConfigConvertTest, StatusesThatAreTriedAgain) {
+  v1::Service service;
+  EXPECT_TRUE(PolicyOf(service).retry_statuses.empty());
+  for (const uint32_t status : {503u, 429u, 599u, 200u, 428u, 600u, 4'294'967'295u}) {
+    service.mutable_retries()->add_statuses(status);
   }
-  return count;
+  const RetryStatuses statuses = PolicyOf(service).retry_statuses;
+  EXPECT_FALSE(statuses.empty());
+  for (const int status : {429, 503, 599}) EXPECT_TRUE(statuses.Has(status)) << status;
+  for (const int status : {-1, 0, 200, 428, 430, 500, 502, 504, 598, 600, 1024}) {
+    EXPECT_FALSE(statuses.Has(status)) << status;
+  }
 }
 
-TEST(ConfigConvertTest, ARateLimitIsAFilterWithASecondsBurst) {
-  v1::Config config;
-  v1::Route* route = config.add_routes();
-  route->set_name("routes/r");
-  route->mutable_direct_response()->set_status(200);
-  EXPECT_EQ((*RoutesOf(config, {}))[0].filters, nullptr);
-  route->mutable_rate_limit()->set_requests_per_second(6.5);
-  EXPECT_EQ(LetThrough((*RoutesOf(config, {}))[0], 20), 7);
-  route->mutable_rate_limit()->set_requests_per_second(0.1);
-  EXPECT_EQ(LetThrough((*RoutesOf(config, {}))[0], 20), 1);
-  route->mutable_rate_limit()->set_burst(5);
-  EXPECT_EQ(LetThrough((*RoutesOf(config, {}))[0], 20), 5);
-  route->mutable_rate_limit()->set_requests_per_second(std::nan(""));
-  EXPECT_EQ(LetThrough((*RoutesOf(config, {}))[0], 20), 5) << "a gateway must not fall over it";
-}
-
-TEST(ConfigConvertTest, FiltersThatDidNotChangeGoOnCounting) {
-  v1::Config config;
-  v1::Route* route = config.add_routes();
-  route->set_name("routes/r");
-  route->mutable_direct_response()->set_status(200);
-  route->mutable_rate_limit()->set_requests_per_second(10);
-  const auto before = *Router::Build(*RoutesOf(config, {}));
-  EXPECT_EQ(LetThrough(*before->Find("r"), 4), 4);
-  route->mutable_direct_response()->set_status(204);
-  EXPECT_EQ(LetThrough((*RoutesOf(config, {}, before.get()))[0], 20), 6) << "of the same ten";
-  route->mutable_rate_limit()->set_burst(3);
-  EXPECT_EQ(LetThrough((*RoutesOf(config, {}, before.get()))[0], 20), 3) << "another limit";
-}
-
-TEST(ConfigConvertTest, ReadsRoutesOfEveryForm) {
-  v1::Config config;
-  v1::Route* route = config.add_routes();
-  route->set_name("routes/r");
-  route->add_hosts("A.Test");
-  route->mutable_match()->set_prefix("/api");
-  route->mutable_match()->add_methods("GET");
-  v1::HeaderMatch* header = route->mutable_match()->add_headers();
-  header->set_name("X-A");
-  header->set_present(false);
-  route->set_service("services/web");
-  route->mutable_request_timeout()->set_seconds(3);
-  route->mutable_path_options()->set_allow_encoded_slash(true);
-  route->mutable_path_options()->set_keep_empty_segments(true);
-  for (const char* name : {"SPDY/3.1", "h2c", "tcp"}) route->add_upgrades(name);
-  v1::Route* direct = config.add_routes();
-  direct->set_name("d");
-  direct->mutable_direct_response()->set_status(418);
-  direct->mutable_direct_response()->set_body("no");
-  const auto routes = RoutesOf(config, {{"web", 4}});
-  ASSERT_TRUE(routes.ok()) << routes.status();
-  EXPECT_EQ((*routes)[0].name, "r");
-  EXPECT_EQ((*routes)[0].hosts, (std::vector<std::string>{"a.test"}));
-  EXPECT_EQ((*routes)[0].path_kind, RouteEntry::PathKind::kPrefix);
-  EXPECT_EQ((*routes)[0].headers[0].name, "x-a");
-  EXPECT_EQ((*routes)[0].headers[0].text.kind, TextCondition::Kind::kAbsent);
-  EXPECT_EQ((*routes)[0].service, 4u);
-  EXPECT_EQ((*routes)[0].request_timeout, absl::Seconds(3));
-  EXPECT_EQ((*routes)[0].path_traits, common::kPathEncodedSlash | common::kPathEmptySegment);
-  EXPECT_EQ((*routes)[0].upgrades, (std::vector<std::string>{"SPDY/3.1", "tcp"}));
-  EXPECT_EQ((*routes)[1].path_traits, 0);
-  EXPECT_TRUE((*routes)[1].upgrades.empty());
-  EXPECT_EQ((*routes)[1].service, RouteEntry::kNoService);
-  EXPECT_EQ((*routes)[1].direct_status, 418);
-}
-
-TEST(ConfigConvertTest, ReadsConditionsOnTheBody) {
-  v1::Config config;
-  v1::Route* route = config.add_routes();
-  route->set_name("r");
-  route->mutable_direct_response()->set_status(200);
-  v1::JsonMatch* json = route->mutable_match()->add_json();
-  json->set_pointer("/a~1b/0");
-  json->set_matches("x+");
-  route->mutable_match()->add_json()->set_pointer("/c");
-  const auto routes = RoutesOf(config, {});
-  ASSERT_TRUE(routes.ok()) << routes.status();
-  const auto& conditions = (*routes)[0].json;
-  EXPECT_EQ(conditions[0].pointer.steps, (std::vector<std::string>{"a/b", "0"}));
-  EXPECT_EQ(conditions[0].text.kind, TextCondition::Kind::kPattern);
-  EXPECT_EQ(conditions[0].text.value, "x+");
-  EXPECT_EQ(conditions[1].text.kind, TextCondition::Kind::kPresent);
-  route->mutable_match()->add_json()->set_pointer("c");
-  EXPECT_FALSE(RoutesOf(config, {}).ok());
-}
-
-TEST(ConfigConvertTest, FiltersStandInTheirOrder) {
-  v1::Config config;
-  v1::Route* route = config.add_routes();
-  route->set_name("r");
-  route->mutable_direct_response()->set_status(200);
-  route->set_buffer_request(true);
-  const auto filters = [&] { return (*RoutesOf(config, {}))[0].filters->filters.size(); };
-  EXPECT_EQ(filters(), 1u);
-  route->mutable_rate_limit()->set_requests_per_second(1);
-  ASSERT_EQ(filters(), 2u);
-  const auto chain = (*RoutesOf(config, {}))[0].filters;
-  EXPECT_NE(dynamic_cast<const RateLimit*>(chain->filters[0].get()), nullptr)
-      << "no body is kept for what is refused";
-}
-
-TEST(ConfigConvertTest, AFilterGoesOnWhereItsPartOfTheRouteStays) {
-  v1::Config config;
-  v1::Route* route = config.add_routes();
-  route->set_name("r");
-  route->mutable_direct_response()->set_status(200);
-  route->mutable_rate_limit()->set_requests_per_second(1);
-  const auto before = Router::Build(*RoutesOf(config, {}));
-  ASSERT_TRUE(before.ok());
-  const auto chain = (*before)->routes()[0].filters;
-  const auto next = [&] { return (*RoutesOf(config, {}, before->get()))[0].filters; };
-  EXPECT_EQ(next(), chain);
-  route->set_buffer_request(true);
-  EXPECT_NE(next(), chain);
-  EXPECT_EQ(next()->filters[0], chain->filters[0]) << "it goes on counting";
-  route->mutable_rate_limit()->set_requests_per_second(2);
-  EXPECT_NE(next()->filters[0], chain->filters[0]);
-}
-
-TEST(ConfigConvertTest, RefusesRoutesThatLeadNowhere) {
-  v1::Config config;
-  v1::Route* route = config.add_routes();
-  route->set_name("r");
-  EXPECT_FALSE(RoutesOf(config, {}).ok()) << "no action";
-  route->set_service("missing");
-  EXPECT_FALSE(RoutesOf(config, {{"web", 0}}).ok());
-  route->mutable_direct_response()->set_status(99);
-  EXPECT_FALSE(RoutesOf(config, {}).ok());
+TEST(ConfigConvertTest, EachStatusOfRetriesIsAlone) {
+  for (int added = 400; added <= 620; ++added) {
+    RetryStatuses statuses;
+    statuses.Add(static_cast<uint32_t>(added));
+    const bool counts = added == 429 || (added >= 500 && added <= 599);
+    EXPECT_EQ(statuses.empty(), !counts) << added;
+    for (int asked = 400; asked <= 620; ++asked) {
+      EXPECT_EQ(statuses.Has(asked), counts && asked == added) << added << " " << asked;
+    }
+  }
 }
 
 TEST(ConfigConvertTest, PoliciesNameTheTlsOfTheirService) {

@@ -19,7 +19,7 @@ class ServiceBuildTest : public ::testing::Test {
     const auto refusal = slice_.Apply(frame, &change);
     EXPECT_FALSE(refusal.has_value()) << refusal->detail;
     retired_.clear();
-    return builder_.Build(&slice_, change, ServicePolicy(), {place_, names_}, &retired_);
+    return builder_.Build(&slice_, change, ServiceSettings(), {place_, names_}, &retired_);
   }
   // Share of each endpoint in the group, by id.
   static std::map<std::string, double> Shares(const ServiceTable& table, size_t group = 0) {
@@ -27,7 +27,7 @@ class ServiceBuildTest : public ::testing::Test {
     const common::AliasTable& alias = table.groups.at(group).table;
     for (size_t i = 0; i < alias.size(); ++i) {
       if (alias.weight(i) == 0) continue;
-      shares[table.endpoints[i].id] = double(alias.weight(i)) / double(alias.total());
+      shares[table.endpoints[i].id()] = double(alias.weight(i)) / double(alias.total());
     }
     return shares;
   }
@@ -42,7 +42,7 @@ class ServiceBuildTest : public ::testing::Test {
 
 TEST_F(ServiceBuildTest, NoSliceIsUnavailable) {
   const auto table =
-      builder_.Build(nullptr, SliceChange(), ServicePolicy(), {place_, names_}, &retired_);
+      builder_.Build(nullptr, SliceChange(), ServiceSettings(), {place_, names_}, &retired_);
   EXPECT_EQ(table->unavailable, "no-slice");
   EXPECT_TRUE(table->groups.empty());
   EXPECT_TRUE(table->cell.valid());
@@ -71,7 +71,7 @@ TEST_F(ServiceBuildTest, RemovedEndpointFreesItsPlaceForANewOne) {
   AddEndpoint(&add, 4);
   const auto after = Apply(add);
   EXPECT_EQ(after->endpoints.size(), 3u);
-  EXPECT_EQ(after->endpoints[1].id, "e4");
+  EXPECT_EQ(after->endpoints[1].id(), "e4");
 }
 
 TEST_F(ServiceBuildTest, AnotherLineageKeepsCellsOfTheSameEndpoints) {
@@ -84,7 +84,7 @@ TEST_F(ServiceBuildTest, AnotherLineageKeepsCellsOfTheSameEndpoints) {
   const auto after = Apply(next);
   std::map<std::string, CellRef> cells;
   for (size_t i = 0; i < after->endpoints.size(); ++i) {
-    cells[after->endpoints[i].id] = after->endpoints[i].cell;
+    cells[after->endpoints[i].id()] = after->endpoints[i].cell;
   }
   EXPECT_EQ(cells.at("e2"), before->endpoints[1].cell);
   EXPECT_EQ(retired_, (std::vector<CellRef>{before->endpoints[0].cell}));
@@ -163,6 +163,21 @@ TEST_F(ServiceBuildTest, SplitOfTheGatewaysPlaceIsFoldedIntoWeights) {
   EXPECT_NEAR(shares["e1"], 0.4, 1e-6) << "without splits its plain weight counts again";
 }
 
+TEST_F(ServiceBuildTest, EndpointsOfOneZoneHaveOneLocality) {
+  v1::SliceFrame frame = MakeSlice("web", 1, 6);
+  const char* places[][2] = {{"r", "a"}, {"r", "a"}, {"r", "b"}, {"s", "a"}, {"", "ra"}, {"", ""}};
+  for (int i = 0; i < 6; ++i) {
+    v1::Locality* locality = frame.mutable_entries(i)->mutable_info()->mutable_locality();
+    locality->set_region(places[i][0]);
+    locality->set_zone(places[i][1]);
+  }
+  const auto table = Apply(frame);
+  const auto locality = [&table](size_t i) { return table->endpoints[i].locality; };
+  EXPECT_EQ(locality(0), locality(1));
+  EXPECT_EQ((std::set<uint32_t>{locality(0), locality(2), locality(3), locality(4), 0}).size(), 5u);
+  EXPECT_EQ(locality(5), 0u) << "not known";
+}
+
 TEST_F(ServiceBuildTest, SplitForAnotherPlaceChangesNothing) {
   place_ = {"r", "elsewhere"};
   v1::SliceFrame frame = MakeSlice("web", 1, 2);
@@ -198,7 +213,8 @@ TEST_F(ServiceBuildTest, AnyChainOfDeltasEqualsARebuild) {
     std::vector<CellRef> retired;
     SliceChange whole;
     whole.whole = true;
-    const auto expected = fresh.Build(&slice_, whole, ServicePolicy(), {place_, names_}, &retired);
+    const auto expected =
+        fresh.Build(&slice_, whole, ServiceSettings(), {place_, names_}, &retired);
     ASSERT_EQ(table->groups.size(), expected->groups.size());
     for (size_t g = 0; g < table->groups.size(); ++g) {
       ASSERT_EQ(table->groups[g].share, expected->groups[g].share);

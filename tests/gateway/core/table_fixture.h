@@ -16,6 +16,7 @@ struct TestEndpoint {
   std::string id;
   uint32_t weight = 65'536;
   uint8_t priority = 0;
+  uint32_t locality = 0;
 };
 
 // A service with these endpoints, cells allocated from `cells`, all traffic to the lowest priority
@@ -31,9 +32,11 @@ inline ServiceTable MakeService(EndpointCells& cells, const std::vector<TestEndp
     Endpoint endpoint;
     endpoint.handle = static_cast<uint32_t>(i + 1);
     endpoint.cell = *cells.Allocate();
-    endpoint.id = endpoints[i].id;
+    endpoint.identity =
+        std::make_shared<const EndpointIdentity>(EndpointIdentity{.id = endpoints[i].id});
     endpoint.weight = endpoints[i].weight;
     endpoint.priority = endpoints[i].priority;
+    endpoint.locality = endpoints[i].locality;
     endpoint.routable = true;
     editor.Set(i, endpoint);
     const size_t known = priorities.size();
@@ -42,6 +45,7 @@ inline ServiceTable MakeService(EndpointCells& cells, const std::vector<TestEndp
     }
   }
   editor.Finish();
+  table.cells = CellsOf(table.endpoints);
   for (size_t group = 0; group < priorities.size(); ++group) {
     std::vector<uint32_t> weights(endpoints.size());
     for (size_t i = 0; i < endpoints.size(); ++i) {

@@ -249,7 +249,7 @@ TEST_F(TableStateTest, NamesAreUsedOnceResolvedAndFollowTheirAddress) {
   EXPECT_TRUE(state_.SetResolved("backend.test", {ip("10.0.0.9"), ip("10.0.0.8")}));
   BuiltTable built = state_.Build();
   const CellRef cell = built.table->services[0]->endpoints[0].cell;
-  EXPECT_EQ(common::ToString(built.table->services[0]->endpoints[0].address), "10.0.0.8:80");
+  EXPECT_EQ(common::ToString(built.table->services[0]->endpoints[0].address()), "10.0.0.8:80");
   EXPECT_FALSE(state_.SetResolved("backend.test", {ip("10.0.0.8"), ip("10.0.0.9")}));
   EXPECT_FALSE(state_.SetResolved("backend.test", {})) << "a failure keeps what was known";
   EXPECT_TRUE(state_.SetResolved("backend.test", {ip("10.0.0.7"), ip("10.0.0.8")}));
@@ -257,9 +257,91 @@ TEST_F(TableStateTest, NamesAreUsedOnceResolvedAndFollowTheirAddress) {
   EXPECT_EQ(built.table->services[0]->endpoints[0].cell, cell) << "its address is still listed";
   EXPECT_TRUE(state_.SetResolved("backend.test", {ip("10.0.0.7")}));
   built = state_.Build();
-  EXPECT_EQ(common::ToString(built.table->services[0]->endpoints[0].address), "10.0.0.7:80");
+  EXPECT_EQ(common::ToString(built.table->services[0]->endpoints[0].address()), "10.0.0.7:80");
   EXPECT_NE(built.table->services[0]->endpoints[0].cell, cell);
   EXPECT_EQ(built.retired, (std::vector<CellRef>{cell}));
+}
+
+// A service of one endpoint that is a name.
+class DualStackNameTest : public TableStateTest {
+ protected:
+  void SetUp() override {
+    ApplyConfig(1, {"a"});
+    v1::SliceFrame frame = MakeFrame("a", 0, 1);
+    AddEndpoint(&frame, 1, 65'536, "backend.test:80");
+    ApplyFrame(frame);
+  }
+  bool Resolve(const std::vector<std::string>& hosts) {
+    std::vector<common::Address> addresses;
+    addresses.reserve(hosts.size());
+    for (const std::string& host : hosts) addresses.push_back(*common::ParseAddress(host + ":0"));
+    return state_.SetResolved("backend.test", std::move(addresses));
+  }
+  // "first|other" of the endpoint in the next table.
+  std::string Addresses() {
+    endpoint_ = state_.Build().table->services[0]->endpoints[0];
+    std::string text = common::ToString(endpoint_.address());
+    if (!endpoint_.other().has_value()) return text;
+    common::Address other;
+    other.kind =
+        endpoint_.other()->v6 ? common::Address::Kind::kIpv6 : common::Address::Kind::kIpv4;
+    other.bytes = endpoint_.other()->bytes;
+    return text + "|" + common::HostOf(other);
+  }
+  // The same, and whether the cell is another one than that of the table before.
+  std::string Next() {
+    const CellRef before = endpoint_.cell;
+    const std::string text = Addresses();
+    return text + (endpoint_.cell == before ? "" : " anew");
+  }
+
+  Endpoint endpoint_;
+};
+
+TEST_F(DualStackNameTest, Ipv6IsFirstAndIpv4TheOther) {
+  EXPECT_TRUE(Resolve({"10.0.0.9", "10.0.0.8", "[2001:db8::9]", "[2001:db8::8]"}));
+  EXPECT_EQ(Addresses(), "[2001:db8::8]:80|10.0.0.8");
+}
+
+TEST_F(DualStackNameTest, OneFamilyHasNoOther) {
+  EXPECT_TRUE(Resolve({"[2001:db8::9]", "[2001:db8::8]"}));
+  EXPECT_EQ(Addresses(), "[2001:db8::8]:80");
+  EXPECT_TRUE(Resolve({"10.0.0.9", "10.0.0.8"}));
+  EXPECT_EQ(Next(), "10.0.0.8:80 anew");
+}
+
+TEST_F(DualStackNameTest, AChangeOfEitherAddressIsAnotherCell) {
+  EXPECT_TRUE(Resolve({"10.0.0.8", "[2001:db8::8]"}));
+  EXPECT_EQ(Addresses(), "[2001:db8::8]:80|10.0.0.8");
+  EXPECT_TRUE(Resolve({"10.0.0.7", "10.0.0.8", "[2001:db8::7]", "[2001:db8::8]"}));
+  EXPECT_EQ(Next(), "[2001:db8::8]:80|10.0.0.8") << "those in use are still listed";
+  EXPECT_TRUE(Resolve({"10.0.0.7", "[2001:db8::8]"}));
+  EXPECT_EQ(Next(), "[2001:db8::8]:80|10.0.0.7 anew");
+  EXPECT_TRUE(Resolve({"10.0.0.7", "[2001:db8::7]"}));
+  EXPECT_EQ(Next(), "[2001:db8::7]:80|10.0.0.7 anew");
+}
+
+TEST_F(DualStackNameTest, AFamilyThatIsNewIsUsed) {
+  EXPECT_TRUE(Resolve({"10.0.0.8"}));
+  EXPECT_EQ(Addresses(), "10.0.0.8:80");
+  EXPECT_TRUE(Resolve({"10.0.0.8", "[2001:db8::8]"}));
+  EXPECT_EQ(Next(), "[2001:db8::8]:80|10.0.0.8 anew");
+}
+
+TEST_F(DualStackNameTest, AFamilyIsOnlyBelievedGoneAfterSomeAnswers) {
+  EXPECT_TRUE(Resolve({"10.0.0.8", "[2001:db8::8]"}));
+  EXPECT_EQ(Addresses(), "[2001:db8::8]:80|10.0.0.8");
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 1; i < TableState::kAnswersWithoutFamily; ++i) {
+      EXPECT_FALSE(Resolve({"10.0.0.8"}));
+    }
+    EXPECT_FALSE(Resolve({"10.0.0.8", "[2001:db8::8]"})) << "it counts those in a row";
+  }
+  EXPECT_TRUE(Resolve({"10.0.0.7"})) << "what the family that came says counts at once";
+  EXPECT_EQ(Next(), "[2001:db8::8]:80|10.0.0.7 anew");
+  EXPECT_FALSE(Resolve({"10.0.0.7"}));
+  EXPECT_TRUE(Resolve({"10.0.0.7"}));
+  EXPECT_EQ(Next(), "10.0.0.7:80 anew");
 }
 
 TEST_F(TableStateTest, SnapshotRestoresTheSameTable) {

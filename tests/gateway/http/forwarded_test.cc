@@ -29,6 +29,11 @@ class ForwardedTest : public ::testing::Test {
       field.value = head_.block.Keep(value);
       head_.block.AddField(field);
     }
+    if (!trailer_.empty()) {
+      head_.block.BeginTrailers();
+      head_.block.AddField(
+          {.name = head_.block.Keep(trailer_), .value = head_.block.Keep("in time")});
+    }
     const TextRef client = TakeClaims({peer, "http", trusted, &proxies_}, &head_);
     client_ = client.size > 0 ? std::string(head_.block.At(client)) : std::string(peer);
     ForwardedFacts facts;
@@ -50,6 +55,7 @@ class ForwardedTest : public ::testing::Test {
   }
 
   const common::CidrSet proxies_ = *common::CidrSet::Parse("10.0.0.0/8,2001:db8::/32");
+  std::string trailer_;  // Its name; empty: there is none.
   RequestHead head_;
   std::string client_;
   Fields got_;
@@ -64,6 +70,16 @@ const Fields& Lies() {
                               {"Forwarded", "for=1.1.1.1"},    {"X-Pointsman-Reason", "x"},
                               {"X-Original-URL", "/admin"},    {"X-Rewrite-URL", "/admin"}};
   return lies;
+}
+
+// A message that came in one read has its trailers before anything is decided.
+TEST_F(ForwardedTest, WhatIsExtendedStaysInTheHead) {
+  trailer_ = "x-late";
+  Take({{"X-Forwarded-For", "192.0.2.1"}}, true);
+  EXPECT_EQ(Got("x-forwarded-for"), "192.0.2.1, 10.0.0.9");
+  EXPECT_EQ(Got("x-late"), "");
+  ASSERT_EQ(head_.block.fields().size() - head_.block.head_fields(), 1u);
+  EXPECT_EQ(head_.block.At(head_.block.fields().back().name), "x-late");
 }
 
 TEST_F(ForwardedTest, NothingOfAnUntrustedSenderIsLeft) {

@@ -83,7 +83,7 @@ class AccessLogTest : public EngineFixture {
     log_options_.path = folder_ + "/access.log";
     log_options_.clock = &common::SystemClock();
     log_options_.on_change = [this](const absl::Status& status) {
-      if (!status.ok()) failures_.fetch_add(1);
+      (status.ok() ? recoveries_ : failures_).fetch_add(1);
     };
   }
   void TearDown() override {
@@ -122,6 +122,7 @@ class AccessLogTest : public EngineFixture {
   std::string folder_;
   AccessLogOptions log_options_;
   std::atomic<int> failures_{0};
+  std::atomic<int> recoveries_{0};
   std::unique_ptr<AccessLog> log_;
 };
 
@@ -165,6 +166,7 @@ TEST_F(AccessLogTest, GoesOnInANewFileAfterRotation) {
   ASSERT_TRUE(WaitForLines(2));
   EXPECT_EQ(Lines("/old.log").size(), 1u);
   EXPECT_EQ(Lines().size(), 1u);
+  EXPECT_EQ(recoveries_.load(), 0) << "nothing had failed";
 }
 
 TEST_F(AccessLogTest, RefusesAFileThatCannotBeOpened) {
@@ -199,6 +201,26 @@ TEST_F(AccessLogTest, SaysWhatBecameOfARequest) {
         std::string("\"first_byte_us\":"), std::string("\"connect_us\":"),
         std::string("\"request_id\":\"")}) {
     EXPECT_TRUE(absl::StrContains(lines[0], part)) << part << "\n" << lines[0];
+  }
+}
+
+TEST_F(AccessLogTest, NoFirstByteIsAfterTheEnd) {
+  observer = &Log();
+  ScriptedUpstream upstream(Answering([](const TestMessage&) { return Ok("x"); }));
+  Publish({upstream.port()});
+  Peer client = Client();
+  for (int i = 0; i < 200; ++i) {
+    client.Write("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    ASSERT_EQ(client.ReadMessage().status(), 200);
+  }
+  ASSERT_TRUE(WaitForLines(200));
+  const auto number = [](absl::string_view line, absl::string_view name) {
+    const size_t at = line.find(name);
+    PM_CHECK(at != absl::string_view::npos);
+    return std::strtoll(line.data() + at + name.size(), nullptr, 10);
+  };
+  for (const std::string& line : Lines()) {
+    EXPECT_LE(number(line, "\"first_byte_us\":"), number(line, "\"duration_us\":")) << line;
   }
 }
 

@@ -1,11 +1,11 @@
 // The end of an engine's life, and its sockets' life beyond it.
 
-#include <atomic>
 #include <cerrno>
 #include <future>
 #include <string>
 
 #include "tests/gateway/proxy/engine_fixture.h"
+#include "tests/gateway/proxy/holding_observer.h"
 
 namespace pointsman::gateway {
 namespace {
@@ -54,23 +54,6 @@ TEST_F(DrainTest, DrainEndsAfterTheCurrentAnswers) {
   drain.join();
   EXPECT_EQ(engine().Stats().connections, 0u);
 }
-
-// Holds the worker after the first finished request until it is let go.
-class HoldingObserver final : public RequestObserver {
- public:
-  void OnRequest(const RequestRecord& /*record*/) override {
-    if (held_.exchange(true)) return;
-    holding_.set_value();
-    go_.get_future().wait();
-  }
-  void WaitUntilHolding() { holding_.get_future().wait(); }
-  void Go() { go_.set_value(); }
-
- private:
-  std::atomic<bool> held_{false};
-  std::promise<void> holding_;
-  std::promise<void> go_;
-};
 
 TEST_F(DrainTest, DrainAnswersWhatHasReachedTheHost) {
   HoldingObserver holder;

@@ -1,10 +1,10 @@
 // Upstreams that fail, lie or are slow, and when a request is tried again.
 
-#include <array>
 #include <atomic>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "tests/gateway/proxy/deaf.h"
 #include "tests/gateway/proxy/engine_fixture.h"
 
 namespace pointsman::gateway {
@@ -114,31 +114,6 @@ TEST_F(EngineUpstreamTest, NeverRepeatsAPostOnAKeptConnectionThatDies) {
   EXPECT_EQ(posts, 1);
   EXPECT_EQ(upstream.connections(), 1);
 }
-
-// A listener whose queue is full: the kernel answers no further connection.
-class DeafEndpoint {
- public:
-  DeafEndpoint() {
-    listener_.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    address_.sin_family = AF_INET;
-    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address_);
-    auto* raw = reinterpret_cast<sockaddr*>(&address_);
-    PM_CHECK(bind(listener_.get(), raw, size) == 0 && listen(listener_.get(), 0) == 0);
-    PM_CHECK(getsockname(listener_.get(), raw, &size) == 0);
-    for (Fd& fd : fillers_) {
-      fd.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-      // Refused or in progress: either fills the queue.
-      static_cast<void>(connect(fd.get(), raw, size));
-    }
-  }
-  uint16_t port() const { return ntohs(address_.sin_port); }
-
- private:
-  sockaddr_in address_{};
-  Fd listener_;
-  std::array<Fd, 4> fillers_;
-};
 
 TEST_F(EngineUpstreamTest, ConnectingHasAnEnd) {
   policy.connect_timeout = absl::Milliseconds(50);

@@ -5,6 +5,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/gateway/proxy/engine_fixture.h"
+#include "tests/gateway/proxy/gated.h"
+#include "tests/gateway/proxy/kept.h"
 
 namespace pointsman::gateway {
 namespace {
@@ -36,6 +38,27 @@ TEST_F(ErrorDetailsTest, ThoseWhoMayKnowAreToldWhere) {
   EXPECT_TRUE(absl::StrContains(body, "\ntries: 1\n")) << body;
   EXPECT_TRUE(absl::StrContains(body, absl::StrCat("\nlast endpoint: 127.0.0.1:", dead_, "\n")))
       << body;
+}
+
+TEST_F(ErrorDetailsTest, WhoIsRefusedAtAServicesLimitIsToldWhichServiceThatIs) {
+  limits.error_details_to = Networks("127.0.0.0/8");
+  policy.max_in_flight = 1;
+  RequestLog log;
+  observer = &log;
+  GatedEndpoint endpoint;
+  Publish({endpoint.port()});
+  Peer first = Client();
+  first.Write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(WaitFor([&] { return endpoint.asked() == 1; }));
+  Peer second = Client();
+  second.Write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const std::string body = second.ReadMessage().body;
+  EXPECT_TRUE(absl::StartsWith(body, "too_many_requests\nservice: web\ntries: 0\n")) << body;
+  ASSERT_TRUE(WaitFor([&] { return log.requests().size() == 1; }));
+  EXPECT_EQ(log.requests().last().service, "web");
+  endpoint.Open();
+  EXPECT_EQ(first.ReadMessage().status(), 200);
+  ASSERT_TRUE(WaitFor([&] { return log.requests().size() == 2; })) << "nobody looks at it later";
 }
 
 TEST_F(ErrorDetailsTest, AProxysClientIsWhoCounts) {

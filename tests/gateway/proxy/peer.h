@@ -275,11 +275,14 @@ class ScriptedUpstream {
   // `connection` counts from 0.
   using Script = std::function<void(Peer& peer, int connection)>;
 
-  explicit ScriptedUpstream(Script script) : script_(std::move(script)) {
+  // On 127.0.0.1, or on this address.
+  explicit ScriptedUpstream(Script script, uint32_t host = INADDR_LOOPBACK, uint16_t port = 0)
+      : script_(std::move(script)) {
     listener_.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(host);
     PM_CHECK(bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
     PM_CHECK(listen(listener_.get(), 128) == 0);
     socklen_t size = sizeof(address);
@@ -371,6 +374,10 @@ inline ScriptedUpstream::Script Answering(
 
 inline std::string Ok(absl::string_view body) {
   return absl::StrCat("HTTP/1.1 200 OK\r\ncontent-length: ", body.size(), "\r\n\r\n", body);
+}
+
+inline ScriptedUpstream::Script AnsweringX() {
+  return Answering([](const TestMessage&) { return Ok("x"); });
 }
 
 }  // namespace pointsman::gateway

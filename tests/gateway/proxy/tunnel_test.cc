@@ -353,7 +353,7 @@ TEST_F(TunnelTest, LastsLongerThanARequestButNotIdle) {
   ScriptedUpstream upstream(Following(&Echo));
   Publish({upstream.port()});
   Peer client = OpenTunnel();
-  const absl::Time used_until = absl::Now() + 3 * policy.request_timeout;
+  const absl::Time used_until = absl::Now() + 3 * absl::Duration(policy.request_timeout);
   std::string back;
   while (absl::Now() < used_until) {
     client.Write("x");

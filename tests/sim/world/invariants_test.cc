@@ -1,5 +1,6 @@
 #include "sim/world/invariants.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,9 @@ class InvariantsTest : public ::testing::Test {
     gateway::BlockListEditor<gateway::Endpoint> editor(&table.endpoints);
     for (size_t i = 0; i < options.endpoints.size(); ++i) {
       gateway::Endpoint endpoint;
-      endpoint.id = absl::StrCat("e", i);
+      endpoint.handle = static_cast<uint32_t>(i + 1);
+      endpoint.identity = std::make_shared<const gateway::EndpointIdentity>(
+          gateway::EndpointIdentity{.id = absl::StrCat("e", i)});
       endpoint.routable = i != 3 || routable;
       editor.Set(i, endpoint);
     }
