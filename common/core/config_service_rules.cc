@@ -2,17 +2,14 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/core/address.h"
-#include "common/core/hex.h"
+#include "common/core/config_check_rules.h"
 #include "common/core/names.h"
 #include "common/core/proto_time.h"
 
@@ -24,14 +21,9 @@ using absl::Milliseconds;
 using absl::Minutes;
 using absl::Seconds;
 
-constexpr int kChecksMax = 8;
 constexpr int kEndpointsMax = 1000;
-constexpr int kHeadersMax = 16;
 constexpr int kLabelsMax = 16;
 constexpr size_t kPathBytesMax = 1024;
-constexpr size_t kHostBytesMax = 255;
-constexpr size_t kBodyPatternBytesMax = 1024;
-constexpr size_t kDialogueBytesMax = 1024;
 constexpr size_t kServerNameBytesMax = 253;
 constexpr size_t kCaPemBytesMax = 64 * 1024;
 constexpr size_t kHeaderNameBytesMax = 127;
@@ -40,150 +32,14 @@ constexpr int kRetryStatusesMax = 16;
 constexpr uint64_t kChoicesMax = 16;
 constexpr uint64_t kWaitingMax = 100'000;
 constexpr uint64_t kDefaultMaxInFlight = 16'384;
+constexpr uint64_t kDefaultMinInFlight = 20;
 constexpr uint64_t kRequestsPerConnectionMax = 1'000'000'000;
 constexpr int kHashKeysMax = 8;
 constexpr uint64_t kSubsetSizeMax = 50'000;
 constexpr size_t kPlaceBytesMax = 63;
 constexpr size_t kLabelKeyBytesMax = 63;
 constexpr size_t kLabelValueBytesMax = 255;
-constexpr absl::Duration kDefaultInterval = absl::Seconds(2);
-constexpr absl::Duration kDefaultTimeout = absl::Seconds(1);
 constexpr absl::Duration kDefaultFirstByte = absl::Seconds(30);
-
-std::optional<int> ParseStatusCode(absl::string_view text) {
-  int status = 0;
-  if (text.size() != 3 || !absl::SimpleAtoi(text, &status) || status < 100 || status > 599) {
-    return std::nullopt;
-  }
-  return status;
-}
-
-void CheckStatusRange(const std::string& text, const RulePath& path, Rules* rules) {
-  const std::pair<absl::string_view, absl::string_view> ends =
-      absl::StrSplit(text, absl::MaxSplits('-', 1));
-  const std::optional<int> first = ParseStatusCode(ends.first);
-  const std::optional<int> last =
-      absl::StrContains(text, '-') ? ParseStatusCode(ends.second) : first;
-  if (first && last && *first <= *last) return;
-  rules->Broken(config_code::kValue, path,
-                absl::StrCat("\"", text.substr(0, 40),
-                             "\" must be a status (\"204\") or a range (\"200-299\")"));
-}
-
-void CheckRequestPath(const std::string& target, const RulePath& path, Rules* rules) {
-  rules->BytesAtMost(path, target, kPathBytesMax);
-  bool clean = absl::StartsWith(target, "/");
-  for (const char c : target) clean = clean && absl::ascii_isgraph(static_cast<unsigned char>(c));
-  if (!target.empty() && !clean) {
-    rules->Broken(config_code::kValue, path,
-                  "must begin with \"/\" and have no spaces, control or non-ASCII characters");
-  }
-}
-
-void CheckPort(uint32_t port, const RulePath& path, Rules* rules) {
-  rules->CountIn(path, port, {0, 65535});
-}
-
-void CheckHttpCheck(const v1::HttpCheck& check, const RulePath& path, Rules* rules) {
-  CheckRequestPath(check.path(), path.Field("path"), rules);
-  if (!check.method().empty() && check.method() != "GET" && check.method() != "HEAD") {
-    rules->Broken(config_code::kValue, path.Field("method"), "must be GET or HEAD");
-  }
-  rules->BytesAtMost(path.Field("host"), check.host(), kHostBytesMax);
-  rules->IsHeaderValue(path.Field("host"), check.host());
-  const RulePath headers = path.Field("headers");
-  rules->EntriesAtMost(headers, static_cast<int>(check.headers().size()), kHeadersMax);
-  const std::map<std::string, std::string> ordered(check.headers().begin(), check.headers().end());
-  for (const auto& [name, value] : ordered) {
-    rules->IsToken(headers, name, kHeaderNameBytesMax);
-    rules->IsHeaderValue(headers, value);
-    rules->BytesAtMost(headers, value, kHeaderValueBytesMax);
-  }
-  for (int i = 0; i < check.statuses_size(); ++i) {
-    CheckStatusRange(check.statuses(i), path.Entry("statuses", i), rules);
-  }
-  if (check.has_response_header()) {
-    CheckHeaderMatch(check.response_header(), path.Field("response_header"), rules);
-  }
-  rules->BytesAtMost(path.Field("body_contains"), check.body_contains(), kBodyPatternBytesMax);
-  rules->CompilesAsPattern(path.Field("body_matches"), check.body_matches());
-  if (check.tls_insecure() && !check.tls()) {
-    rules->Broken(config_code::kConflict, path.Field("tls_insecure"), "needs tls: true");
-  }
-  CheckPort(check.port(), path.Field("port"), rules);
-}
-
-// One side of a dialogue: a text, or its bytes in hexadecimal digits.
-void CheckDialogue(const std::string& text, const std::string& hex, const RulePath& text_path,
-                   const RulePath& hex_path, Rules* rules) {
-  rules->BytesAtMost(text_path, text, kDialogueBytesMax);
-  rules->BytesAtMost(hex_path, hex, 2 * kDialogueBytesMax);
-  if (!DecodeHex(hex).has_value()) {
-    rules->Broken(config_code::kValue, hex_path,
-                  "expected pairs of hexadecimal digits, such as \"0d0a\"");
-  }
-  if (!text.empty() && !hex.empty()) {
-    rules->Broken(config_code::kConflict, hex_path, "say it as text or in digits, not both");
-  }
-}
-
-void CheckTcpCheck(const v1::TcpCheck& check, const RulePath& path, Rules* rules) {
-  CheckDialogue(check.send(), check.send_hex(), path.Field("send"), path.Field("send_hex"), rules);
-  CheckDialogue(check.expect(), check.expect_hex(), path.Field("expect"), path.Field("expect_hex"),
-                rules);
-  CheckPort(check.port(), path.Field("port"), rules);
-}
-
-// Intervals depend on one another through their defaults.
-void CheckTiming(const v1::HealthCheck& check, const RulePath& path, Rules* rules) {
-  rules->DurationIn(path.Field("interval"), check.has_interval(), check.interval(),
-                    {Milliseconds(100), Minutes(10)});
-  const absl::Duration interval =
-      check.has_interval() ? FromProto(check.interval()) : kDefaultInterval;
-  rules->DurationIn(path.Field("timeout"), check.has_timeout(), check.timeout(),
-                    {Milliseconds(10), std::min(Seconds(60), interval)});
-  const absl::Duration timeout =
-      check.has_timeout() ? FromProto(check.timeout()) : std::min(kDefaultTimeout, interval);
-  rules->DurationIn(path.Field("transition_interval"), check.has_transition_interval(),
-                    check.transition_interval(), {Milliseconds(50), interval});
-  rules->DurationIn(path.Field("degraded_after"), check.has_degraded_after(),
-                    check.degraded_after(), {absl::Microseconds(1), timeout});
-  if (check.rise() != 0) rules->CountIn(path.Field("rise"), check.rise(), {1, 100});
-  if (check.fall() != 0) rules->CountIn(path.Field("fall"), check.fall(), {1, 100});
-}
-
-void CheckHealthCheck(const v1::HealthCheck& check, const RulePath& path, Rules* rules) {
-  if (!check.name().empty() && !IsServiceId(check.name())) {
-    rules->Broken(config_code::kValue, path.Field("name"), "must be 1 to 63 of a-z, 0-9 and -");
-  }
-  CheckTiming(check, path, rules);
-  switch (check.kind_case()) {
-    case v1::HealthCheck::kHttp:
-      return CheckHttpCheck(check.http(), path.Field("http"), rules);
-    case v1::HealthCheck::kTcp:
-      return CheckTcpCheck(check.tcp(), path.Field("tcp"), rules);
-    case v1::HealthCheck::KIND_NOT_SET:
-      return rules->Broken(config_code::kRequired, path, "needs a kind: http or tcp");
-  }
-}
-
-void CheckHealthChecks(const v1::Service& service, const RulePath& path, Rules* rules) {
-  rules->EntriesAtMost(path.Field("checks"), service.checks_size(), kChecksMax);
-  std::set<std::string> names;
-  for (int i = 0; i < std::min(service.checks_size(), kChecksMax); ++i) {
-    const v1::HealthCheck& check = service.checks(i);
-    const RulePath entry = path.Entry("checks", i);
-    CheckHealthCheck(check, entry, rules);
-    if (check.name().empty() && check.kind_case() == v1::HealthCheck::KIND_NOT_SET) continue;
-    const std::string name =
-        !check.name().empty() ? check.name() : (check.has_http() ? "http" : "tcp");
-    if (!names.insert(name).second) {
-      rules->Broken(
-          config_code::kDuplicate, entry.Field("name"),
-          absl::StrCat("a second check called \"", name, "\"; give it a name of its own"));
-    }
-  }
-}
 
 void CheckHealthPolicy(const v1::HealthPolicy& health, const RulePath& path, Rules* rules) {
   if (health.removal_cap() != 0) {
@@ -234,6 +90,18 @@ void CheckFailoverAndRecovery(const v1::Service& service, const RulePath& path, 
                     recovery.grant_lease(), {Seconds(5), Hours(1)});
 }
 
+void CheckHedging(const v1::Retries& retries, const RulePath& path, Rules* rules) {
+  const v1::Hedging& hedging = retries.hedging();
+  if (hedging.percentile() != 0) {
+    rules->NumberIn(path.Field("percentile"), hedging.percentile(), {50, 99.9});
+  }
+  rules->DurationIn(path.Field("min_delay"), hedging.has_min_delay(), hedging.min_delay(),
+                    {Milliseconds(1), Seconds(60)});
+  if (retries.has_hedging() && retries.has_max_retries() && retries.max_retries() == 0) {
+    rules->Broken(config_code::kConflict, path, "a second try is a retry: max_retries allows none");
+  }
+}
+
 void CheckTimeoutsAndRetries(const v1::Service& service, const RulePath& path, Rules* rules) {
   const Range<absl::Duration> any = {Milliseconds(1), Hours(24)};
   const v1::Timeouts& timeouts = service.timeouts();
@@ -258,13 +126,7 @@ void CheckTimeoutsAndRetries(const v1::Service& service, const RulePath& path, R
   rules->CountIn(retries_path.Field("budget_min_per_second"), retries.budget_min_per_second(),
                  {0, 1000});
   CheckRetryStatuses(retries.statuses(), retries_path, rules);
-  const v1::Hedging& hedging = retries.hedging();
-  const RulePath hedging_path = retries_path.Field("hedging");
-  if (hedging.percentile() != 0) {
-    rules->NumberIn(hedging_path.Field("percentile"), hedging.percentile(), {50, 99.9});
-  }
-  rules->DurationIn(hedging_path.Field("min_delay"), hedging.has_min_delay(), hedging.min_delay(),
-                    {Milliseconds(1), Seconds(60)});
+  CheckHedging(retries, retries_path.Field("hedging"), rules);
 }
 
 void CheckLimits(const v1::Service& service, const RulePath& path, Rules* rules) {
@@ -275,11 +137,15 @@ void CheckLimits(const v1::Service& service, const RulePath& path, Rules* rules)
   if (limits.has_max_wait() && limits.max_waiting() == 0) {
     rules->Broken(config_code::kConflict, path.Field("max_wait"), "needs max_waiting");
   }
+  const uint64_t most = limits.max_in_flight() != 0 ? limits.max_in_flight() : kDefaultMaxInFlight;
+  const RulePath adaptive = path.Field("adaptive");
+  const RulePath least = adaptive.Field("min_in_flight");
   if (limits.adaptive().min_in_flight() != 0) {
-    const uint64_t most =
-        limits.max_in_flight() != 0 ? limits.max_in_flight() : kDefaultMaxInFlight;
-    const RulePath adaptive = path.Field("adaptive");
-    rules->CountIn(adaptive.Field("min_in_flight"), limits.adaptive().min_in_flight(), {1, most});
+    rules->CountIn(least, limits.adaptive().min_in_flight(), {1, most});
+  } else if (limits.has_adaptive() && most < kDefaultMinInFlight) {
+    rules->Broken(
+        config_code::kRequired, least,
+        absl::StrCat("is required: max_in_flight is below its default of ", kDefaultMinInFlight));
   }
   if (service.protocol() != v1::PROTOCOL_TCP) return;
   for (const auto& [name, present] :
@@ -371,6 +237,28 @@ void CheckPicker(const v1::Picker& picker, const RulePath& path, Rules* rules) {
   }
   if (picker.subset_size() != 0) {
     rules->CountIn(path.Field("subset_size"), picker.subset_size(), {2, kSubsetSizeMax});
+  }
+}
+
+// What only requests have has no effect on connections whose bytes are passed through.
+void CheckNothingOfRequests(const v1::Service& service, const RulePath& path, Rules* rules) {
+  if (service.protocol() != v1::PROTOCOL_TCP) return;
+  constexpr char kReason[] = "TCP connections have no requests";
+  const RulePath retries = path.Field("retries");
+  if (!service.retries().statuses().empty()) {
+    rules->Broken(config_code::kConflict, retries.Field("statuses"), kReason);
+  }
+  if (service.retries().has_hedging()) {
+    rules->Broken(config_code::kConflict, retries.Field("hedging"), kReason);
+  }
+  const RulePath picker = path.Field("picker");
+  if (service.picker().has_affinity_cookie()) {
+    rules->Broken(config_code::kConflict, picker.Field("affinity_cookie"), kReason);
+  }
+  for (int i = 0; i < std::min(service.picker().hash_on_size(), kHashKeysMax); ++i) {
+    if (service.picker().hash_on(i).has_client_address()) continue;
+    rules->Broken(config_code::kConflict, picker.Entry("hash_on", i),
+                  "TCP connections have only their client_address");
   }
 }
 
@@ -493,6 +381,7 @@ void CheckService(const v1::Service& service, const RulePath& path, Rules* rules
   CheckTimeoutsAndRetries(service, path, rules);
   CheckLimits(service, path.Field("limits"), rules);
   CheckConnections(service, path.Field("connections"), rules);
+  CheckNothingOfRequests(service, path, rules);
   CheckUpstreamTls(service, path.Field("tls"), rules);
   CheckAuthority(service, path.Field("authority"), rules);
   CheckEndpoints(service, path, rules);

@@ -1,7 +1,7 @@
 #pragma once
 
-// The rules of a service, its checks and its endpoints; config_validate.h is the door to them.
-// Thread-safe (no state).
+// The rules of a service and its endpoints; those of its checks are in config_check_rules.h.
+// config_validate.h is the door to them. Thread-safe (no state).
 
 #include "common/core/config_rules.h"
 #include "pointsman/v1/service.pb.h"

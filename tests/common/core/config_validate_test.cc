@@ -104,6 +104,8 @@ TEST(ConfigValidateTest, RulesOfSecondTriesAndOfWaiting) {
       {"retries: {hedging: {percentile: 100}}", "retries.hedging.percentile CONFIG_RANGE"},
       {"retries: {hedging: {min_delay: 0s}}", "retries.hedging.min_delay CONFIG_RANGE"},
       {"retries: {hedging: {min_delay: 61s}}", "retries.hedging.min_delay CONFIG_RANGE"},
+      {"retries: {hedging: {}, max_retries: 1}", "none"},
+      {"retries: {hedging: {}, max_retries: 0}", "retries.hedging CONFIG_CONFLICT"},
       {"limits: {max_waiting: 100000, max_wait: 60s}", "none"},
       {"limits: {max_waiting: 100001}", "limits.max_waiting CONFIG_RANGE"},
       {"limits: {max_waiting: 1, max_wait: 0s}", "limits.max_wait CONFIG_RANGE"},
@@ -114,12 +116,38 @@ TEST(ConfigValidateTest, RulesOfSecondTriesAndOfWaiting) {
       {"limits: {adaptive: {}}, protocol: tcp", "limits.adaptive CONFIG_CONFLICT"},
       {"limits: {adaptive: {min_in_flight: 16384}}", "none"},
       {"limits: {adaptive: {min_in_flight: 16385}}", "limits.adaptive.min_in_flight CONFIG_RANGE"},
+      {"limits: {max_in_flight: 20, adaptive: {}}", "none"},
+      {"limits: {max_in_flight: 19, adaptive: {}}",
+       "limits.adaptive.min_in_flight CONFIG_REQUIRED"},
+      {"limits: {max_in_flight: 19, adaptive: {min_in_flight: 19}}", "none"},
       {"limits: {max_in_flight: 10, adaptive: {min_in_flight: 11}}",
        "limits.adaptive.min_in_flight CONFIG_RANGE"},
   };
   for (const Case& c : kCases) {
     const v1::Config config = Parsed("services: [{name: web, " + c.fields + "}]");
     EXPECT_EQ(OnlyProblem(ValidateService(config.services(0))), c.expected) << c.fields;
+  }
+}
+
+TEST(ConfigValidateTest, WhatOnlyRequestsHaveIsNotForTcp) {
+  const Case kCases[] = {
+      {"retries: {statuses: [503]}", "retries.statuses CONFIG_CONFLICT"},
+      {"retries: {hedging: {}}", "retries.hedging CONFIG_CONFLICT"},
+      {"retries: {max_retries: 3}", "none"},
+      {"picker: {affinity_cookie: {name: a}}", "picker.affinity_cookie CONFIG_CONFLICT"},
+      {"picker: {kind: maglev, hash_on: [{header: a}]}", "picker.hash_on[0] CONFIG_CONFLICT"},
+      {"picker: {kind: maglev, hash_on: [{client_address: true}, {cookie: a}]}",
+       "picker.hash_on[1] CONFIG_CONFLICT"},
+      {"picker: {kind: maglev, hash_on: [{client_address: true}]}", "none"},
+  };
+  for (const Case& c : kCases) {
+    const std::string fields = c.fields;
+    for (const std::string& protocol : {", protocol: tcp", ""}) {
+      const v1::Config config = Parsed("services: [{name: web, " + fields + protocol + "}]");
+      EXPECT_EQ(OnlyProblem(ValidateService(config.services(0))),
+                protocol.empty() ? "none" : c.expected)
+          << fields << protocol;
+    }
   }
 }
 
@@ -202,65 +230,6 @@ TEST(ConfigValidateTest, AffinityCookieRules) {
         c.expected == "none" ? "none" : "picker.affinity_cookie" + c.expected;
     EXPECT_EQ(PickerProblem("affinity_cookie: {" + c.fields + "}"), expected) << c.fields;
   }
-}
-
-TEST(ConfigValidateTest, CheckRules) {
-  const Case kCases[] = {
-      {"http: {}", "none"},
-      {"http: {path: healthz}", ".http.path CONFIG_VALUE"},
-      {"http: {path: \"/a b\"}", ".http.path CONFIG_VALUE"},
-      {"http: {path: /" + std::string(1024, 'a') + "}", ".http.path CONFIG_LIMIT"},
-      {"http: {method: POST}", ".http.method CONFIG_VALUE"},
-      {"http: {method: HEAD, statuses: [204, 200-299]}", "none"},
-      {"http: {statuses: [2xx]}", ".http.statuses[0] CONFIG_VALUE"},
-      {"http: {statuses: [204, 299-200]}", ".http.statuses[1] CONFIG_VALUE"},
-      {"http: {statuses: [600]}", ".http.statuses[0] CONFIG_VALUE"},
-      {"http: {host: \"a\\r\\nb\"}", ".http.host CONFIG_VALUE"},
-      {"http: {headers: {\"a b\": c}}", ".http.headers CONFIG_VALUE"},
-      {"http: {headers: {a: \"c\\nd\"}}", ".http.headers CONFIG_VALUE"},
-      {"http: {response_header: {name: x, matches: \"(\"}}",
-       ".http.response_header.matches CONFIG_PATTERN"},
-      {"http: {response_header: {exact: x}}", ".http.response_header.name CONFIG_REQUIRED"},
-      {"http: {body_matches: \"ok|fine\"}", "none"},
-      {"http: {body_matches: \"(\"}", ".http.body_matches CONFIG_PATTERN"},
-      {"http: {body_matches: \"((a{100}){100}){100}\"}", ".http.body_matches CONFIG_PATTERN"},
-      {"http: {body_matches: \"" + std::string(1025, 'a') + "\"}",
-       ".http.body_matches CONFIG_LIMIT"},
-      {"http: {tls_insecure: true}", ".http.tls_insecure CONFIG_CONFLICT"},
-      {"http: {port: 65536}", ".http.port CONFIG_RANGE"},
-      {"tcp: {send: " + std::string(1025, 'a') + "}", ".tcp.send CONFIG_LIMIT"},
-      {"tcp: {send: PING, expect_hex: 00Ff}", "none"},
-      {"tcp: {send_hex: 0}", ".tcp.send_hex CONFIG_VALUE"},
-      {"tcp: {expect_hex: 0g}", ".tcp.expect_hex CONFIG_VALUE"},
-      {"tcp: {expect_hex: " + std::string(2050, 'a') + "}", ".tcp.expect_hex CONFIG_LIMIT"},
-      {"tcp: {send: a, send_hex: 00}", ".tcp.send_hex CONFIG_CONFLICT"},
-      {"tcp: {port: 70000}", ".tcp.port CONFIG_RANGE"},
-      {"interval: 1s", " CONFIG_REQUIRED"},
-      {"tcp: {}, name: \"Not good\"", ".name CONFIG_VALUE"},
-      {"tcp: {}, interval: 99ms, timeout: 50ms, transition_interval: 50ms",
-       ".interval CONFIG_RANGE"},
-      {"tcp: {}, interval: 11m", ".interval CONFIG_RANGE"},
-      {"tcp: {}, interval: 1s, timeout: 2s", ".timeout CONFIG_RANGE"},
-      {"tcp: {}, timeout: 5ms", ".timeout CONFIG_RANGE"},
-      {"tcp: {}, timeout: 2500ms", ".timeout CONFIG_RANGE"},
-      {"tcp: {}, transition_interval: 3s", ".transition_interval CONFIG_RANGE"},
-      {"tcp: {}, degraded_after: 1100ms", ".degraded_after CONFIG_RANGE"},
-      {"tcp: {}, degraded_after: 900ms", "none"},
-      {"tcp: {}, fall: 101", ".fall CONFIG_RANGE"},
-  };
-  for (const Case& c : kCases) {
-    const v1::Config config = Parsed("services: [{name: web, checks: [{" + c.fields + "}]}]");
-    const std::string expected = c.expected == "none" ? "none" : "checks[0]" + c.expected;
-    EXPECT_EQ(OnlyProblem(ValidateService(config.services(0))), expected) << c.fields;
-  }
-}
-
-TEST(ConfigValidateTest, ChecksHaveNamesOfTheirOwn) {
-  const v1::Config two = Parsed("services: [{name: web, checks: [{http: {}}, {http: {}}]}]");
-  EXPECT_EQ(OnlyProblem(ValidateService(two.services(0))), "checks[1].name CONFIG_DUPLICATE");
-  const v1::Config named =
-      Parsed("services: [{name: web, checks: [{http: {}}, {tcp: {}}, {name: a, http: {}}]}]");
-  EXPECT_EQ(OnlyProblem(ValidateService(named.services(0))), "none");
 }
 
 TEST(ConfigValidateTest, OverrideRules) {
