@@ -26,6 +26,7 @@ namespace {
 
 constexpr char kControllerVariable[] = "POINTSMAN_CONTROLLER";
 constexpr char kEndpointHelp[] = "SERVICE/ENDPOINT, as in web/web-1";
+constexpr char kStaticHelp[] = "a gateway's own file, as after its flag --static; limits and all";
 
 using Command = std::function<CommandResult(const CommandContext&)>;
 
@@ -38,6 +39,7 @@ struct Invocation {
   bool utc = false;
 
   std::vector<std::string> files;
+  std::optional<std::string> static_file;
   ApplyArguments apply;
   RollbackArguments rollback;
   GetArguments get;
@@ -87,17 +89,16 @@ void AddGlobalOptions(CLI::App& app, Invocation& in) {
   app.set_version_flag("--version", std::string(common::Version()));
 }
 
-void AddFiles(CLI::App& command, Invocation& in) {
-  command
+CLI::Option* AddFiles(CLI::App& command, Invocation& in) {
+  return command
       .add_option("-f,--file", in.files, "YAML or JSON file; \"-\" is standard input; repeatable")
-      ->required()
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 void AddConfigCommands(CLI::App& app, Invocation& in) {
   CLI::App* apply = app.add_subcommand("apply", "make the configuration equal to the files");
-  AddFiles(*apply, in);
+  AddFiles(*apply, in)->required();
   apply->add_flag("--dry-run", in.apply.dry_run, "show what would change, change nothing");
   apply->add_flag("--diff", in.apply.show_lines, "show each change line by line");
   apply->add_option("--expected-revision", in.apply.expected_revision,
@@ -111,7 +112,7 @@ void AddConfigCommands(CLI::App& app, Invocation& in) {
   });
 
   CLI::App* diff = app.add_subcommand("diff", "show what apply would change; exit code 1 if any");
-  AddFiles(*diff, in);
+  AddFiles(*diff, in)->required();
   diff->add_flag("--replace-overrides", in.apply.replace_overrides, "as for apply");
   diff->callback([&in] {
     in.command = [&in](const CommandContext& context) {
@@ -120,10 +121,13 @@ void AddConfigCommands(CLI::App& app, Invocation& in) {
   });
 
   CLI::App* validate = app.add_subcommand("validate", "check files, without any controller");
-  AddFiles(*validate, in);
+  CLI::Option* files = AddFiles(*validate, in);
+  validate->add_option("--static", in.static_file, kStaticHelp)->excludes(files);
   validate->callback([&in] {
     in.offline = true;
-    in.command = [&in](const CommandContext& context) { return ValidateFiles(in.files, context); };
+    in.command = [&in](const CommandContext& context) {
+      return ValidateFiles(in.files, in.static_file, context);
+    };
   });
 }
 
@@ -279,8 +283,9 @@ void AddRouteCommands(CLI::App& app, Invocation& in) {
   test->add_option("-f,--file", arguments.files,
                    "configuration to look at instead of the controller's; may be repeated")
       ->allow_extra_args(false);
+  test->add_option("--static", arguments.static_file, kStaticHelp)->excludes("-f");
   test->callback([&in] {
-    in.offline = !in.route_test.files.empty();
+    in.offline = !in.route_test.files.empty() || in.route_test.static_file.has_value();
     in.command = [&in](const CommandContext& context) { return TestRoute(in.route_test, context); };
   });
 }

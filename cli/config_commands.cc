@@ -24,11 +24,12 @@ absl::StatusOr<std::string> ReadSource(const std::string& file) {
   if (text.ok()) return text;
   switch (text.status().code()) {
     case absl::StatusCode::kNotFound:
-      return WithNext(text.status(), "correct the path after -f; \"-f -\" reads standard input");
+      return WithNext(text.status(), "correct the path; \"-\" reads standard input");
     case absl::StatusCode::kPermissionDenied:
-      return WithNext(text.status(), "let this user read the file, or pipe it in with \"-f -\"");
+      return WithNext(text.status(),
+                      "let this user read the file, or pipe it in and name it \"-\"");
     case absl::StatusCode::kInvalidArgument:
-      return WithNext(text.status(), "name the files themselves: -f a.yaml b.yaml");
+      return WithNext(text.status(), "name the file itself, not its folder");
     default:
       return WithNext(text.status(), "see that the file can be read and is one of configuration");
   }
@@ -126,6 +127,13 @@ absl::StatusOr<v1::Config> LoadFiles(const std::vector<std::string>& files) {
   return common::LoadConfig(text, SourceName(files[0]));
 }
 
+absl::StatusOr<v1::Config> LoadStaticFile(const std::string& file) {
+  PM_ASSIGN_OR_RETURN(const std::string text, ReadSource(file));
+  PM_ASSIGN_OR_RETURN(common::StaticConfig loaded,
+                      common::LoadStaticConfig(text, SourceName(file)));
+  return std::move(loaded.config);
+}
+
 CommandResult ApplyFiles(const ApplyArguments& arguments, const CommandContext& context) {
   v1::ApplyRequest request;
   PM_ASSIGN_OR_RETURN(*request.mutable_config(), LoadFiles(arguments.files));
@@ -157,8 +165,16 @@ CommandResult DiffFiles(const std::vector<std::string>& files, bool replace_over
   return response.changes().empty() ? ExitCode::kOk : ExitCode::kDifferences;
 }
 
-CommandResult ValidateFiles(const std::vector<std::string>& files, const CommandContext& context) {
-  PM_ASSIGN_OR_RETURN(const v1::Config config, LoadFiles(files));
+CommandResult ValidateFiles(const std::vector<std::string>& files,
+                            const std::optional<std::string>& static_file,
+                            const CommandContext& context) {
+  if (files.empty() && !static_file.has_value()) {
+    return WithNext(absl::InvalidArgumentError("no file is named"),
+                    "write \"pointsman validate -f FILE\", or \"pointsman validate --static FILE\" "
+                    "for a gateway's own file");
+  }
+  PM_ASSIGN_OR_RETURN(const v1::Config config,
+                      static_file.has_value() ? LoadStaticFile(*static_file) : LoadFiles(files));
   if (context.WriteMessage(config)) return ExitCode::kOk;
   context.out << "valid: " << Count(config.services_size(), "service") << ", "
               << Count(config.routes_size(), "route") << ", "

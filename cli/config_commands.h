@@ -30,8 +30,14 @@ CommandResult ApplyFiles(const ApplyArguments& arguments, const CommandContext& 
 CommandResult DiffFiles(const std::vector<std::string>& files, bool replace_overrides,
                         const CommandContext& context);
 
-// Needs no controller.
-CommandResult ValidateFiles(const std::vector<std::string>& files, const CommandContext& context);
+// What a gateway runs from alone (its flag --static), without its limits; they are checked as well.
+// Errors as of LoadFiles().
+absl::StatusOr<v1::Config> LoadStaticFile(const std::string& file);
+
+// `static_file`: of a gateway, instead of `files`. Needs no controller.
+CommandResult ValidateFiles(const std::vector<std::string>& files,
+                            const std::optional<std::string>& static_file,
+                            const CommandContext& context);
 
 // Newest first, at most `limit`.
 CommandResult ShowHistory(int limit, const CommandContext& context);

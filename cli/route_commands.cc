@@ -128,6 +128,7 @@ absl::StatusOr<Request> ReadRequest(const RouteTestArguments& arguments) {
 
 absl::StatusOr<v1::Config> ConfigOf(const RouteTestArguments& arguments,
                                     const CommandContext& context) {
+  if (arguments.static_file.has_value()) return LoadStaticFile(*arguments.static_file);
   if (!arguments.files.empty()) return LoadFiles(arguments.files);
   v1::Config config;
   PM_ASSIGN_OR_RETURN(v1::ListServicesResponse services, context.client->ListServices());

@@ -289,6 +289,23 @@ TEST_F(CliTest, ValidatesWithoutAController) {
   EXPECT_EQ(out_, "valid: 1 service, 0 routes, 0 overrides\n");
 }
 
+TEST_F(CliTest, ValidatesAGatewaysOwnFileWithItsLimits) {
+  server_->Shutdown();
+  const std::string file = File("gw.yaml", "services: [{name: web}]\nlimits: {head_fields: 200}\n");
+  EXPECT_EQ(Run({"validate", "--static", file}), 0) << err_;
+  EXPECT_EQ(out_, "valid: 1 service, 0 routes, 0 overrides\n");
+  EXPECT_EQ(Run({"validate", "-f", file}), 2);
+  const std::string bad = File("bad.yaml", "services: [{name: web}]\nlimits: {head_fields: 1}\n");
+  EXPECT_EQ(Run({"validate", "--static", bad}), 2);
+  EXPECT_THAT(err_, HasSubstr(bad + ":2: limits.head_fields: "));
+  EXPECT_EQ(Run({"validate", "--static", file, "-f", file}), 2);
+  EXPECT_THAT(err_, HasSubstr("--file excludes --static"));
+  EXPECT_EQ(Run({"validate"}), 2);
+  EXPECT_THAT(err_, HasSubstr("next: write \"pointsman validate -f FILE\""));
+  EXPECT_NE(Run({"validate", "--static", ""}), 0) << "a variable that is not set";
+  EXPECT_NE(Run({"route", "test", "--static", "", "GET", "/"}), 0);
+}
+
 TEST_F(CliTest, ErrorsOfTheServerKeepTheirMeaning) {
   const std::string file = File("a.yaml", "services: [{name: web}]");
   admin_.apply_status = absl::FailedPreconditionError("the current revision is 9, not 8");
@@ -458,9 +475,9 @@ TEST_F(CliTest, NamesWhatItDoesNotKnowOnTheCommandLine) {
 
 TEST_F(CliTest, EachErrorSaysWhatToDoNext) {
   EXPECT_EQ(Run({"apply", "-f", folder_ + "/none.yaml"}), 3);
-  EXPECT_THAT(err_, HasSubstr("next: correct the path after -f"));
+  EXPECT_THAT(err_, HasSubstr("next: correct the path; "));
   EXPECT_EQ(Run({"apply", "-f", folder_}), 2);
-  EXPECT_THAT(err_, HasSubstr("next: name the files themselves"));
+  EXPECT_THAT(err_, HasSubstr("next: name the file itself"));
   EXPECT_EQ(Run({"rollback", "99"}), 3);
   EXPECT_THAT(err_, HasSubstr("next: list the revisions that are kept with \"pointsman history\""));
   EXPECT_EQ(Run({"get", "foo"}), 2);

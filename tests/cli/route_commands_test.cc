@@ -61,8 +61,11 @@ class RouteTestCommandTest : public ::testing::Test {
     return path;
   }
   Outcome Test(std::vector<std::string> words) {
-    words.insert(words.begin(), {"route", "test"});
     words.insert(words.end(), {"-f", absl::StrCat(folder_, "/routes.yaml")});
+    return Run(std::move(words));
+  }
+  Outcome Run(std::vector<std::string> words) {
+    words.insert(words.begin(), {"route", "test"});
     std::ostringstream out;
     std::ostringstream err;
     const CliEnvironment environment{.out = out, .err = err, .variable = [](const std::string&) {
@@ -92,6 +95,15 @@ TEST_F(RouteTestCommandTest, FilesMayComeBeforeTheRequest) {
   const Outcome outcome = Test({"-f", more, "GET", "/more"});
   EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
   EXPECT_THAT(outcome.out, ContainsRegex("Route: +more\n"));
+}
+
+TEST_F(RouteTestCommandTest, AGatewaysOwnFileWithItsLimits) {
+  const std::string own = Write("gw.yaml",
+                                "services: [{name: users}]\nlimits: {head_fields: 200}\n"
+                                "routes: [{name: own, match: {exact: /own}, service: users}]");
+  const Outcome outcome = Run({"--static", own, "GET", "/own"});
+  EXPECT_EQ(outcome.code, ExitCode::kOk) << outcome.err;
+  EXPECT_THAT(outcome.out, ContainsRegex("Route: +own\n"));
 }
 
 TEST_F(RouteTestCommandTest, MoreConditionsWinAndTheOthersAreShown) {
