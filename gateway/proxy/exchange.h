@@ -134,6 +134,8 @@ class UpstreamSide {
   // endpoint: it had lain idle, or is being ended gracefully. Asked after the try failed.
   virtual bool stale() const = 0;
   virtual bool connected() const = 0;
+  // The connection is, or was last being made, to Endpoint::other(). Also after it failed.
+  virtual bool at_other() const = 0;
   // The endpoint has said that it did not look at the request.
   virtual bool refused_unseen() const = 0;
   // Bytes of this try were handed to the kernel, or came back.

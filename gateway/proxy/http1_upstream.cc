@@ -47,7 +47,8 @@ void Http1Upstream::Bind(Stream* stream, uint8_t attempt, const ConnectionLimits
   StartHead();
 }
 
-bool Http1Upstream::Adopt(Fd fd, Stream* stream, uint8_t attempt) {
+bool Http1Upstream::Adopt(Fd fd, bool at_other, Stream* stream, uint8_t attempt) {
+  adopted_at_other_ = at_other;
   if (!tcp_.Attach(std::move(fd))) {
     Close();
     return false;

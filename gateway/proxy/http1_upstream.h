@@ -39,7 +39,7 @@ class Http1Upstream final : public Mortal,
   void Bind(Stream* stream, uint8_t attempt, const ConnectionLimits& limits);
   // The same of one that another worker had, without limits; false: the kernel refuses, and it is
   // closed.
-  bool Adopt(Fd fd, Stream* stream, uint8_t attempt);
+  bool Adopt(Fd fd, bool at_other, Stream* stream, uint8_t attempt);
   // Of an idle plain one: the socket, for another worker. The rest is as after Close().
   Fd Surrender();
   void Close();
@@ -85,6 +85,7 @@ class Http1Upstream final : public Mortal,
   bool stale() const override { return reused_; }
   bool refused_unseen() const override { return false; }
   bool connected() const override { return tcp_.open() && !tcp_.connecting(); }
+  bool at_other() const override { return adopted_at_other_ || tcp_.reached().other; }
   bool sent_any() const override { return sent_any_; }
   bool received_any() const override { return received_any_; }
 
@@ -143,6 +144,7 @@ class Http1Upstream final : public Mortal,
   bool received_any_ = false;
   bool chunked_request_ = false;
   // Bytes came that belong to no response.
+  bool adopted_at_other_ = false;
   bool polluted_ = false;
   // Of a tunnel: nothing follows what is queued.
   bool output_ended_ = false;

@@ -89,6 +89,7 @@ class Http2Upstream::Try final : public Http2Stream, public UpstreamSide {
     return (lost_ && after_idle_) || (refused_ && (over_limit_ || !accepting()));
   }
   bool connected() const override { return connection_->connected_ && !awaits_settings_; }
+  bool at_other() const override { return connection_->tcp_.reached().other; }
   bool refused_unseen() const override { return refused_; }
   bool sent_any() const override { return sent_ || head_framed(); }
   bool received_any() const override { return received_; }

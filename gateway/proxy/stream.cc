@@ -432,7 +432,9 @@ void Stream::EndTry(TryOutcome outcome, bool clean) {
   CountTry(outcome, absl::Microseconds(-1));
   context_->cells.EndTry(cell_);
   in_try_ = false;
-  if (upstream_ != nullptr) std::exchange(upstream_, nullptr)->Release(clean);
+  if (upstream_ == nullptr) return;
+  at_other_ = upstream_->at_other();
+  std::exchange(upstream_, nullptr)->Release(clean);
 }
 
 // ---- The response.

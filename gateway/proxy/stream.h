@@ -324,6 +324,8 @@ class Stream final : public TimerEntry {
   void Finish();
   // What a trusted client is told besides the reason (stream_record.cc).
   bool WantsDetails() const;
+  // Where the last try is or was; without a connection, the address that was asked last.
+  common::Address LastEndpoint() const;
   std::string Details(Reason reason) const;
   void Record();
   // stream_record.cc; only when somebody wants to know.
@@ -405,6 +407,7 @@ class Stream final : public TimerEntry {
   CellRef cell_;
   common::Address address_;
   std::optional<common::IpAddress> other_;
+  bool at_other_ = false;  // The try that ended last was there.
   absl::InlinedVector<CellRef, 6> tried_;
   absl::InlinedVector<uint32_t, 6> localities_tried_;  // Those that are known.
   uint64_t affinity_ = 0;                              // Of the endpoint, if `keeps_affinity_`.

@@ -64,7 +64,11 @@ void Stream::Tell() {
     record.tls = tls->version();
     record.server_name = tls->server_name();
   }
-  if (attempt_ > 0) record.endpoint = &address_;
+  common::Address endpoint;
+  if (attempt_ > 0) {
+    endpoint = LastEndpoint();
+    record.endpoint = &endpoint;
+  }
   record.status = status_;
   record.reason = reason_;
   record.grpc_status = ToldGrpcStatus();
@@ -80,6 +84,16 @@ void Stream::Tell() {
   context_->observer->OnRequest(record);
 }
 
+common::Address Stream::LastEndpoint() const {
+  const bool at_other = upstream_ != nullptr ? upstream_->at_other() : at_other_;
+  if (!at_other || !other_.has_value()) return address_;
+  common::Address address;
+  address.kind = other_->v6 ? common::Address::Kind::kIpv6 : common::Address::Kind::kIpv4;
+  address.bytes = other_->bytes;
+  address.port = address_.port;
+  return address;
+}
+
 bool Stream::WantsDetails() const {
   const common::CidrSet* trusted = context_->limits.error_details_to.get();
   if (trusted == nullptr) return false;
@@ -92,7 +106,8 @@ std::string Stream::Details(Reason reason) const {
   std::string text = absl::StrCat(ReasonName(reason), "\n");
   if (service_name_.empty()) return text;
   absl::StrAppend(&text, "service: ", service_name_, "\ntries: ", tries_, "\n");
-  if (attempt_ > 0) absl::StrAppend(&text, "last endpoint: ", common::ToString(address_), "\n");
+  if (attempt_ > 0)
+    absl::StrAppend(&text, "last endpoint: ", common::ToString(LastEndpoint()), "\n");
   absl::StrAppend(&text, "after: ", absl::FormatDuration(context_->loop.Now() - started_), "\n");
   return text;
 }

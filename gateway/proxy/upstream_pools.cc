@@ -72,10 +72,12 @@ Http1Upstream* UpstreamPools::TakeShelved(const Try& attempt) {
   // What lies there since before there were limits is of unknown age.
   if (context_->shelf == nullptr || attempt.policy->upstream_tls != 0 || attempt.limits().any())
     return nullptr;
-  Fd fd = context_->shelf->Take(attempt.cell, context_->loop.Now());
-  if (!fd.valid()) return nullptr;
+  UpstreamShelf::Connection taken = context_->shelf->Take(attempt.cell, context_->loop.Now());
+  if (!taken.fd.valid()) return nullptr;
   Http1Upstream* connection = Add(attempt);
-  if (!connection->Adopt(std::move(fd), attempt.stream, attempt.attempt)) return nullptr;
+  if (!connection->Adopt(std::move(taken.fd), taken.at_other, attempt.stream, attempt.attempt)) {
+    return nullptr;
+  }
   context_->counters.upstream_reused.Add();
   context_->counters.upstream_shelf_taken.Add();
   return connection;
@@ -89,7 +91,8 @@ bool UpstreamPools::MayShelve(const Http1Upstream& connection) const {
 void UpstreamPools::Shelve(Http1Upstream* connection) {
   Unlink(&idle_[connection->cell().index], connection);
   const common::MonotonicTime deadline = connection->idle_deadline();
-  context_->shelf->Put(connection->cell(), connection->Surrender(), deadline);
+  const bool at_other = connection->at_other();
+  context_->shelf->Put(connection->cell(), {connection->Surrender(), at_other}, deadline);
   Forget(connection);
 }
 

@@ -46,7 +46,7 @@ bool UpstreamShelf::IsOf(Row* row, CellRef cell) {
   return true;
 }
 
-void UpstreamShelf::Put(CellRef cell, Fd connection, common::MonotonicTime deadline) {
+void UpstreamShelf::Put(CellRef cell, Connection connection, common::MonotonicTime deadline) {
   common::MutexLock lock(mutex_);
   // Counted first: whatever keeps it from its place closes it.
   size_.fetch_add(1, std::memory_order_relaxed);
@@ -59,28 +59,29 @@ void UpstreamShelf::Put(CellRef cell, Fd connection, common::MonotonicTime deadl
   }
   epoll_event event = {};
   event.events = EPOLLIN | EPOLLRDHUP;
-  event.data.u64 = uint64_t{cell.index} << 32 | static_cast<uint32_t>(connection.get());
-  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, connection.get(), &event) != 0) return CountClosed(1);
+  event.data.u64 = uint64_t{cell.index} << 32 | static_cast<uint32_t>(connection.fd.get());
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, connection.fd.get(), &event) != 0)
+    return CountClosed(1);
   row.kept.push_back({std::move(connection), deadline});
 }
 
-Fd UpstreamShelf::Take(CellRef cell, common::MonotonicTime now) {
-  if (connections() == 0) return Fd();
+UpstreamShelf::Connection UpstreamShelf::Take(CellRef cell, common::MonotonicTime now) {
+  if (connections() == 0) return {};
   common::MutexLock lock(mutex_);
   const auto found = rows_.find(cell.index);
-  if (found == rows_.end() || !IsOf(&found->second, cell)) return Fd();
+  if (found == rows_.end() || !IsOf(&found->second, cell)) return {};
   std::vector<Kept>& kept = found->second.kept;
   while (!kept.empty()) {
     Kept last = std::move(kept.back());
     kept.pop_back();
-    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, last.fd.get(), nullptr);
-    if (now < last.deadline && IsQuiet(last.fd)) {
+    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, last.connection.fd.get(), nullptr);
+    if (now < last.deadline && IsQuiet(last.connection.fd)) {
       size_.fetch_sub(1, std::memory_order_relaxed);
-      return std::move(last.fd);
+      return std::move(last.connection);
     }
     CountClosed(1);
   }
-  return Fd();
+  return {};
 }
 
 void UpstreamShelf::Discard() {
@@ -92,8 +93,8 @@ void UpstreamShelf::Discard() {
     const auto found = rows_.find(static_cast<uint32_t>(place >> 32));
     if (found == rows_.end()) continue;
     const int fd = static_cast<int>(static_cast<uint32_t>(place));
-    CountClosed(
-        std::erase_if(found->second.kept, [fd](const Kept& k) { return k.fd.get() == fd; }));
+    CountClosed(std::erase_if(found->second.kept,
+                              [fd](const Kept& k) { return k.connection.fd.get() == fd; }));
   }
 }
 

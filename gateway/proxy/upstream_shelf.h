@@ -5,9 +5,9 @@
 // one that has none of its own to an endpoint looks here before it connects. TLS belongs to the
 // worker that agreed on it: only plain connections come here.
 //
-// On the shelf a connection is a descriptor and nothing else. One on which its endpoint says
-// anything, most of all that it closes, is closed: poll_fd() becomes readable then, and Take()
-// looks once more.
+// On the shelf a connection is a descriptor and where it stands, nothing else. One on which its
+// endpoint says anything, most of all that it closes, is closed: poll_fd() becomes readable then,
+// and Take() looks once more.
 //
 // Thread-safe by one lock, which is held over no call that waits. It is asked only where a
 // connection would be opened or closed otherwise; while it is empty that is one relaxed read.
@@ -35,6 +35,10 @@ class UpstreamShelf {
     // At it the one that lay longest is closed.
     size_t per_endpoint_max = 0;
   };
+  struct Connection {
+    Fd fd;
+    bool at_other = false;  // It stands at Endpoint::other().
+  };
   explicit UpstreamShelf(Limits limits) : limits_(limits) {}
 
   // ResourceExhausted: no descriptor.
@@ -43,9 +47,9 @@ class UpstreamShelf {
   // False: what is put now may be closed.
   bool HasRoom() const { return connections() < limits_.connections_max; }
   // A connection whose endpoint owes nothing; closed at `deadline`, at the next Expire().
-  void Put(CellRef cell, Fd connection, common::MonotonicTime deadline);
-  // The one that was put last; invalid: there is none.
-  Fd Take(CellRef cell, common::MonotonicTime now);
+  void Put(CellRef cell, Connection connection, common::MonotonicTime deadline);
+  // The one that was put last; its `fd` invalid: there is none.
+  Connection Take(CellRef cell, common::MonotonicTime now);
 
   // Readable when Discard() has something to close; nothing else may be done with it.
   int poll_fd() const { return epoll_.get(); }
@@ -64,7 +68,7 @@ class UpstreamShelf {
 
  private:
   struct Kept {
-    Fd fd;
+    Connection connection;
     common::MonotonicTime deadline;
   };
   // To the endpoint of a cell; the last put is the last.

@@ -9,6 +9,7 @@
 #include "tests/gateway/net/loopback_listener.h"
 #include "tests/gateway/proxy/engine_fixture.h"
 #include "tests/gateway/proxy/http2_peer.h"
+#include "tests/gateway/proxy/kept.h"
 #include "tests/gateway/proxy/tls_peers.h"
 
 namespace pointsman::gateway {
@@ -215,6 +216,75 @@ TEST_F(DualStackTest, TlsIsSpokenWithTheAddressThatStands) {
   EXPECT_EQ(engine().Stats().upstream_second_addresses, 1u);
   EXPECT_EQ(engine().Stats().tls_upstream_failures, 0u);
   ExpectBlameless(upstream.port());
+}
+
+class DualStackLogTest : public DualStackTest {
+ protected:
+  DualStackLogTest() {
+    endpoint_host = "127.0.0.2";
+    observer = &log_;
+  }
+  // The endpoint of the last one of `requests` requests.
+  std::string Logged(size_t requests) {
+    EXPECT_TRUE(WaitFor([&] { return log_.requests().size() == requests; }));
+    return log_.requests().last().endpoint;
+  }
+
+  RequestLog log_;
+};
+
+TEST_F(DualStackLogTest, TheAddressThatWasAskedIsTold) {
+  ScriptedUpstream other(Answering([](const TestMessage&) { return Ok("other"); }));
+  Publish({other.port()});
+  Peer client = Client();
+  for (size_t i = 1; i <= 2; ++i) {
+    client.Write(kGet);
+    EXPECT_EQ(client.ReadMessage().body, "other");
+    EXPECT_EQ(Logged(i), absl::StrCat("127.0.0.1:", other.port()));
+  }
+  EXPECT_EQ(other.connections(), 1);
+  ScriptedUpstream first(OnceEach("first"), kFirst, other.port());
+  other.Stop();
+  client.Write(kGet);
+  EXPECT_EQ(client.ReadMessage().body, "first");
+  EXPECT_EQ(Logged(3), absl::StrCat("127.0.0.2:", other.port()));
+}
+
+TEST_F(DualStackLogTest, WithHttp2Too) {
+  policy.upstream_http2 = true;
+  KeepingHttp2Endpoint other({.body = "other"});
+  Publish({other.port()});
+  for (size_t i = 1; i <= 2; ++i) {
+    EXPECT_EQ(Ask().body, "other");
+    EXPECT_EQ(Logged(i), absl::StrCat("127.0.0.1:", other.port()));
+  }
+  EXPECT_EQ(other.connections(), 1);
+}
+
+TEST_F(DualStackLogTest, AnotherWorkersConnectionToo) {
+  workers = 4;
+  limits.upstream_shelf_after = absl::Milliseconds(20);
+  ScriptedUpstream other(Answering([](const TestMessage&) { return Ok("other"); }));
+  Publish({other.port()});
+  // As many clients as it takes that each worker has some.
+  std::vector<Peer> clients;
+  for (size_t i = 1; i <= 16; ++i) {
+    clients.push_back(Client());
+    clients.back().Write(kGet);
+    EXPECT_EQ(clients.back().ReadMessage().body, "other");
+    EXPECT_EQ(Logged(i), absl::StrCat("127.0.0.1:", other.port()));
+    ASSERT_TRUE(WaitFor([&] { return engine().Stats().upstream_shelved == 1; }));
+  }
+  EXPECT_EQ(engine().Stats().upstream_shelf_taken, 15u);
+  EXPECT_EQ(other.connections(), 1);
+}
+
+TEST_F(DualStackLogTest, WithoutAConnectionTheOneThatWasAskedLast) {
+  policy.max_retries = 0;
+  const uint16_t dead = DeadPort();
+  Publish({dead});
+  EXPECT_EQ(Ask().status(), 503);
+  EXPECT_EQ(Logged(1), absl::StrCat("127.0.0.1:", dead));
 }
 
 class DualStackTcpTest : public DualStackTest {

@@ -87,6 +87,7 @@ struct LoggedRequest {
   std::string client;
   std::string target;
   std::string service;
+  std::string endpoint;  // Empty: none.
   int status = 0;
   int tries = 0;
   bool answered = false;  // Some endpoint's answer was begun.
@@ -96,8 +97,9 @@ class RequestLog final : public RequestObserver {
  public:
   void OnRequest(const RequestRecord& record) override {
     requests_.Add({std::string(record.client), std::string(record.target),
-                   std::string(record.service), record.status, record.tries,
-                   record.first_byte >= absl::ZeroDuration()});
+                   std::string(record.service),
+                   record.endpoint == nullptr ? "" : common::ToString(*record.endpoint),
+                   record.status, record.tries, record.first_byte >= absl::ZeroDuration()});
   }
   const Kept<LoggedRequest>& requests() const { return requests_; }
 

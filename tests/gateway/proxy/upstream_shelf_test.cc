@@ -29,7 +29,7 @@ class UpstreamShelfTest : public ::testing::Test {
   Fd Put(CellRef cell, MonotonicTime deadline) {
     int ends[2];
     PM_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-    shelf_.Put(cell, Fd(ends[0]), deadline);
+    shelf_.Put(cell, {Fd(ends[0])}, deadline);
     return Fd(ends[1]);
   }
   Fd Put(CellRef cell) { return Put(cell, At(60)); }
@@ -52,17 +52,17 @@ class UpstreamShelfTest : public ::testing::Test {
 };
 
 TEST_F(UpstreamShelfTest, GivesOutWhatWasPutLast) {
-  EXPECT_FALSE(shelf_.Take(a_, At(0)).valid());
+  EXPECT_FALSE(shelf_.Take(a_, At(0)).fd.valid());
   const Fd first = Put(a_);
   const Fd second = Put(a_);
   EXPECT_EQ(shelf_.connections(), 2u);
-  EXPECT_FALSE(shelf_.Take(b_, At(0)).valid()) << "of another endpoint";
-  const Fd taken = shelf_.Take(a_, At(0));
+  EXPECT_FALSE(shelf_.Take(b_, At(0)).fd.valid()) << "of another endpoint";
+  const Fd taken = shelf_.Take(a_, At(0)).fd;
   ASSERT_EQ(write(taken.get(), "x", 1), 1);
   char byte = 0;
   EXPECT_EQ(recv(second.get(), &byte, 1, MSG_DONTWAIT), 1);
-  EXPECT_TRUE(shelf_.Take(a_, At(0)).valid());
-  EXPECT_FALSE(shelf_.Take(a_, At(0)).valid());
+  EXPECT_TRUE(shelf_.Take(a_, At(0)).fd.valid());
+  EXPECT_FALSE(shelf_.Take(a_, At(0)).fd.valid());
   EXPECT_EQ(shelf_.connections(), 0u);
   EXPECT_EQ(shelf_.closed(), 0u);
 }
@@ -77,16 +77,16 @@ TEST_F(UpstreamShelfTest, ClosesWhatTheEndpointEnded) {
   EXPECT_FALSE(Readable());
   EXPECT_EQ(shelf_.connections(), 1u);
   EXPECT_EQ(shelf_.closed(), 1u);
-  EXPECT_TRUE(shelf_.Take(b_, At(0)).valid());
+  EXPECT_TRUE(shelf_.Take(b_, At(0)).fd.valid());
 }
 
 TEST_F(UpstreamShelfTest, NeverGivesOutOneThatSpoke) {
   const Fd quiet = Put(a_);
   const Fd speaks = Put(a_);
   ASSERT_EQ(write(speaks.get(), "x", 1), 1);
-  EXPECT_TRUE(shelf_.Take(a_, At(0)).valid());
+  EXPECT_TRUE(shelf_.Take(a_, At(0)).fd.valid());
   EXPECT_TRUE(Ended(speaks));
-  EXPECT_FALSE(shelf_.Take(a_, At(0)).valid());
+  EXPECT_FALSE(shelf_.Take(a_, At(0)).fd.valid());
   EXPECT_EQ(shelf_.closed(), 1u);
 }
 
@@ -98,7 +98,7 @@ TEST_F(UpstreamShelfTest, ClosesAtTheDeadline) {
   shelf_.Expire(At(5));
   EXPECT_TRUE(Ended(early));
   EXPECT_EQ(shelf_.connections(), 1u);
-  EXPECT_FALSE(shelf_.Take(a_, At(10)).valid()) << "also before anybody looked";
+  EXPECT_FALSE(shelf_.Take(a_, At(10)).fd.valid()) << "also before anybody looked";
   EXPECT_EQ(shelf_.closed(), 2u);
 }
 
@@ -120,7 +120,7 @@ TEST_F(UpstreamShelfTest, HoldsNoMoreThanItsLimits) {
 
 TEST_F(UpstreamShelfTest, ASlotsNextOwnerGetsNothingOfTheLast) {
   const Fd old = Put(a_);
-  EXPECT_FALSE(shelf_.Take({a_.index, 2}, At(0)).valid());
+  EXPECT_FALSE(shelf_.Take({a_.index, 2}, At(0)).fd.valid());
   EXPECT_TRUE(Ended(old));
   const Fd late = Put(a_);
   EXPECT_TRUE(Ended(late)) << "from a worker with an older table";
