@@ -269,6 +269,28 @@ Samples Failures(const ControlLoop& control) {
   return samples;
 }
 
+int AvoidedOf(const ServiceTable& service, const EndpointCells& cells) {
+  int count = 0;
+  for (size_t i = 0; i < service.endpoints.size(); ++i) {
+    const CellRef cell = service.endpoints[i].cell;
+    if (cell.valid() && cells.Avoided(cell).workers > 0) ++count;
+  }
+  return count;
+}
+
+Samples AvoidedEndpoints(const ControlLoop& control) {
+  Samples samples;
+  const auto table = control.CurrentTable();
+  if (table == nullptr) return samples;
+  for (const auto& service : table->services) {
+    control.WithCells([&](const EndpointCells& cells) {
+      samples.push_back(
+          {{{"service", service->name}}, static_cast<double>(AvoidedOf(*service, cells))});
+    });
+  }
+  return samples;
+}
+
 std::vector<double> LatencyBounds() {
   std::vector<double> bounds;
   for (size_t i = 0; i + 1 < kCellLatencyBuckets; ++i) {
@@ -309,6 +331,9 @@ void RegisterServices(const ControlLoop& control, Registry* registry) {
       {"pointsman_gateway_service_learned_limit",
        "Requests that may be in flight as learned from response times; 0: nothing is learned."},
       ByService(control, [](const CellTotals& t) { return static_cast<double>(t.learned_limit); }));
+  registry->AddGaugeCollector({"pointsman_gateway_service_endpoints_avoided",
+                               "Endpoints that some worker avoids at the moment, by service."},
+                              [&control] { return AvoidedEndpoints(control); });
   registry->AddGaugeCollector(
       {"pointsman_gateway_service_revision", "Revision of the slice that runs, by service."},
       [&control] {

@@ -37,6 +37,10 @@ Json EndpointJson(const Endpoint& endpoint, const EndpointCells& cells) {
   json["timeouts"] = totals.timeouts;
   json["server_errors"] = totals.server_errors;
   json["avoided_seconds"] = static_cast<double>(totals.avoided_micros) / 1e6;
+  if (const AvoidedNow now = cells.Avoided(endpoint.cell); now.workers > 0) {
+    json["avoided_by_workers"] = now.workers;
+    json["avoided_for"] = AvoidedForName(now.reason);
+  }
   return json;
 }
 

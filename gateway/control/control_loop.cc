@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/core/address.h"
 #include "common/core/status_macros.h"
 #include "common/files.h"
 #include "common/log.h"
@@ -17,6 +18,8 @@ namespace {
 constexpr absl::Duration kLongestWait = absl::Seconds(1);
 // Looks that see nothing in flight before workers count as idle.
 constexpr int kIdleSums = 40;
+// From one look for endpoints that are avoided to the next.
+constexpr absl::Duration kAvoidedInterval = absl::Seconds(1);
 
 void WritePair(VersionPair pair, v1::Version* out) {
   out->set_epoch(pair.epoch);
@@ -202,6 +205,7 @@ void ControlLoop::Tick(common::MonotonicTime now) {
     sum_at_ = now + options_.sum_interval * (cells_.workers() == 1 ? 10 : idle ? 5 : 1);
   }
   if (observe_schedule_.Due(cells_.HardFailures(), now)) Observe(now);
+  if (now >= avoided_at_) LogAvoided(now);
   if (snapshot_dirty_ && now >= snapshot_at_ && snapshot_writer_ != nullptr) {
     snapshot_writer_->Put(state_->Snapshot(), CurrentTable()->serial);
     snapshot_dirty_ = false;
@@ -435,6 +439,31 @@ void ControlLoop::Observe(common::MonotonicTime now) {
   subscription_->Send(std::move(message));
   common::MutexLock lock(mutex_);
   ++status_.observations;
+}
+
+void ControlLoop::LogAvoided(common::MonotonicTime now) {
+  avoided_at_ = now + kAvoidedInterval;
+  // Cells are freed by this thread only.
+  const AvoidanceWatch::Found found = avoidance_watch_.Look(*CurrentTable(), cells_, now);
+  for (const AvoidanceChange& change : found.changes) {
+    const std::string address = common::ToString(change.address);
+    if (change.now.workers > 0) {
+      common::LogWarning("gateway.endpoint_avoided", {{"service", change.service},
+                                                      {"endpoint", change.endpoint},
+                                                      {"address", address},
+                                                      {"reason", AvoidedForName(change.now.reason)},
+                                                      {"workers", uint64_t{change.now.workers}}});
+    } else {
+      common::LogInfo("gateway.endpoint_avoided_no_more", {{"service", change.service},
+                                                           {"endpoint", change.endpoint},
+                                                           {"address", address},
+                                                           {"lasted", change.lasted},
+                                                           {"answers", change.answers}});
+    }
+  }
+  if (found.untold > 0) {
+    common::LogWarning("gateway.avoidance_untold", {{"changes", uint64_t{found.untold}}});
+  }
 }
 
 std::shared_ptr<const RoutingTable> ControlLoop::CurrentTable() const {

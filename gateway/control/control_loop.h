@@ -28,6 +28,7 @@
 #include "gateway/control/name_resolver.h"
 #include "gateway/control/snapshot.h"
 #include "gateway/control/subscription.h"
+#include "gateway/core/avoidance_watch.h"
 #include "gateway/core/cells.h"
 #include "gateway/core/observe_schedule.h"
 #include "gateway/core/observer.h"
@@ -200,6 +201,8 @@ class ControlLoop {
   // Builds and publishes.
   void PublishBuilt();
   void Observe(common::MonotonicTime now);
+  // Logs which endpoints workers avoid, and which no longer.
+  void LogAvoided(common::MonotonicTime now);
   void RestoreSnapshot(common::MonotonicTime now);
   absl::Duration NextWait(common::MonotonicTime now) const;
 
@@ -211,6 +214,8 @@ class ControlLoop {
   std::unique_ptr<TableState> state_;
   Observer observer_;
   ObserveSchedule observe_schedule_;
+  AvoidanceWatch avoidance_watch_;
+  common::MonotonicTime avoided_at_;  // The next look.
   common::Backoff backoff_;
   std::mt19937_64 random_;
   std::deque<PendingAck> pending_acks_;

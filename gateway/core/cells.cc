@@ -18,6 +18,22 @@ void Bump(std::atomic<T>& cell, T by) {
 
 }  // namespace
 
+absl::string_view AvoidedForName(AvoidedFor reason) {
+  switch (reason) {
+    case AvoidedFor::kNothing:
+      return "";
+    case AvoidedFor::kAsked:
+      return "retry_after";
+    case AvoidedFor::kSlow:
+      return "slow";
+    case AvoidedFor::kFailing:
+      return "failing";
+    case AvoidedFor::kNoAnswer:
+      return "no_answer";
+  }
+  return "";
+}
+
 WorkerCells::~WorkerCells() {
   for (auto& block : blocks_) delete block.load(std::memory_order_relaxed);
 }
@@ -173,6 +189,15 @@ void WorkerCells::AddAvoided(CellRef ref, absl::Duration duration) {
   Bump(CountersOf(ref).avoided_micros, absl::ToInt64Microseconds(duration));
 }
 
+void WorkerCells::ShowAvoided(CellRef ref, AvoidedFor reason) {
+  auto& shown = CountersOf(ref).avoided_for;
+  if (shown.load(std::memory_order_relaxed) == reason) return;
+  shown.store(reason, std::memory_order_relaxed);
+  // Whoever sees the count sees the reason.
+  avoidance_changes_.store(avoidance_changes_.load(std::memory_order_relaxed) + 1,
+                           std::memory_order_release);
+}
+
 void WorkerCells::RecordFailing(CellRef ref, bool failed, common::MonotonicTime now) {
   auto& cell = HotOf(ref).failing[ref.index % kCellBlock];
   const FailingShare before(cell.load(std::memory_order_relaxed));
@@ -194,6 +219,7 @@ void WorkerCells::ClearSlot(CellRef ref) {
   counters.latency_sum_micros.store(0, std::memory_order_relaxed);
   counters.avoided_micros.store(0, std::memory_order_relaxed);
   counters.learned_limit.store(0, std::memory_order_relaxed);
+  counters.avoided_for.store(AvoidedFor::kNothing, std::memory_order_relaxed);
   for (auto& bucket : counters.latency_buckets) bucket.store(0, std::memory_order_relaxed);
   Row& row = BlockOf(ref)->shared->in_a_row[ref.index % kCellBlock];
   row.unreachable.store(0, std::memory_order_relaxed);
@@ -319,6 +345,24 @@ CellTotals EndpointCells::Totals(CellRef ref) const {
   const auto* integral = in_flight_micros_[ref.index / kCellBlock].load(std::memory_order_acquire);
   totals.in_flight_micros = integral[ref.index % kCellBlock].load(std::memory_order_relaxed);
   return totals;
+}
+
+AvoidedNow EndpointCells::Avoided(CellRef ref) const {
+  AvoidedNow now;
+  for (const auto& worker : workers_) {
+    const AvoidedFor reason = worker->CountersOf(ref).avoided_for.load(std::memory_order_relaxed);
+    if (reason != AvoidedFor::kNothing) ++now.workers;
+    now.reason = std::max(now.reason, reason);
+  }
+  return now;
+}
+
+uint64_t EndpointCells::AvoidanceChanges() const {
+  uint64_t sum = 0;
+  for (const auto& worker : workers_) {
+    sum += worker->avoidance_changes_.load(std::memory_order_acquire);
+  }
+  return sum;
 }
 
 uint64_t EndpointCells::HardFailures() const {

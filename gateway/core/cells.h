@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/core/time.h"
 #include "gateway/core/failing_share.h"
@@ -58,6 +59,24 @@ enum class TryOutcome : uint8_t {
   kConnectTimeout,  // No connection in time.
   kDeadline,        // Ended before the response head by a limit of the request as a whole.
   kAbandoned,       // The client went away or another limit ended it: says nothing of the endpoint.
+};
+
+// Why a worker avoids an endpoint just now (local_avoidance.h).
+enum class AvoidedFor : uint8_t {
+  kNothing,   // It does not.
+  kAsked,     // It asked to be left alone (Retry-After).
+  kSlow,      // It is far slower than the others of its service.
+  kFailing,   // It fails far oftener than they do.
+  kNoAnswer,  // No connection, or tries without an answer in a row.
+};
+
+// "no_answer" and the like, as logs and dumps show it; empty for kNothing.
+absl::string_view AvoidedForName(AvoidedFor reason);
+
+// What the workers make of one endpoint at the moment.
+struct AvoidedNow {
+  uint32_t workers = 0;                      // That avoid it.
+  AvoidedFor reason = AvoidedFor::kNothing;  // The last one in order of theirs.
 };
 
 inline constexpr size_t kCellBlock = 256;
@@ -143,6 +162,9 @@ class WorkerCells {
   OwnCounts Own(CellRef ref) const;
   // The endpoint is avoided by this worker for `duration` more.
   void AddAvoided(CellRef ref, absl::Duration duration);
+  // Why it is avoided from now on, to be shown. A worker that forgets an endpoint of before may say
+  // kNothing when the slot is another's: of that one it has said nothing else.
+  void ShowAvoided(CellRef ref, AvoidedFor reason);
 
   // A try of this worker at the endpoint failed, or did not.
   void CountFailing(CellRef ref, bool failed, common::MonotonicTime now) {
@@ -181,6 +203,7 @@ class WorkerCells {
     std::atomic<int64_t> latency_sum_micros{0};
     std::atomic<int64_t> avoided_micros{0};
     std::atomic<uint32_t> learned_limit{0};
+    std::atomic<AvoidedFor> avoided_for{AvoidedFor::kNothing};
     std::array<std::atomic<uint64_t>, kCellLatencyBuckets> latency_buckets = {};
   };
   // Tries in a row without an answer.
@@ -217,6 +240,7 @@ class WorkerCells {
   const size_t workers_;
   std::array<std::atomic<Block*>, kCellBlocksMax> blocks_ = {};
   std::atomic<uint64_t> hard_failures_{0};
+  std::atomic<uint64_t> avoidance_changes_{0};
   common::MonotonicTime failing_until_;  // Then nothing is left of any failing share.
 };
 
@@ -245,6 +269,11 @@ class EndpointCells {
   CellTotals Totals(CellRef ref) const;
   // Grows with each try of any worker that got no answer: a change asks for observations soon.
   uint64_t HardFailures() const;
+  // What the workers do with the endpoint now. The slot may be in use or retired. O(workers).
+  AvoidedNow Avoided(CellRef ref) const;
+  // Grows whenever a worker changes what Avoided() says of a slot. Acquires: Avoided() is as new as
+  // this. O(workers).
+  uint64_t AvoidanceChanges() const;
   // Slots given out and not yet free again.
   size_t in_use() const { return in_use_.load(std::memory_order_relaxed); }
 

@@ -86,6 +86,7 @@ void LocalAvoidance::OnAnswer(Entries::iterator it, TryOutcome outcome, common::
     if (probed) StartOutlierPeriod({it->first, entry.generation}, &entry, entry.outlier, now);
     return;
   }
+  cells_.ShowAvoided({it->first, entry.generation}, AvoidedFor::kNothing);
   if (entry.outlier_periods == 0) return entries_.erase(it);
   Entry kept;
   kept.generation = entry.generation;
@@ -102,6 +103,7 @@ void LocalAvoidance::OnRetryAfter(CellRef ref, absl::Duration wait, common::Mono
   const common::MonotonicTime until = now + wait;
   if (entry->avoided && entry->until >= until) return;
   AvoidUntil(ref, entry, until, now);
+  cells_.ShowAvoided(ref, AvoidedFor::kAsked);
   entry->last_failure = std::max(entry->last_failure, now);
   entry->firm = true;
 }
@@ -131,6 +133,7 @@ void LocalAvoidance::StartPeriod(CellRef ref, Entry* entry, common::MonotonicTim
   const absl::Duration period = Doubled(kFirst, entry->periods, kLongest);
   ++entry->periods;
   AvoidUntil(ref, entry, now + period, now);
+  cells_.ShowAvoided(ref, AvoidedFor::kNoAnswer);
   entry->firm = false;
 }
 
@@ -142,6 +145,7 @@ void LocalAvoidance::StartOutlierPeriod(CellRef ref, Entry* entry, Outlier outli
   entry->firm = true;
   const common::MonotonicTime until = now + period;
   if (!entry->avoided || entry->until < until) AvoidUntil(ref, entry, until, now);
+  cells_.ShowAvoided(ref, outlier == Outlier::kSlow ? AvoidedFor::kSlow : AvoidedFor::kFailing);
   // Remembered for a while after it is back.
   entry->last_failure = std::max(entry->last_failure, entry->until);
 }
@@ -161,6 +165,7 @@ void LocalAvoidance::Sweep(common::MonotonicTime now) {
     const Entry& entry = it->second;
     const bool quiet = now - entry.last_failure > kForgetAfter && !entry.probing;
     if (quiet) {
+      cells_.ShowAvoided({it->first, entry.generation}, AvoidedFor::kNothing);
       entries_.erase(it++);
     } else {
       ++it;

@@ -17,7 +17,7 @@
 // (WorkerCells::Failing): such an endpoint is not avoided, but weighs less in picks that compare.
 //
 // The time avoided is added to the worker's cells, so that the slow loop knows which evidence it
-// does not get. One for each worker; thread-compatible.
+// does not get; that it is avoided just now is shown there. One for each worker; thread-compatible.
 
 #include <cstddef>
 #include <cstdint>

@@ -302,17 +302,28 @@ def table_update_every_10_ms(world):
             f"{1000 * done['seconds'] / done['updates']:.1f} ms")
 
 
+def _avoidance_logged(world):
+    lines = world.processes['gateway'].log_end(1000).splitlines()
+    return [line for line in lines if 'gateway.endpoint_avoided ' in line
+            and f'endpoint={VICTIM} ' in line and 'reason=no_answer' in line]
+
+
 def scale_in_without_drain(world):
-    """A host vanishes, backend and agent at once, and nobody drained it."""
+    """A host vanishes, backend and agent at once, and nobody drained it.
+
+    The gateway avoids it at once by itself, and says so once in its log.
+    """
     world.begin()
     load = world.load()
     _requests_after(world, load, VICTIM)
     world.processes['agent-' + VICTIM].kill()
     world.processes[VICTIM].kill()
     _no_requests(load, VICTIM)
+    wait_until(lambda: _avoidance_logged(world), 10, 'the gateway to log that it avoids it')
     wait_until(lambda: VICTIM not in world.endpoints(), 60, 'the endpoint to be deregistered')
     load.wait_for_requests(REQUESTS)
     world.finish(load)
+    check(len(_avoidance_logged(world)) == 1, f'logged more than once: {_avoidance_logged(world)}')
     return 'left all counts after its deregistration time'
 
 

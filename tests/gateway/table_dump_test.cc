@@ -50,5 +50,24 @@ TEST(TableDumpTest, ShowsBothAddressesOfAName) {
   EXPECT_FALSE(endpoints[1].contains("other_address"));
 }
 
+TEST(TableDumpTest, ShowsWhoIsAvoidedAndWhy) {
+  EndpointCells cells(2);
+  TableState state(cells, {});
+  v1::Bundle bundle;
+  *bundle.mutable_config() = MakeConfig(1, {"a"});
+  v1::SliceFrame frame = MakeFrame("a", 0, 1);
+  AddEndpoint(&frame, 1);
+  AddEndpoint(&frame, 2);
+  *bundle.add_frames() = frame;
+  state.Apply(bundle, common::MonotonicTime::FromMicros(1));
+  const auto table = state.Build().table;
+  cells.worker(1).ShowAvoided(table->services[0]->endpoints[1].cell, AvoidedFor::kSlow);
+  const auto json = nlohmann::json::parse(DumpTable(*table, cells, ""));
+  const auto& endpoints = json["services"][0]["endpoints"];
+  EXPECT_FALSE(endpoints[0].contains("avoided_for"));
+  EXPECT_EQ(endpoints[1]["avoided_for"], "slow");
+  EXPECT_EQ(endpoints[1]["avoided_by_workers"], 1);
+}
+
 }  // namespace
 }  // namespace pointsman::gateway

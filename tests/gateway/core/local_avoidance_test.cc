@@ -387,5 +387,52 @@ TEST_F(OutlierAvoidanceTest, SlotOfANewOwnerIsNotBlamed) {
   EXPECT_FALSE(avoidance_.WasOutlier(next));
 }
 
+TEST_F(LocalAvoidanceTest, ShowsWhyItIsAvoided) {
+  const auto shown = [&] { return cells_.Avoided(ref_).reason; };
+  const auto let_probe = [&](TryOutcome outcome) {
+    now_ = now_ + LocalAvoidance::kOutlierLongest;
+    ASSERT_EQ(avoidance_.Judge(ref_, now_), Verdict::kProbe);
+    avoidance_.OnProbeStarted(ref_, now_);
+    Fail(outcome);
+  };
+  Fail(TryOutcome::kReset);
+  EXPECT_EQ(shown(), AvoidedFor::kNothing) << "not yet";
+  Fail(TryOutcome::kConnectFailure);
+  EXPECT_EQ(shown(), AvoidedFor::kNoAnswer);
+  EXPECT_EQ(cells_.Avoided(ref_).workers, 1u);
+  let_probe(TryOutcome::kTimeout);
+  EXPECT_EQ(shown(), AvoidedFor::kNoAnswer);
+  let_probe(TryOutcome::kResponse);
+  EXPECT_EQ(shown(), AvoidedFor::kNothing);
+  EXPECT_EQ(cells_.Avoided(ref_).workers, 0u);
+  avoidance_.OnRetryAfter(ref_, absl::Seconds(1), now_);
+  EXPECT_EQ(shown(), AvoidedFor::kAsked);
+  let_probe(TryOutcome::kResponse);
+  avoidance_.OnOutlier(ref_, Outlier::kSlow, now_);
+  EXPECT_EQ(shown(), AvoidedFor::kSlow);
+  let_probe(TryOutcome::kResponse);
+  avoidance_.OnOutlier(ref_, Outlier::kFailing, now_);
+  let_probe(TryOutcome::kServerError);
+  EXPECT_EQ(shown(), AvoidedFor::kFailing) << "a probe that fails likewise";
+  EXPECT_GT(cells_.AvoidanceChanges(), 0u);
+}
+
+TEST_F(LocalAvoidanceTest, WhatIsForgottenIsShownAsUsed) {
+  Fail(TryOutcome::kConnectFailure);
+  const uint64_t changes = cells_.AvoidanceChanges();
+  avoidance_.Sweep(now_ + absl::Minutes(2));
+  EXPECT_EQ(cells_.Avoided(ref_).workers, 0u);
+  EXPECT_EQ(cells_.AvoidanceChanges(), changes + 1);
+}
+
+TEST_F(LocalAvoidanceTest, ASlotThatIsAnothersBeginsAsUsed) {
+  Fail(TryOutcome::kConnectFailure);
+  cells_.Retire(ref_);
+  ASSERT_EQ(cells_.Recycle(), 1u);
+  const CellRef next = *cells_.Allocate();
+  ASSERT_EQ(next.index, ref_.index);
+  EXPECT_EQ(cells_.Avoided(next).workers, 0u);
+}
+
 }  // namespace
 }  // namespace pointsman::gateway
