@@ -55,7 +55,7 @@ TEST(GatewayMetricsTest, EndpointsThatAreAvoidedAreCountedByService) {
   ControlOptions control;
   control.gateway_id = "gw";
   control.boot_id = 1;
-  control.publish = [](std::shared_ptr<const RoutingTable> /*table*/,
+  control.publish = [](const std::shared_ptr<const RoutingTable>& /*table*/,
                        const std::function<void()>& adopted) { adopted(); };
   control.static_config = *common::LoadConfig(
       "services:\n"

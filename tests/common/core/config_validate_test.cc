@@ -141,13 +141,11 @@ TEST(ConfigValidateTest, WhatOnlyRequestsHaveIsNotForTcp) {
       {"picker: {kind: maglev, hash_on: [{client_address: true}]}", "none"},
   };
   for (const Case& c : kCases) {
-    const std::string fields = c.fields;
-    for (const std::string& protocol : {", protocol: tcp", ""}) {
-      const v1::Config config = Parsed("services: [{name: web, " + fields + protocol + "}]");
-      EXPECT_EQ(OnlyProblem(ValidateService(config.services(0))),
-                protocol.empty() ? "none" : c.expected)
-          << fields << protocol;
-    }
+    const std::string service = absl::StrCat("{name: web, ", c.fields);
+    const v1::Config http = Parsed(absl::StrCat("services: [", service, "}]"));
+    EXPECT_EQ(OnlyProblem(ValidateService(http.services(0))), "none") << c.fields;
+    const v1::Config tcp = Parsed(absl::StrCat("services: [", service, ", protocol: tcp}]"));
+    EXPECT_EQ(OnlyProblem(ValidateService(tcp.services(0))), c.expected) << c.fields;
   }
 }
 

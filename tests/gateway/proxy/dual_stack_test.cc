@@ -268,6 +268,7 @@ TEST_F(DualStackLogTest, AnotherWorkersConnectionToo) {
   Publish({other.port()});
   // As many clients as it takes that each worker has some.
   std::vector<Peer> clients;
+  clients.reserve(16);
   for (size_t i = 1; i <= 16; ++i) {
     clients.push_back(Client());
     clients.back().Write(kGet);
