@@ -176,6 +176,7 @@ TEST_F(DualStackTest, Http2GoesToTheOtherAddressWithAllItsTries) {
   Peer socket = Client();
   Http2Peer client(Http2Peer::Side::kClient, &socket);
   std::vector<int32_t> ids;
+  ids.reserve(10);
   for (int i = 0; i < 10; ++i) {
     ids.push_back(client.Request(Http2Peer::Post(), absl::StrCat("body ", i)));
   }
