@@ -64,8 +64,10 @@ void Stream::Tell() {
     record.tls = tls->version();
     record.server_name = tls->server_name();
   }
+  if (attempt_ > 0) record.endpoint = &address_;
+  // Copied only for those that have two.
   common::Address endpoint;
-  if (attempt_ > 0) {
+  if (attempt_ > 0 && other_.has_value()) {
     endpoint = LastEndpoint();
     record.endpoint = &endpoint;
   }
@@ -106,8 +108,9 @@ std::string Stream::Details(Reason reason) const {
   std::string text = absl::StrCat(ReasonName(reason), "\n");
   if (service_name_.empty()) return text;
   absl::StrAppend(&text, "service: ", service_name_, "\ntries: ", tries_, "\n");
-  if (attempt_ > 0)
+  if (attempt_ > 0) {
     absl::StrAppend(&text, "last endpoint: ", common::ToString(LastEndpoint()), "\n");
+  }
   absl::StrAppend(&text, "after: ", absl::FormatDuration(context_->loop.Now() - started_), "\n");
   return text;
 }
