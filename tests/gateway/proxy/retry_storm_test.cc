@@ -25,6 +25,7 @@ class RetryStormTest : public EngineFixture {
     const common::MonotonicTime begun = common::SystemClock().Now();
     const uint64_t before = engine().Stats().requests;
     std::vector<std::thread> clients;
+    clients.reserve(kClients);
     for (int i = 0; i < kClients; ++i) {
       clients.emplace_back([this] { Ask(kRequests / kClients); });
     }
@@ -49,6 +50,16 @@ class RetryStormTest : public EngineFixture {
     EXPECT_GT(seen, kRequests + 100) << "they are tried again";
     EXPECT_EQ(engine().Stats().retries, static_cast<uint64_t>(seen - kRequests));
     EXPECT_GT(ReasonCountOf(Reason::kRetryBudget), 0u);
+  }
+
+  // Three endpoints that do the same; all clients are told `status`.
+  void StormWhileAllFail(const ScriptedUpstream::Script& script, int status) {
+    ScriptedUpstream endpoints[] = {ScriptedUpstream(script), ScriptedUpstream(script),
+                                    ScriptedUpstream(script)};
+    Publish({endpoints[0].port(), endpoints[1].port(), endpoints[2].port()});
+    Storm();
+    EXPECT_EQ(Answers(status), kRequests);
+    ExpectBounded(failed_);
   }
 
   // Endpoints count what they get.
@@ -85,33 +96,16 @@ class RetryStormTest : public EngineFixture {
   absl::Duration took_;
 };
 
-TEST_F(RetryStormTest, AllThatResetGetNoMoreThanTheBudget) {
-  ScriptedUpstream endpoints[] = {ScriptedUpstream(Resetting()), ScriptedUpstream(Resetting()),
-                                  ScriptedUpstream(Resetting())};
-  Publish({endpoints[0].port(), endpoints[1].port(), endpoints[2].port()});
-  Storm();
-  EXPECT_EQ(Answers(502), kRequests);
-  ExpectBounded(failed_);
-}
+TEST_F(RetryStormTest, AllThatResetGetNoMoreThanTheBudget) { StormWhileAllFail(Resetting(), 502); }
 
 TEST_F(RetryStormTest, TheSameWithSeveralWorkers) {
   workers = 2;
-  ScriptedUpstream endpoints[] = {ScriptedUpstream(Resetting()), ScriptedUpstream(Resetting()),
-                                  ScriptedUpstream(Resetting())};
-  Publish({endpoints[0].port(), endpoints[1].port(), endpoints[2].port()});
-  Storm();
-  EXPECT_EQ(Answers(502), kRequests);
-  ExpectBounded(failed_);
+  StormWhileAllFail(Resetting(), 502);
 }
 
 TEST_F(RetryStormTest, AllThatAreBusyGetNoMoreThanTheBudget) {
   policy.retry_statuses.Add(503);
-  ScriptedUpstream endpoints[] = {ScriptedUpstream(Busy()), ScriptedUpstream(Busy()),
-                                  ScriptedUpstream(Busy())};
-  Publish({endpoints[0].port(), endpoints[1].port(), endpoints[2].port()});
-  Storm();
-  EXPECT_EQ(Answers(503), kRequests);
-  ExpectBounded(failed_);
+  StormWhileAllFail(Busy(), 503);
 }
 
 TEST_F(RetryStormTest, OneOfThreeThatResetsIsNotNoticed) {
